@@ -1,0 +1,4 @@
+"""Setfill's model side: network, KV gap buffer, sessions, decoding, worker.
+
+Importing this package, or `model.api`, never imports torch.
+"""

@@ -1,0 +1,91 @@
+"""The errors of the model side, one tree.
+
+    SetfillError                    everything a user can cause or mend; its text says what to do
+    ├── InputError                  the caller's request is wrong
+    │   ├── RangeError              a position or range outside the text, reversed or overlapping
+    │   ├── UnknownFileError        an edit or request for a file that is not open
+    │   └── VersionError            an edit or request made for another version of the text
+    ├── CheckpointError             a checkpoint that is missing, corrupt or of an unsupported kind
+    │   └── ModelNotFoundError      no model of that name; says how to fetch one
+    ├── FrameError                  a broken, truncated or oversized message on the wire
+    ├── WorkerError                 the worker died or never came up
+    └── Cancelled                   the caller withdrew the request
+
+Each carries `code`, the name it has on the wire.
+"""
+
+from __future__ import annotations
+
+
+class SetfillError(Exception):
+    """Base of all errors whose text is meant for the user.
+
+    `code` is the error's name on the wire.
+    """
+
+    code = "error"
+
+
+class InputError(SetfillError):
+    """The request cannot be carried out as it stands."""
+
+    code = "input"
+
+
+class RangeError(InputError):
+    """A position or range lies outside the text, is reversed, or overlaps another."""
+
+    code = "range"
+
+
+class UnknownFileError(InputError):
+    """The file id is not open on this connection."""
+
+    code = "unknown_file"
+
+
+class VersionError(InputError):
+    """The request names another version of the text than the one that is held."""
+
+    code = "version"
+
+
+class CheckpointError(SetfillError):
+    """A checkpoint is missing, corrupt, or of a kind that is not supported."""
+
+    code = "checkpoint"
+
+
+class ModelNotFoundError(CheckpointError):
+    """No model of this name is installed."""
+
+    code = "model_not_found"
+
+
+class FrameError(SetfillError):
+    """A frame on the wire is truncated, too large, or not what the protocol allows."""
+
+    code = "frame"
+
+
+class WorkerError(SetfillError):
+    """The model worker died, or never came up."""
+
+    code = "worker"
+
+
+class Cancelled(SetfillError):
+    """The caller withdrew the request. The session stays usable."""
+
+    code = "cancelled"
+
+
+def all_errors() -> dict[str, type[SetfillError]]:
+    """Return every error class by its `code`."""
+    found: dict[str, type[SetfillError]] = {}
+    pending = [SetfillError]
+    while pending:
+        error = pending.pop()
+        found[error.code] = error
+        pending.extend(error.__subclasses__())
+    return found
