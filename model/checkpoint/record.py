@@ -1,0 +1,152 @@
+"""A loaded checkpoint, and what its tensors must look like.
+
+Knows the names and shapes of a decoder's tensors; knows no file format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from model.checkpoint.byte_level import missing_bytes
+from model.config import Capabilities, ModelConfig
+from model.errors import CheckpointError
+
+FLOAT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+SCALE_SUFFIX = ".scale"
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor that lies in a file: its shape and dtype are known, its numbers are read on demand."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype | str  # of the tensor that `read` returns; a name where torch or we have no such type
+    file: str
+    read: Callable[[], Tensor]
+
+
+class StoredTensors(Mapping[str, Tensor]):
+    """Tensors by name, each read from its file anew whenever it is asked for.
+
+    So a model larger than memory in float32 loads layer by layer: keep what
+    you were given rather than asking twice.
+    """
+
+    def __init__(self, stored: dict[str, StoredTensor]) -> None:
+        self.stored = stored
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.stored[name].read()
+
+    def __contains__(self, name: object) -> bool:  # Mapping's own would read the tensor
+        return name in self.stored
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model as it came from disk.
+
+    `tensors` has Hugging Face names without the leading `model.`. Matrices
+    are [out, in] and floating, or int8 with a float32 scale [out] under
+    NAME + ".scale", to be used so: row r of the matrix is NAME[r] * scale[r].
+    `tokenizer` is a byte-level BPE without normalizer or post-processor which
+    encodes the text of special tokens like any other text.
+    """
+
+    name: str
+    config: ModelConfig
+    capabilities: Capabilities
+    tokenizer: Tokenizer
+    tensors: Mapping[str, Tensor]
+
+    def float_tensor(self, name: str) -> Tensor:
+        """Return the tensor in float32, multiplied by its scale when it is int8."""
+        tensor = self.tensors[name]
+        if tensor.dtype != torch.int8:
+            return tensor.float()
+        return tensor.float() * self.tensors[name + SCALE_SUFFIX][:, None]
+
+    @cached_property
+    def missing_bytes(self) -> frozenset[int]:
+        """The bytes the vocabulary has no token for: the tokenizer drops them silently."""
+        return missing_bytes(self.tokenizer)
+
+
+def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor that a model of this configuration has, by name."""
+    width, ffn_width, head_dim = config.width, config.ffn_width, config.head_dim
+    query_width, kv_width = config.heads * head_dim, config.kv_heads * head_dim
+    linear = {  # name: out, in, bias
+        "self_attn.q_proj": (query_width, width, config.qkv_bias),
+        "self_attn.k_proj": (kv_width, width, config.qkv_bias),
+        "self_attn.v_proj": (kv_width, width, config.qkv_bias),
+        "self_attn.o_proj": (width, query_width, config.output_bias),
+        "mlp.gate_proj": (ffn_width, width, config.ffn_bias),
+        "mlp.up_proj": (ffn_width, width, config.ffn_bias),
+        "mlp.down_proj": (width, ffn_width, config.ffn_bias),
+    }
+    layer: dict[str, tuple[int, ...]] = {}
+    for name, (outputs, inputs, bias) in linear.items():
+        layer[f"{name}.weight"] = (outputs, inputs)
+        if bias:
+            layer[f"{name}.bias"] = (outputs,)
+    if config.qk_norm:
+        layer["self_attn.q_norm.weight"] = layer["self_attn.k_norm.weight"] = (head_dim,)
+    layer["input_layernorm.weight"] = layer["post_attention_layernorm.weight"] = (width,)
+
+    shapes: dict[str, tuple[int, ...]] = {"embed_tokens.weight": (config.vocab_size, width)}
+    for index in range(config.layers):
+        shapes |= {f"layers.{index}.{name}": shape for name, shape in layer.items()}
+    shapes["norm.weight"] = (width,)
+    if not config.tied_head:
+        shapes["lm_head.weight"] = (config.vocab_size, width)
+    return shapes
+
+
+def checked_tensors(stored: dict[str, StoredTensor], config: ModelConfig, source: str) -> StoredTensors:
+    """Return the tensors if they are exactly those of `config`.
+
+    Raises CheckpointError, naming tensor and file, for one that is missing,
+    unexpected, or of a wrong shape or dtype.
+    """
+    shapes = expected_shapes(config)
+    for name, shape in shapes.items():
+        if name not in stored:
+            raise CheckpointError(f"{source}: tensor {name} is missing; get a complete copy of the model")
+        tensor = stored[name]
+        if tensor.shape != shape:
+            raise CheckpointError(
+                f"{tensor.file}: tensor {name} has shape {list(tensor.shape)}, "
+                f"its configuration says {list(shape)}; weights and configuration do not belong together"
+            )
+        scale = stored.get(name + SCALE_SUFFIX)
+        if tensor.dtype == torch.int8 and len(shape) == 2:
+            if scale is None or scale.shape != shape[:1] or scale.dtype != torch.float32:
+                raise CheckpointError(f"{tensor.file}: int8 tensor {name} needs a float32 {name}.scale of [{shape[0]}]")
+        elif tensor.dtype not in FLOAT_DTYPES:
+            raise CheckpointError(
+                f"{tensor.file}: tensor {name} has dtype {tensor.dtype}; "
+                "only float32, bfloat16 and float16 weights load: use an unquantised copy of the model, or a GGUF file"
+            )
+        elif scale is not None:
+            raise CheckpointError(f"{tensor.file}: tensor {name} has a scale but is not int8")
+    known = shapes.keys() | {name + SCALE_SUFFIX for name in shapes}
+    for name, tensor in stored.items():
+        if name not in known:
+            raise CheckpointError(
+                f"{tensor.file}: tensor {name} does not belong to a {config.architecture} model of this configuration; "
+                "adapters and variants of the architecture are not supported: merge or convert them first"
+            )
+    return StoredTensors(stored)
