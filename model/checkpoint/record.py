@@ -6,7 +6,7 @@ Knows the names and shapes of a decoder's tensors; knows no file format.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import torch
@@ -121,6 +121,7 @@ def checked_tensors(stored: dict[str, StoredTensor], config: ModelConfig, source
     Raises CheckpointError, naming tensor and file, for one that is missing,
     unexpected, or of a wrong shape or dtype.
     """
+    _check_sizes(config, len(stored), source)
     shapes = expected_shapes(config)
     for name, shape in shapes.items():
         if name not in stored:
@@ -150,3 +151,27 @@ def checked_tensors(stored: dict[str, StoredTensor], config: ModelConfig, source
                 "adapters and variants of the architecture are not supported: merge or convert them first"
             )
     return StoredTensors(stored)
+
+
+def check_token_ids(checkpoint: Checkpoint, source: str) -> None:
+    """Raise CheckpointError if the tokenizer or a special id reaches beyond the embedding's rows."""
+    vocab_size, capabilities = checkpoint.config.vocab_size, checkpoint.capabilities
+    largest = max(checkpoint.tokenizer.get_vocab().values(), default=0)
+    if largest >= vocab_size:
+        raise CheckpointError(
+            f"{source}: the tokenizer has token id {largest}, the model only {vocab_size} tokens; "
+            "they do not belong together"
+        )
+    for name in ("sink_id", "filename_id", "mask_id", "infill_id", "eoi_id"):
+        token_id = getattr(capabilities, name)
+        if token_id is not None and not 0 <= token_id < vocab_size:
+            raise CheckpointError(f"{source}: {name} {token_id} is not one of the model's {vocab_size} tokens")
+
+
+def _check_sizes(config: ModelConfig, tensor_count: int, source: str) -> None:
+    for field in fields(config):
+        size = getattr(config, field.name)
+        if field.type == "int" and (not isinstance(size, int) or size < 1):
+            raise CheckpointError(f"{source}: {field.name} is {size!r}, not a positive number; the file is damaged")
+    if config.layers > tensor_count:  # before names are made for a number of layers that no file holds
+        raise CheckpointError(f"{source}: {config.layers} layers, but only {tensor_count} tensors; get a complete copy")
