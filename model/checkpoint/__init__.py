@@ -11,11 +11,12 @@ from pathlib import Path
 
 from model.checkpoint.gguf_file import load_gguf
 from model.checkpoint.huggingface import PICKLE_PATTERNS, load_huggingface, pickle_error, refuse_pickles
-from model.checkpoint.own_format import DESCRIPTION_FILE, load_own, save_checkpoint, verify_files
+from model.checkpoint.own_format import load_own, save_checkpoint
 from model.checkpoint.record import Checkpoint, check_token_ids, expected_shapes
+from model.description import DESCRIPTION_FILE
 from model.errors import CheckpointError
 
-__all__ = ["Checkpoint", "expected_shapes", "load_checkpoint", "save_checkpoint", "verify_files"]
+__all__ = ["Checkpoint", "expected_shapes", "load_checkpoint", "save_checkpoint"]
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -7,7 +7,6 @@ configuration_{llama,qwen2,qwen3}.py and modeling_rope_utils.py.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from model.checkpoint.byte_level import tokenizer_from_json, unadapted_capabilit
 from model.checkpoint.record import Checkpoint, checked_tensors
 from model.checkpoint.weight_files import stored_tensors
 from model.config import ARCHITECTURES, ModelConfig, RopeScaling
+from model.description import read_json, read_text
 from model.errors import CheckpointError
 
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -43,23 +43,6 @@ def load_huggingface(directory: Path) -> Checkpoint:
     candidates = [_first_id(data.get(key)) for key in ("bos_token_id", "eos_token_id")]
     capabilities = unadapted_capabilities(tokenizer, config.context_length, candidates, str(config_path))
     return Checkpoint(directory.resolve().name, config, capabilities, tokenizer, tensors)
-
-
-def read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"cannot read {path} ({error}); get a complete copy of the model") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(read_text(path))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON ({error}); get a fresh copy of it") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path} is not a JSON object; get a fresh copy of it")
-    return data
 
 
 def config_from_huggingface(data: dict[str, Any], source: str) -> ModelConfig:

@@ -1,0 +1,111 @@
+"""`setfill.json`: what one of our own checkpoint directories says of itself.
+
+Knows names, sizes and hashes; imports no torch, so that models are listed and
+checked without it. `model.checkpoint` reads and writes the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.config import Capabilities, ModelConfig
+from model.errors import CheckpointError
+
+FORMAT_VERSION = 1
+DESCRIPTION_FILE = "setfill.json"
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A safetensors file of a checkpoint, by the name it has in the checkpoint's directory."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> WeightFile:
+        return cls(path.name, path.stat().st_size, file_sha256(path))
+
+
+@dataclass(frozen=True)
+class Description:
+    """The content of a `setfill.json`."""
+
+    name: str
+    config: ModelConfig
+    capabilities: Capabilities
+    weights: tuple[WeightFile, ...]
+
+    def write(self, directory: Path) -> None:
+        data = {
+            "format_version": FORMAT_VERSION,
+            "name": self.name,
+            "config": self.config.to_dict(),
+            "capabilities": self.capabilities.to_dict(),
+            "weights": [vars(weight) for weight in self.weights],
+        }
+        (directory / DESCRIPTION_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def read_description(directory: Path) -> Description:
+    """Return what the directory says of itself. Raises CheckpointError where that is damaged or from another time."""
+    path = directory / DESCRIPTION_FILE
+    data = read_json(path)
+    if data.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {data.get('format_version')!r}, this Setfill reads {FORMAT_VERSION}; "
+            "update Setfill or install the model again"
+        )
+    try:
+        weights = tuple(
+            WeightFile(str(entry["file"]), int(entry["bytes"]), str(entry["sha256"])) for entry in data["weights"]
+        )
+        config, capabilities = ModelConfig.from_dict(data["config"]), Capabilities.from_dict(data["capabilities"])
+        description = Description(str(data["name"]), config, capabilities, weights)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged ({type(error).__name__}: {error}); install the model again"
+        ) from error
+    if any(Path(weight.file).name != weight.file for weight in weights):
+        raise CheckpointError(f"{path} names weight files outside its directory; install the model again")
+    return description
+
+
+def verify_files(directory: Path) -> None:
+    """Compare the weight files with the hashes in `setfill.json`, reading them whole (a second per gigabyte or so).
+
+    Raises CheckpointError, naming the file, where one is missing or differs.
+    """
+    for weight in read_description(directory).weights:
+        path = directory / weight.file
+        if not path.is_file() or file_sha256(path) != weight.sha256:
+            raise CheckpointError(f"{path} is missing or damaged; install the model again")
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a checkpoint's file, or raise CheckpointError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"cannot read {path} ({error}); get a complete copy of the model") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a checkpoint's file, or raise CheckpointError."""
+    try:
+        data = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not JSON ({error}); get a fresh copy of it") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} is not a JSON object; get a fresh copy of it")
+    return data

