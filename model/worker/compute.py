@@ -1,0 +1,198 @@
+"""The compute thread: loads the weights, then carries out one request after the other.
+
+Knows whose request is next and what to do when there is none; knows nothing of
+sockets and frames. All of torch runs on this thread.
+
+Clients take turns: each has a queue of its own, in order, and the thread takes
+one request of each in rotation, so a client that asks much delays another by at
+most one request. When nothing waits, the engine does its idle work in slices and
+the queues are looked at between them; when that is done too, the thread sleeps.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from model.api.messages import WorkerStatus
+from model.api.types import PartialInfill
+from model.errors import Cancelled, SetfillError
+from model.worker.requests import Engine, OpenFiles, carry_out, close_all, failure, log_internal_error
+
+logger = logging.getLogger(__name__)
+
+Load = Callable[[Callable[[float], None]], Engine]  # given a function to tell the progress, 0 to 1, to
+
+
+@dataclass(eq=False)
+class Job:
+    """A request under way. `answer` and `on_partial` are called from the compute thread."""
+
+    connection: int
+    request_id: int
+    message: Any
+    answer: Callable[[Any], None]
+    on_partial: Callable[[PartialInfill], None]
+    cancelled: bool = False  # written by the event loop, read between forwards
+
+
+class FairQueue:
+    """Jobs by connection, handed out in rotation. Any thread may call any verb."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: OrderedDict[int, deque[Job]] = OrderedDict()  # first: whose turn it is
+        self._left: list[int] = []  # connections that were lost and must be cleaned up after
+        self._running: Job | None = None
+        self._stopped = False
+
+    def push(self, job: Job) -> None:
+        """Add a job behind the others of its connection."""
+        with self._changed:
+            self._waiting.setdefault(job.connection, deque()).append(job)
+            self._changed.notify()
+
+    def cancel(self, connection: int, request_id: int) -> Job | None:
+        """Withdraw a job. One that still waits is returned, for the caller to answer; a running one is told to stop."""
+        with self._changed:
+            if self._running and (self._running.connection, self._running.request_id) == (connection, request_id):
+                self._running.cancelled = True
+            jobs = self._waiting.get(connection, deque())
+            job = next((job for job in jobs if job.request_id == request_id), None)
+            if job:
+                jobs.remove(job)
+            return job
+
+    def leave(self, connection: int) -> None:
+        """Drop all jobs of a lost connection and hand it out by `take` to be cleaned up after."""
+        with self._changed:
+            self._waiting.pop(connection, None)
+            if self._running and self._running.connection == connection:
+                self._running.cancelled = True
+            self._left.append(connection)
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Make `take` return None from now on, and the running job stop."""
+        with self._changed:
+            self._stopped = True
+            if self._running:
+                self._running.cancelled = True
+            self._changed.notify()
+
+    def take(self, wait: bool) -> Job | int | None:
+        """Return the next job, or the number of a lost connection; None when stopped, or when nothing is there.
+
+        With `wait`, sleeps until there is something to return.
+        """
+        with self._changed:
+            self._running = None
+            while not self._stopped:
+                if self._left:
+                    return self._left.pop()
+                for connection in list(self._waiting):
+                    jobs = self._waiting.pop(connection)
+                    if jobs:
+                        self._running = jobs.popleft()
+                        self._waiting[connection] = jobs  # to the end of the rotation
+                        return self._running
+                if not wait:
+                    return None
+                self._changed.wait()
+            return None
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped
+
+
+class Compute:
+    """The compute thread and what it owns: the engine, and the files each connection holds open."""
+
+    def __init__(self, load: Load, model: str, pid: int, on_crash: Callable[[], None]) -> None:
+        self.queue = FairQueue()
+        self.status = WorkerStatus("loading", 0.0, model, pid)  # replaced as a whole, so any thread may read it
+        self._load = load
+        self._on_crash = on_crash  # called from the compute thread when it ends without being told to
+        self._files: dict[int, OpenFiles] = {}
+        self._thread = threading.Thread(target=self._run, name="compute", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Cancel what runs and wait for the thread to end, at most `timeout_s` seconds."""
+        self.queue.stop()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            self._load_and_serve()
+        except BaseException as error:  # a bug here: better no worker, which clients notice, than a mute one
+            log_internal_error("the compute thread", error)
+            self._on_crash()
+
+    def _load_and_serve(self) -> None:
+        try:
+            engine = self._load(self._tell_progress)
+        except Exception as error:
+            self._refuse_all(error)
+            return
+        self.status = WorkerStatus("ready", 1.0, self.status.model, self.status.pid)
+        logger.info("the weights are loaded")
+        self._serve(engine)
+
+    def _tell_progress(self, fraction: float) -> None:
+        self.status = WorkerStatus("loading", min(1.0, max(0.0, fraction)), self.status.model, self.status.pid)
+
+    def _refuse_all(self, error: Exception) -> None:
+        """Answer every request, from now on, with the reason why there are no weights."""
+        reason = failure(error, "loading the model")
+        self.status = WorkerStatus(
+            "failed", 0.0, self.status.model, self.status.pid, error_code=reason.code, error_text=reason.text
+        )
+        logger.error("the weights could not be loaded (%s)", reason.code)
+        while (job := self.queue.take(wait=True)) is not None:
+            if isinstance(job, Job):
+                job.answer(reason)
+
+    def _serve(self, engine: Engine) -> None:
+        more_idle_work = True
+        while True:
+            job = self.queue.take(wait=not more_idle_work)
+            if isinstance(job, Job):
+                self._answer(engine, job)
+                more_idle_work = True
+            elif job is not None:
+                close_all(engine, self._files.pop(job, OpenFiles(job)))
+            elif self.queue.stopped:
+                return
+            else:
+                more_idle_work = _idle_slice(engine)
+
+    def _answer(self, engine: Engine, job: Job) -> None:
+        files = self._files.setdefault(job.connection, OpenFiles(job.connection))
+        doing = type(job.message).__name__
+        try:
+            answer = carry_out(engine, files, job.message, job.on_partial, lambda: job.cancelled)
+        except Exception as error:
+            answer = failure(error, doing)
+        job.answer(answer)
+
+
+def _idle_slice(engine: Engine) -> bool:
+    """Let the engine do one slice of idle work. Return whether more is left."""
+    try:
+        return engine.idle_slice()
+    except SetfillError as error:
+        logger.warning("idle work ended (%s)", error.code)
+    except Exception as error:
+        log_internal_error("idle work", error)
+    return False  # until the next request: whatever failed would fail again at once
+
+
+CANCELLED = failure(Cancelled("the request was withdrawn"), "")
