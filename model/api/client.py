@@ -1,0 +1,298 @@
+"""The worker's client: keeps the open documents, and a worker that knows them.
+
+    async with WorkerClient(WorkerOptions(model="smollm2-135m")) as client:
+        client.open("a", "a.py", text, version=1)
+        infill = await client.infill(InfillRequest("a", 1, (Gap(12, 12),)))
+
+Files are opened, edited and closed without waiting, in the order of the calls,
+so that a synchronous handler can do it; a wrong call raises at once, as the
+client has the text too. When the worker dies it is started again, once for all
+who wait, and the documents are opened there with their current text. Imports no
+torch; knows no LSP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from model.api.connection import Connection, OnPartial
+from model.api.launch import WorkerOptions, open_link
+from model.api.messages import (
+    AskStats,
+    AskStatus,
+    CloseFile,
+    Describe,
+    EditFile,
+    OpenFile,
+    Prepare,
+    SetContext,
+    Shutdown,
+    WorkerStatus,
+)
+from model.api.types import Edit, Infill, InfillRequest, ModelDescription, Score, ScoreRequest, Snippet
+from model.errors import FrameError, InputError, RangeError, SetfillError, UnknownFileError, VersionError, WorkerError
+
+__all__ = ["WorkerClient", "WorkerOptions"]
+
+logger = logging.getLogger(__name__)
+
+_MANY_DEATHS = 5  # within this time the worker is not started again
+_DEATHS_WINDOW_S = 120.0
+_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0  # doubled with each death; the first restart is at once
+
+
+@dataclass
+class Document:
+    """An open file as the worker should have it."""
+
+    path: str
+    text: str
+    version: int
+    snippets: tuple[Snippet, ...] = ()
+
+
+class WorkerClient:
+    """A worker that is there when it is needed. Use from one event loop only."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self.options = options
+        self.documents: dict[str, Document] = {}
+        self.restarts = 0  # workers started after the first one
+        self._connection: Connection | None = None
+        self._connecting: asyncio.Task[Connection] | None = None
+        self._deaths: deque[float] = deque(maxlen=_MANY_DEATHS)  # times, in seconds of the monotonic clock
+        self._last_death = ""
+        self._started = False
+        self._stopped = False
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Have a worker running. WorkerError when none can be had. Also ends a client's having given up."""
+        self._deaths.clear()
+        await self._ready()
+
+    async def stop(self) -> None:
+        """Leave the worker: a child ends, a shared one goes on for others. Pending requests end with WorkerError."""
+        self._stopped = True
+        if self._connecting:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        if self._connection:
+            await self._connection.close()
+            self._connection = None
+
+    async def shutdown(self) -> None:
+        """Have the worker exit, also for other clients of a shared one, and stop."""
+        connection = await self._ready()
+        self._stopped = True
+        try:
+            await connection.request(Shutdown())
+        except WorkerError:
+            pass  # gone already, as wanted
+        await self.stop()
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id, None while there is none."""
+        return self._connection.pid if self._connection else None
+
+    # Documents
+
+    def open(self, file_id: str, path: str, text: str, version: int) -> None:
+        """Hold `text`, of any version number, under `file_id`; what was open under it is replaced."""
+        self.documents[file_id] = Document(path, text, version)
+        self._post_open(file_id)
+
+    def edit(self, file_id: str, edits: Sequence[Edit], version: int) -> None:
+        """Apply `edits` one after the other to an open file, which then is `version`.
+
+        UnknownFileError, VersionError unless `version` is above the held one,
+        RangeError for an edit outside the text; then nothing is changed.
+        """
+        document = self._document(file_id)
+        if version <= document.version:
+            raise VersionError(f"version {version} is not above {document.version}, the version that is held")
+        document.text = _edited(document.text, edits)
+        document.version = version
+        self._post(EditFile(file_id, tuple(edits), version), file_id)
+
+    def close(self, file_id: str) -> None:
+        """Forget an open file. UnknownFileError when it is not open."""
+        self._document(file_id)
+        del self.documents[file_id]
+        self._post(CloseFile(file_id), file_id)
+
+    def set_context(self, file_id: str, snippets: Sequence[Snippet]) -> None:
+        """Replace the snippets that the gaps of an open file may see. UnknownFileError when it is not open."""
+        document = self._document(file_id)
+        document.snippets = tuple(snippets)
+        self._post(SetContext(file_id, document.snippets), file_id)
+
+    def prepare(self, file_id: str, cursor: int) -> None:
+        """Hint that the next gap is likely at `cursor`, a string index. UnknownFileError, RangeError."""
+        document = self._document(file_id)
+        if not 0 <= cursor <= len(document.text):
+            raise RangeError(f"cursor {cursor} is outside the text of {len(document.text)} characters")
+        self._post(Prepare(file_id, cursor), file_id)
+
+    # Questions
+
+    async def infill(self, request: InfillRequest, on_partial: OnPartial | None = None) -> Infill:
+        """Fill gaps. `on_partial` is called with the text so far of each gap, as it grows.
+
+        Cancelling the awaiting task withdraws the request. Asked once more if the
+        worker dies; then WorkerError. InputError and its kinds for a wrong request,
+        CheckpointError when the model cannot be loaded, Cancelled after `cancel`.
+        """
+        self._document(request.file_id)
+        answer: Infill = await self._ask(request, on_partial)
+        return answer
+
+    async def score(self, request: ScoreRequest) -> Score:
+        """Return how likely given texts are in gaps. Errors as for `infill`."""
+        self._document(request.file_id)
+        answer: Score = await self._ask(request)
+        return answer
+
+    async def describe(self) -> ModelDescription:
+        """Return what model runs, once it is loaded. CheckpointError when it cannot be."""
+        answer: ModelDescription = await self._ask(Describe())
+        return answer
+
+    async def status(self) -> WorkerStatus:
+        """Return how far the worker is, at once."""
+        answer: WorkerStatus = await self._ask(AskStatus())
+        return answer
+
+    async def stats(self) -> dict[str, int | float | str]:
+        """Return the worker's counters by name."""
+        answer = await self._ask(AskStats())
+        return {**answer.values, "worker_restarts": self.restarts}
+
+    def cancel(self, file_id: str) -> None:
+        """Withdraw all infills and scores of a file that are under way; who awaits them gets `Cancelled`."""
+        if self._connection:
+            self._connection.cancel_where(
+                lambda message: isinstance(message, (InfillRequest, ScoreRequest)) and message.file_id == file_id
+            )
+
+    # Having a worker
+
+    async def _ask(self, message: Any, on_partial: OnPartial | None = None) -> Any:
+        """Return the answer. Questions change nothing, so one that died with its worker is asked once more."""
+        connection = await self._ready()
+        try:
+            return await connection.request(message, on_partial)
+        except WorkerError:
+            if not connection.lost or self._stopped:
+                raise
+        return await (await self._ready()).request(message, on_partial)
+
+    async def _ready(self) -> Connection:
+        """Return a connection, after a restart if need be; all who come meanwhile wait for the same one."""
+        if self._stopped:
+            raise WorkerError("this client has been stopped")
+        if self._connection and not self._connection.lost:
+            return self._connection
+        return await asyncio.shield(self._connect_soon())
+
+    def _connect_soon(self) -> asyncio.Task[Connection]:
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.create_task(self._connect())
+            self._connecting.add_done_callback(self._connected)
+        return self._connecting
+
+    def _connected(self, connecting: asyncio.Task[Connection]) -> None:
+        if self._connecting is connecting:
+            self._connecting = None
+        if not connecting.cancelled() and (error := connecting.exception()):
+            logger.warning("no model worker (%s)", type(error).__name__)
+
+    async def _connect(self) -> Connection:
+        await asyncio.sleep(self._backoff_s())
+        try:
+            link = await open_link(self.options)
+        except SetfillError as error:
+            self._remember_death(str(error))
+            raise
+        self.restarts += self._started
+        self._started = True
+        self._connection = Connection(link, self._lost)
+        for file_id in self.documents:
+            self._post_open(file_id)
+        return self._connection
+
+    def _backoff_s(self) -> float:
+        """Return how long to wait before the next start. WorkerError when it is not worth trying."""
+        deaths = [when for when in self._deaths if when > time.monotonic() - _DEATHS_WINDOW_S]
+        if len(deaths) >= _MANY_DEATHS:
+            raise WorkerError(
+                f"the model worker died {len(deaths)} times in {_DEATHS_WINDOW_S:.0f} s and is not started again "
+                f"for now; the last time: {self._last_death}"
+            )
+        return min(_FIRST_BACKOFF_S * 2 ** (len(deaths) - 1), _LONGEST_BACKOFF_S) if len(deaths) > 1 else 0.0
+
+    def _lost(self, connection: Connection, reason: str) -> None:
+        if self._connection is connection:
+            self._connection = None
+        if not self._stopped:
+            logger.warning("the model worker (process %d) died: %s", connection.pid, reason)
+            self._remember_death(reason)
+            if self.documents:
+                self._connect_soon()  # encoding can begin before the next request
+
+    def _remember_death(self, reason: str) -> None:
+        self._deaths.append(time.monotonic())
+        self._last_death = reason
+
+    # Sending documents
+
+    def _document(self, file_id: str) -> Document:
+        document = self.documents.get(file_id)
+        if document is None:
+            raise UnknownFileError(f"no file is open as {file_id!r}: open it first")
+        return document
+
+    def _post(self, message: Any, file_id: str) -> None:
+        """Tell the worker of a change. Without a worker there is nothing to do: a new one gets the whole text."""
+        if not self._connection or self._connection.lost:
+            return
+        try:
+            self._connection.post(message, lambda error: self._refused(file_id, message, error))
+        except FrameError as error:  # too large; requests for the file will be answered with an error
+            logger.warning("a file is too large for the model worker (%s)", error.code)
+
+    def _post_open(self, file_id: str) -> None:
+        document = self.documents[file_id]
+        self._post(OpenFile(file_id, document.path, document.text, document.version), file_id)
+        if document.snippets:
+            self._post(SetContext(file_id, document.snippets), file_id)
+
+    def _refused(self, file_id: str, message: Any, error: SetfillError) -> None:
+        """Open a file anew when the worker refused an edit: what it holds is no longer what we hold."""
+        logger.warning("%s was refused (%s)", type(message).__name__, error.code)
+        if isinstance(message, EditFile) and isinstance(error, InputError) and file_id in self.documents:
+            self._post_open(file_id)
+
+
+def _edited(text: str, edits: Sequence[Edit]) -> str:
+    for edit in edits:
+        if not 0 <= edit.start <= edit.end <= len(text):
+            raise RangeError(f"edit [{edit.start}, {edit.end}) is outside the text of {len(text)} characters")
+        text = text[: edit.start] + edit.text + text[edit.end :]
+    return text

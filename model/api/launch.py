@@ -1,0 +1,283 @@
+"""Starting a worker, or finding the shared one: from options to a pair of streams.
+
+Workers are started so that nothing of the folder the user is in, and nothing of
+PYTHONPATH, can get between: by path, with `-P`, from `/`, without the variables
+that change how Python imports. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from model.api import runtime, wire
+from model.api.messages import Failed, Hello, Welcome
+from model.errors import FrameError, SetfillError, WorkerError, all_errors
+
+_START_TIMEOUT_S = 30.0  # until the hello is answered; weights are loaded after it
+_STOP_TIMEOUT_S = 5.0  # after the streams are closed; then the child is killed
+_KEPT_PYTHON_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8")
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """Which worker a client wants. Unset fields are chosen by the worker."""
+
+    model: str  # name of an installed model, or the path of a checkpoint
+    shared: bool = False  # one worker for all editor windows, met on a socket; else a child of this process
+    precision: str | None = None
+    threads: int | None = None
+    memory_budget_mb: int = 512
+    linger_s: float = 300.0  # seconds a shared worker stays after its last client
+    program: tuple[str, ...] = ()  # how to start the worker; empty: this Python, the package beside this one
+
+
+@dataclass
+class Link:
+    """Open streams to a worker that has answered the hello."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    pid: int
+    child: Child | None = None
+    read_transport: asyncio.BaseTransport | None = None  # of a child, whose two pipes are closed one by one
+
+    async def close(self) -> None:
+        """Close the streams; of a child, wait until it has ended."""
+        await _close(self.writer)
+        if self.child:
+            await self.child.reap()
+        if self.read_transport:
+            self.read_transport.close()
+            await asyncio.sleep(0)  # the loop lets go of the descriptor
+
+    async def exit_reason(self) -> str:
+        """Return how a worker whose stream has ended came to its end, as far as it can be told."""
+        if not self.child:
+            return "the connection to it was lost"
+        return _describe_exit(await self.child.reap())
+
+
+class Child:
+    """A process we started; its last words are kept, for the case that it cannot start."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self._words: collections.deque[bytes] = collections.deque(maxlen=20)
+        self._listener = threading.Thread(target=self._listen, name="worker-stderr", daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self.process.stderr
+        with self.process.stderr as lines:
+            self._words.extend(lines)
+
+    async def reap(self) -> int:
+        """Wait for the end, which must be near, and return the exit status."""
+        return await asyncio.to_thread(self._reap)
+
+    def _reap(self) -> int:
+        for ask_harder in (self.process.terminate, self.process.kill, None):
+            try:
+                status = self.process.wait(_STOP_TIMEOUT_S)
+                self._listener.join(_STOP_TIMEOUT_S)
+                return status
+            except subprocess.TimeoutExpired:
+                if ask_harder:
+                    ask_harder()
+        raise WorkerError(f"the model worker (process {self.process.pid}) cannot be ended")
+
+    def last_words(self) -> str:
+        """Return the last line on standard error. Only for a worker that has not been sent any text yet."""
+        return _last_line(b"".join(self._words))
+
+
+async def open_link(options: WorkerOptions) -> Link:
+    """Start or find a worker and shake hands.
+
+    WorkerError when it cannot be had, FrameError when it is of another version.
+    """
+    return await (_join_shared(options) if options.shared else _start_child(options))
+
+
+async def open_pipes(
+    read_descriptor: int, write_descriptor: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.BaseTransport]:
+    """Return a reader and a writer over two pipe descriptors, and the transport that closes the reader's."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=2**20)
+    read_transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_descriptor, "rb", buffering=0)
+    )
+    # A reader's protocol also for writing: unlike the bare mixin it can wait until the pipe is closed.
+    transport, protocol = await loop.connect_write_pipe(
+        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), os.fdopen(write_descriptor, "wb", buffering=0)
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, None, loop), read_transport
+
+
+def worker_command(options: WorkerOptions) -> list[str]:
+    """Return the command line of a worker."""
+    package = Path(__file__).resolve().parents[1] / "worker"
+    command = list(options.program) or [sys.executable, "-P", str(package)]
+    command += ["--model", options.model, "--memory-budget-mb", str(options.memory_budget_mb)]
+    if options.precision:
+        command += ["--precision", options.precision]
+    if options.threads:
+        command += ["--threads", str(options.threads)]
+    return command
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return `environment` without what changes which Python code is run."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("PYTHON") or name in _KEPT_PYTHON_VARIABLES
+    }
+
+
+async def _start_child(options: WorkerOptions) -> Link:
+    to_read, child_out = os.pipe()
+    child_in, to_write = os.pipe()
+    try:
+        child = Child(_spawn(worker_command(options), stdin=child_in, stdout=child_out, stderr=subprocess.PIPE))
+    except BaseException:
+        os.close(to_read)
+        os.close(to_write)
+        raise
+    finally:
+        os.close(child_in)
+        os.close(child_out)
+    reader, writer, read_transport = await open_pipes(to_read, to_write)
+    link = Link(reader, writer, 0, child, read_transport)
+    try:
+        link.pid = (await _shake_hands(reader, writer)).pid
+    except (WorkerError, OSError):
+        await link.close()
+        raise _did_not_start(child.process.returncode, child.last_words()) from None
+    except BaseException:
+        await link.close()
+        raise
+    return link
+
+
+async def _join_shared(options: WorkerOptions) -> Link:
+    settings = (options.precision, options.threads, options.memory_budget_mb)
+    point = runtime.meeting_point(options.model, settings)
+    try:
+        async with asyncio.timeout(_START_TIMEOUT_S):
+            while True:
+                if link := await _try_socket(point.socket):
+                    return link
+                if not await _start_shared(options, point):
+                    await asyncio.sleep(0.05)  # another one is starting, or ending: look again
+    except TimeoutError:
+        raise WorkerError(f"no shared model worker answers on {point.socket}; see {point.log}") from None
+
+
+async def _try_socket(path: Path) -> Link | None:
+    """Return a link over a socket, or None when nobody listens or the listener is just leaving."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(path, limit=2**20)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+    except OSError as error:
+        raise WorkerError(f"cannot connect to the model worker on {path}: {error.strerror}") from None
+    try:
+        welcome = await _shake_hands(reader, writer)
+    except (WorkerError, OSError):
+        await _close(writer)
+        return None
+    except BaseException:
+        await _close(writer)
+        raise
+    return Link(reader, writer, welcome.pid)
+
+
+async def _start_shared(options: WorkerOptions, point: runtime.MeetingPoint) -> bool:
+    """Start a worker that outlives us. Return False when another one was there before it."""
+    command = [*worker_command(options), "--shared", "--linger", str(options.linger_s)]
+    command += ["--socket", str(point.socket), "--lock", str(point.lock)]
+    with open(point.log, "ab", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW, 0o600)) as log:
+        process = _spawn(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+    assert process.stdout
+    with process.stdout as answers:
+        answer = await asyncio.to_thread(answers.readline)
+    if answer == b"ready\n":
+        _wait_in_background(process)
+        return True
+    status = await asyncio.to_thread(process.wait)
+    if answer == b"taken\n":
+        return False
+    raise _did_not_start(status, _last_line(point.log.read_bytes()[-4096:]))
+
+
+def _wait_in_background(process: subprocess.Popen[bytes]) -> None:
+    """Collect the exit status some day, so that a shared worker that ends before us leaves no zombie."""
+    threading.Thread(target=process.wait, name="shared-worker", daemon=True).start()
+
+
+def _spawn(command: list[str], stdin: int, stdout: int, stderr: int | IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=clean_environment(os.environ),
+            cwd="/",
+            start_new_session=True,  # Ctrl-C at a terminal is for the client alone
+        )
+    except OSError as error:
+        raise WorkerError(f"the model worker cannot be started: {command[0]}: {error.strerror}") from None
+
+
+async def _shake_hands(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Welcome:
+    writer.write(wire.encode_frame(wire.NO_REQUEST, Hello(wire.PROTOCOL, runtime.package_version())))
+    try:
+        async with asyncio.timeout(_START_TIMEOUT_S):
+            frame = await wire.read_frame(reader)
+    except TimeoutError:
+        raise WorkerError(f"the model worker did not answer within {_START_TIMEOUT_S:.0f} s") from None
+    match frame:
+        case (_, Welcome() as welcome):
+            return welcome
+        case (_, Failed(code=code, text=text)):
+            raise all_errors().get(code, SetfillError)(text)
+        case None:
+            raise WorkerError("the model worker ended before it answered")
+    raise FrameError("what answers there is not a setfill worker")
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    try:
+        await writer.wait_closed()
+    except OSError:
+        pass
+
+
+def _did_not_start(status: int, last_words: str) -> WorkerError:
+    return WorkerError(f"the model worker did not start ({_describe_exit(status)}){last_words and ': ' + last_words}")
+
+
+def _describe_exit(status: int) -> str:
+    if status < 0:
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+        return f"killed by {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")
+    return f"exit status {status}"
+
+
+def _last_line(words: bytes) -> str:
+    lines = [line.strip() for line in words.decode("utf-8", "replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")
