@@ -121,21 +121,6 @@ def unadapted_capabilities(
     return Capabilities(sink_id=sink_id, filename_id=filename_id, window=min(context_length, Capabilities.window))
 
 
-def missing_bytes(tokenizer: Tokenizer) -> frozenset[int]:
-    """Return the bytes that no single token stands for; text with them loses them when encoded."""
-    return frozenset(byte for byte in range(256) if tokenizer.token_to_id(BYTE_SYMBOLS[byte]) is None)
-
-
-def _byte_symbols() -> str:
-    """Return, in order of the bytes, the characters that stand for them in a GPT-2 vocabulary."""
-    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    stand_ins = iter(range(0x100, 0x200))
-    return "".join(chr(byte if byte in printable else next(stand_ins)) for byte in range(256))
-
-
-BYTE_SYMBOLS = _byte_symbols()
-
-
 def _first(ids: list[int | None]) -> int | None:
     return next((token_id for token_id in ids if token_id is not None), None)
 

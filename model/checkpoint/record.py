@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model.checkpoint.byte_level import missing_bytes
 from model.config import Capabilities, ModelConfig
 from model.errors import CheckpointError
 
@@ -77,11 +75,6 @@ class Checkpoint:
         if tensor.dtype != torch.int8:
             return tensor.float()
         return tensor.float() * self.tensors[name + SCALE_SUFFIX][:, None]
-
-    @cached_property
-    def missing_bytes(self) -> frozenset[int]:
-        """The bytes the vocabulary has no token for: the tokenizer drops them silently."""
-        return missing_bytes(self.tokenizer)
 
 
 def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
