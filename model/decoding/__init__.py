@@ -1,0 +1,1 @@
+"""Decoding: how the rows of gaps are fed, constrained, drawn and revealed."""

@@ -1,0 +1,309 @@
+"""The engine: all sessions of one model, and the requests that touch them.
+
+Single-threaded; the worker calls it from its compute thread. Knows requests
+and sessions; knows no sockets, frames or processes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from model.api.types import (
+    Edit,
+    Gap,
+    GapInfill,
+    Infill,
+    InfillRequest,
+    ModelDescription,
+    PartialInfill,
+    Score,
+    ScoreRequest,
+    Snippet,
+)
+from model.checkpoint import Checkpoint, load_checkpoint
+from model.decoding.constraint import Vocabulary
+from model.decoding.gap_rows import GapRows
+from model.decoding.left_to_right import fill_left_to_right
+from model.decoding.likelihood import score_left_to_right
+from model.decoding.open_gap import OpenGap, open_gaps
+from model.errors import Cancelled, InputError, UnknownFileError, VersionError
+from model.islands import IslandStore
+from model.linear import Precision, best_precision
+from model.network import Decoder
+from model.session import Session, SessionParts, check_gaps
+from model.tokenization import ByteTokenizer
+from model.window import FULL, NEAR, Window, WindowLimits
+
+DEFAULT_MEMORY_BUDGET_MB = 512
+ISLAND_SHARE = 0.25  # of the memory budget, for context islands
+
+
+class Engine:
+    """The sessions of one model."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        precision: Precision,
+        reason: str = "asked for",
+        memory_budget_mb: int = DEFAULT_MEMORY_BUDGET_MB,
+        full: WindowLimits = FULL,
+        near: WindowLimits = NEAR,
+    ) -> None:
+        capabilities = self._capabilities = checkpoint.capabilities
+        self._name, self._reason, self._precision = checkpoint.name, reason, precision
+        network = self._network = Decoder(checkpoint, precision)
+        tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
+        # An unadapted model ends its text with the sink token.
+        eoi_id = capabilities.eoi_id if capabilities.infill else capabilities.sink_id
+        assert eoi_id is not None
+        self._vocabulary = Vocabulary(tokenizer, eoi_id)
+        self._parameters = checkpoint.parameter_count
+        self._budget_bytes = memory_budget_mb * 2**20
+        islands = IslandStore(
+            network, tokenizer, capabilities, int(self._budget_bytes * ISLAND_SHARE), full.island_rows // 2
+        )
+        self._parts = SessionParts(network, tokenizer, capabilities, islands, full, near)
+        self._sessions: OrderedDict[str, Session] = OrderedDict()  # the least recently used first
+        self._versions: dict[str, int] = {}
+        self._infills = self._forwards = self._rows_computed = self._rows_reused = self._evictions = 0
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        precision: str | None = None,
+        threads: int | None = None,
+        memory_budget_mb: int = DEFAULT_MEMORY_BUDGET_MB,
+    ) -> Engine:
+        """Load the checkpoint at `path`. Raises CheckpointError, and InputError for an unknown precision."""
+        if threads is not None:
+            torch.set_num_threads(threads)
+        if precision is None:
+            chosen, reason = best_precision()
+        else:
+            try:
+                chosen, reason = Precision(precision), "asked for"
+            except ValueError:
+                names = ", ".join(Precision)
+                raise InputError(f"unknown precision {precision!r}: choose one of {names}") from None
+        return cls(load_checkpoint(path), chosen, reason, memory_budget_mb)
+
+    def describe(self) -> ModelDescription:
+        """Return what runs here."""
+        return ModelDescription(
+            name=self._name,
+            infill=self._capabilities.infill,
+            precision=str(self._precision),
+            precision_reason=self._reason,
+            parameters=self._parameters,
+            context_length=self._network.config.context_length,
+        )
+
+    # -- files ------------------------------------------------------------------------------
+
+    def open(self, file_id: str, path: str, text: str, version: int) -> None:
+        """Hold a file; one that is open already is replaced."""
+        self._sessions[file_id] = Session(self._parts, path, text)
+        self._versions[file_id] = version
+
+    def edit(self, file_id: str, edits: Sequence[Edit], version: int) -> None:
+        """Apply `edits` one after the other. Raises UnknownFileError, VersionError, RangeError; then nothing changed."""
+        session = self._session(file_id)
+        if version <= self._versions[file_id]:
+            raise VersionError(
+                f"an edit to version {version} of a file that is at version {self._versions[file_id]}: versions must grow"
+            )
+        session.edit(edits)
+        self._versions[file_id] = version
+
+    def close(self, file_id: str) -> None:
+        """Forget a file. Raises UnknownFileError."""
+        self._session(file_id)
+        del self._sessions[file_id], self._versions[file_id]
+
+    def set_context(self, file_id: str, snippets: Sequence[Snippet]) -> None:
+        """Let the gaps of a file see `snippets`, the most useful last."""
+        self._session(file_id).set_context(snippets)
+
+    def prepare(self, file_id: str, cursor: int) -> None:
+        """Let idle work get ready for an infill at `cursor`."""
+        self._session(file_id).prepare((Gap(cursor, cursor),))
+
+    # -- requests ---------------------------------------------------------------------------
+
+    def infill(
+        self,
+        request: InfillRequest,
+        on_partial: Callable[[PartialInfill], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Infill:
+        """Fill the gaps of `request`; partial texts go to `on_partial`, `cancelled` is looked at between forwards.
+
+        Raises Cancelled, RangeError, VersionError, UnknownFileError, InputError.
+        """
+        started = time.monotonic()
+        session = self._checked(request.file_id, request.version, request.gaps)
+        check_request(request)
+        deadline = started + request.limits.max_ms / 1000 if request.limits.max_ms is not None else None
+        decode = _Decode(self._network, self._vocabulary, request, on_partial, cancelled, deadline)
+        before = session.rows_computed
+        window = session.window_at(request.gaps if self._capabilities.infill else request.gaps[:1], cancelled)
+        reused = window.rows - (session.rows_computed - before)
+        if self._capabilities.infill:
+            results = decode.jointly(window)
+        else:
+            results = decode.one_after_another(session, window)
+        computed = session.rows_computed - before + decode.rows_fed
+        self._infills += 1
+        self._forwards += decode.forwards
+        self._rows_computed += computed
+        self._rows_reused += reused
+        self._evict()
+        ms = (time.monotonic() - started) * 1000
+        return Infill(request.version, tuple(results), decode.forwards, computed, max(reused, 0), ms)
+
+    def score(self, request: ScoreRequest, cancelled: Callable[[], bool] = lambda: False) -> Score:
+        """Return the likelihood of given texts in given gaps, each gap by itself, left to right."""
+        session = self._checked(request.file_id, request.version, request.gaps)
+        if len(request.texts) != len(request.gaps):
+            raise InputError(f"{len(request.gaps)} gaps but {len(request.texts)} texts: give one text for each gap")
+        scores = []
+        for gap, text in zip(request.gaps, request.texts, strict=True):
+            window = session.window_at((gap,), cancelled)
+            scores.append(score_left_to_right(window, self._vocabulary, gap, text))
+        self._evict()
+        return Score(tuple(tokens for tokens, _ in scores), tuple(stop for _, stop in scores))
+
+    def idle_slice(self) -> bool:
+        """Do one slice of at most about 64 rows for the file used last; return whether there may be more to do."""
+        for session in reversed(self._sessions.values()):
+            if session.idle_slice():
+                self._evict()
+                return True
+        return False
+
+    def stats(self) -> dict[str, int | float | str]:
+        """Return counters since the start and what is held now."""
+        return {
+            "model": self._name,
+            "precision": str(self._precision),
+            "files": len(self._sessions),
+            "cached_bytes": self._cached_bytes(),
+            "island_bytes": self._parts.islands.bytes,
+            "budget_bytes": self._budget_bytes,
+            "evictions": self._evictions,
+            "infills": self._infills,
+            "forwards": self._forwards,
+            "rows_computed": self._rows_computed,
+            "rows_reused": self._rows_reused,
+        }
+
+    # -- within -----------------------------------------------------------------------------
+
+    def _session(self, file_id: str) -> Session:
+        session = self._sessions.get(file_id)
+        if session is None:
+            raise UnknownFileError("this file is not open: open it before editing it or asking for infills")
+        self._sessions.move_to_end(file_id)
+        return session
+
+    def _checked(self, file_id: str, version: int, gaps: Sequence[Gap]) -> Session:
+        session = self._session(file_id)
+        if version != self._versions[file_id]:
+            raise VersionError(f"asked about version {version} of a file that is at version {self._versions[file_id]}")
+        check_gaps(gaps, len(session.text))
+        return session
+
+    def _cached_bytes(self) -> int:
+        return sum(session.cached_bytes for session in self._sessions.values())
+
+    def _evict(self) -> None:
+        """Let go of the least recently used sessions' rows while all together hold more than the budget."""
+        for session in list(self._sessions.values())[:-1]:
+            if self._cached_bytes() <= self._budget_bytes:
+                return
+            if session.cached_bytes:
+                session.evict()
+                self._evictions += 1
+
+
+class _Decode:
+    """One infill request while it runs."""
+
+    def __init__(
+        self,
+        network: Decoder,
+        vocabulary: Vocabulary,
+        request: InfillRequest,
+        on_partial: Callable[[PartialInfill], None] | None,
+        cancelled: Callable[[], bool],
+        deadline: float | None,
+    ) -> None:
+        self._network, self._vocabulary, self._request = network, vocabulary, request
+        self._on_partial, self._cancelled, self._deadline = on_partial, cancelled, deadline
+        self.forwards = self.rows_fed = 0
+
+    def jointly(self, window: Window) -> list[GapInfill]:
+        """Fill all gaps of the request, which `window` stands at."""
+        return [gap.result() for gap in self._fill(window, self._request.gaps, first_index=0)]
+
+    def one_after_another(self, session: Session, window: Window) -> list[GapInfill]:
+        """Fill the gaps with a model that only sees what stands before them, each seeing the infills before it."""
+        text, shift, results = session.text, 0, []
+        for index, asked in enumerate(self._request.gaps):
+            gap = Gap(asked.start + shift, asked.end + shift)
+            if index:
+                window = session.window_on(text, gap, self._cancelled)
+            (filled,) = self._fill(window, (gap,), first_index=index)
+            result = filled.result()
+            text = text[: gap.start] + result.text + text[gap.end :]
+            shift += len(result.text) - (gap.end - gap.start)
+            results.append(GapInfill(asked, result.text, result.tokens, result.logprobs, result.stop))
+        return results
+
+    def _fill(self, window: Window, gaps: Sequence[Gap], first_index: int) -> list[OpenGap]:
+        opened = open_gaps(window, self._vocabulary, gaps, self._request.limits)
+        rows = GapRows(window)
+        shown = [""] * len(opened)
+
+        def after_forward() -> bool:
+            if self._cancelled():
+                raise Cancelled("the request was cancelled")
+            if self._on_partial is not None:
+                for index, gap in enumerate(opened):
+                    if (text := gap.text()) != shown[index]:
+                        shown[index] = text
+                        self._on_partial(PartialInfill(first_index + index, text))
+            return self._deadline is None or time.monotonic() < self._deadline
+
+        try:
+            fill_left_to_right(
+                rows, opened, window.capabilities.infill_id, self._request.sampling, after_forward
+            )
+        finally:
+            self.forwards += rows.forwards
+            self.rows_fed += rows.rows_fed
+        return opened
+
+
+def check_request(request: InfillRequest) -> None:
+    """Raise InputError for settings that no decode can follow."""
+    limits, sampling = request.limits, request.sampling
+    if request.policy != "left_to_right":
+        raise InputError(f"unknown policy {request.policy!r}: choose left_to_right")
+    if limits.max_tokens < 1:
+        raise InputError(f"max_tokens is {limits.max_tokens}: it must be at least 1")
+    if limits.max_lines is not None and limits.max_lines < 1:
+        raise InputError(f"max_lines is {limits.max_lines}: it must be at least 1")
+    if limits.max_ms is not None and not limits.max_ms > 0:
+        raise InputError(f"max_ms is {limits.max_ms}: it must be positive")
+    if not 0 <= sampling.temperature < float("inf"):
+        raise InputError(f"temperature is {sampling.temperature}: it must be 0 (greedy) or positive")
+    if not 0 < sampling.top_p <= 1:
+        raise InputError(f"top_p is {sampling.top_p}: it must be above 0 and at most 1")

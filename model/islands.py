@@ -1,0 +1,96 @@
+"""Context islands: text of other files, encoded once and shown to the gaps of any session.
+
+An island sees nothing but itself, so its keys before RoPE and its values are
+the same wherever it is put. Knows no sessions and no gaps.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.api.types import Snippet
+from model.config import Capabilities
+from model.kv_cache import KVCache
+from model.network import Decoder, Rows
+from model.rope import RotaryEmbedding
+from model.tokenization import ByteTokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedIsland:
+    """The rows of one island: its token ids, un-rotated keys and values [layers, kv_heads, rows, head_dim]."""
+
+    ids: tuple[int, ...]
+    unrotated_keys: Tensor
+    values: Tensor
+
+    @property
+    def rows(self) -> int:
+        return len(self.ids)
+
+    @property
+    def bytes(self) -> int:
+        return 2 * self.values.numel() * self.values.element_size()
+
+    def copy_to(self, cache: KVCache, slot: int, first_id: int, rope: RotaryEmbedding) -> None:
+        """Write the island to slots [slot, slot + rows) of `cache` with position ids from `first_id` on."""
+        slots = slice(slot, slot + self.rows)
+        cache.unrotated_keys[:, :, slots] = self.unrotated_keys
+        cache.values[:, :, slots] = self.values
+        cache.position_ids[slots] = torch.arange(first_id, first_id + self.rows)
+        cache.shift(slots.start, slots.stop, 0, rope)
+
+
+class IslandStore:
+    """Islands encoded so far, shared by all sessions; the least recently used go first."""
+
+    def __init__(
+        self, network: Decoder, tokenizer: ByteTokenizer, capabilities: Capabilities, budget_bytes: int, max_rows: int
+    ) -> None:
+        self._network, self._tokenizer, self._capabilities = network, tokenizer, capabilities
+        self._budget_bytes, self._max_rows = budget_bytes, max_rows
+        self._islands: OrderedDict[tuple[int, ...], EncodedIsland] = OrderedDict()
+        self._begun: dict[tuple[int, ...], KVCache] = {}
+        self.rows_computed = 0
+
+    def get(self, snippet: Snippet) -> EncodedIsland | None:
+        """Return the island of `snippet` if it is encoded already."""
+        ids = self._ids(snippet)
+        if ids in self._islands:
+            self._islands.move_to_end(ids)
+        return self._islands.get(ids)
+
+    def encode_slice(self, snippet: Snippet, slice_rows: int) -> EncodedIsland | None:
+        """Encode the next `slice_rows` rows of `snippet`; return its island once that is whole."""
+        if island := self.get(snippet):
+            return island
+        ids = self._ids(snippet)
+        cache = self._begun.pop(ids, None) or self._network.new_cache(right_slots=len(ids), left_slots=0)
+        begin, end = cache.island_rows, min(cache.island_rows + slice_rows, len(ids))
+        rows = Rows(torch.tensor(ids[begin:end]), torch.arange(begin, end), slot=begin, see_begin=0, see_end=end)
+        self._network.forward(rows, cache)
+        cache.island_rows = end
+        self.rows_computed += end - begin
+        if end < len(ids):
+            self._begun = {ids: cache}  # one at a time: a snippet that changes meanwhile leaves nothing behind
+            return None
+        island = self._islands[ids] = EncodedIsland(ids, cache.unrotated_keys, cache.values)
+        while self.bytes > self._budget_bytes and len(self._islands) > 1:
+            self._islands.popitem(last=False)
+        return island
+
+    @property
+    def bytes(self) -> int:
+        return sum(island.bytes for island in self._islands.values())
+
+    def _ids(self, snippet: Snippet) -> tuple[int, ...]:
+        encode, filename_id = self._tokenizer.encode, self._capabilities.filename_id
+        ids = [self._capabilities.sink_id]
+        if filename_id is not None and snippet.path:
+            ids += [filename_id, *encode(self._tokenizer.readable(snippet.path) + "\n")]
+        ids += encode(self._tokenizer.readable(snippet.text))
+        return tuple(ids[: self._max_rows])

@@ -1,0 +1,134 @@
+"""Keys and values of one window, stored as a gap buffer.
+
+Two stacks share one block of slots and grow away from a seam, with the context
+islands between them, so that everything a row may see is one slice:
+
+    slots   [ ...  right stack | islands | left stack | gap rows ... ]
+              <- grows down                grows up ->
+
+Slots are places in memory and say nothing about the order of the text: that is
+what position ids are for. Knows rows, not tokens or text.
+
+Keys are kept before RoPE too wherever rows can move to other position ids (the
+right stack and the islands); the left stack never moves.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from model.config import ModelConfig
+from model.rope import RotaryEmbedding, rotate
+
+
+class KVCache:
+    """Keys and values [layers, kv_heads, slots, head_dim] of one window.
+
+    `right_rows`, `island_rows` and `left_rows` count committed rows; slots
+    beyond them are scratch, overwritten by the next forward.
+    """
+
+    def __init__(self, config: ModelConfig, dtype: torch.dtype, right_slots: int, left_slots: int) -> None:
+        self.config, self.dtype = config, dtype
+        self.right_rows = self.island_rows = self.left_rows = 0
+        self._allocate(right_slots, left_slots)
+
+    def _allocate(self, right_slots: int, left_slots: int) -> None:
+        self._below_slots = right_slots  # slots of right stack and islands
+        shape = (self.config.layers, self.config.kv_heads, right_slots + left_slots, self.config.head_dim)
+        # Untouched pages of an empty tensor cost no memory, so room is taken generously.
+        self.keys = torch.empty(shape, dtype=self.dtype)
+        self.values = torch.empty(shape, dtype=self.dtype)
+        self.unrotated_keys = torch.empty((*shape[:2], right_slots, shape[3]), dtype=self.dtype)
+        self.position_ids = torch.zeros(shape[2], dtype=torch.int64)
+
+    # -- where things are -------------------------------------------------------------------
+
+    @property
+    def left_begin(self) -> int:
+        """First slot of the left stack."""
+        return self._below_slots
+
+    @property
+    def left_end(self) -> int:
+        """Slot after the last committed left row; gap rows begin here."""
+        return self._below_slots + self.left_rows
+
+    @property
+    def right_end(self) -> int:
+        """Slot after the bottom of the right stack; the islands begin here."""
+        return self._below_slots - self.island_rows
+
+    @property
+    def right_begin(self) -> int:
+        """Slot of the row last pushed on the right stack, the first slot a gap row sees."""
+        return self.right_end - self.right_rows
+
+    @property
+    def rows(self) -> int:
+        return self.right_rows + self.island_rows + self.left_rows
+
+    @property
+    def slots(self) -> int:
+        return self.position_ids.shape[0]
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Bytes that one row keeps, un-rotated key included."""
+        return 3 * self.config.layers * self.config.kv_heads * self.config.head_dim * self.keys.element_size()
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def reserve_left(self, slots: int) -> None:
+        """Make room for `slots` left and gap rows; committed rows are kept."""
+        if self._below_slots + slots > self.slots:
+            self._grow(self._below_slots, max(slots, 2 * (self.slots - self._below_slots)))
+
+    def reserve_right(self, slots: int) -> None:
+        """Make room for `slots` rows of right stack and islands; committed rows are kept."""
+        if slots > self._below_slots:
+            self._grow(max(slots, 2 * self._below_slots), self.slots - self._below_slots)
+
+    def shift_right(self, by: int, rope: RotaryEmbedding) -> None:
+        """Add `by` to every position id of the right stack. No forward: keys are rotated from their un-rotated form."""
+        self.shift(self.right_begin, self.right_end, by, rope)
+
+    def shift(self, begin: int, end: int, by: int, rope: RotaryEmbedding) -> None:
+        """Add `by` to the position ids of slots [begin, end), all below the left stack."""
+        assert end <= self._below_slots, "left rows keep no un-rotated keys"
+        self.position_ids[begin:end] += by
+        cos, sin = rope.cos_sin(self.position_ids[begin:end])
+        self.keys[:, :, begin:end] = rotate(self.unrotated_keys[:, :, begin:end].float(), cos, sin).to(self.dtype)
+
+    def insert_islands(self, rows: int) -> int:
+        """Open `rows` island slots below the left stack and return the first; the right stack moves down."""
+        self.reserve_right(self.right_rows + self.island_rows + rows)
+        begin, end = self.right_begin, self._below_slots
+        self._move_below(begin, end, -rows)
+        self.island_rows += rows
+        return self._below_slots - rows
+
+    def remove_islands(self, rows: int) -> None:
+        """Drop the `rows` island rows nearest the left stack; the right stack moves up."""
+        assert rows <= self.island_rows
+        begin, end = self.right_begin, self._below_slots - rows
+        self._move_below(begin, end, rows)
+        self.island_rows -= rows
+
+    def _move_below(self, begin: int, end: int, by: int) -> None:
+        if begin == end or not by:
+            return
+        for tensor in (self.keys, self.values, self.unrotated_keys):
+            tensor[:, :, begin + by : end + by] = tensor[:, :, begin:end].clone()
+        self.position_ids[begin + by : end + by] = self.position_ids[begin:end].clone()
+
+    def _grow(self, below_slots: int, left_slots: int) -> None:
+        keys, values, unrotated, ids = self.keys, self.values, self.unrotated_keys, self.position_ids
+        begin, seam, end = self.right_begin, self._below_slots, self.left_end
+        self._allocate(below_slots, left_slots)
+        by = below_slots - seam
+        self.keys[:, :, begin + by : end + by] = keys[:, :, begin:end]
+        self.values[:, :, begin + by : end + by] = values[:, :, begin:end]
+        self.unrotated_keys[:, :, begin + by : seam + by] = unrotated[:, :, begin:seam]
+        self.position_ids[begin + by : end + by] = ids[begin:end]

@@ -1,0 +1,123 @@
+"""Where text is cut for the gap buffer: pure functions on strings, no tensors.
+
+* The left stack ends at the last pre-token boundary before the cursor; the rest
+  is the held-back piece.
+* The right stack is cut into chunks that begin with the newline ending the line
+  before.
+* Re-tokenising after an edit begins at a boundary that the edit cannot move.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from model.tokenization import ByteTokenizer
+
+HELD_BACK_BYTES = 32  # the held-back piece is at most this long
+
+# A pre-tokenizer looks ahead through a run of white space, or three characters
+# for contractions ("'re"), so a boundary followed by this much settled text stays.
+_LOOK_AHEAD_CHARS = 3
+
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Text with its canonical tokens. `starts[i]` is the string index of token i's first character."""
+
+    text: str
+    ids: list[int]
+    starts: list[int]
+    begins_pre_token: list[bool]
+
+
+EMPTY = Encoded("", [], [], [])
+
+
+def left_cut(tokenizer: ByteTokenizer, prefix: str) -> int:
+    """Return the string index in `prefix` at which the held-back piece begins.
+
+    The piece is the last pre-token; if that is white space, the whole run of it;
+    and at most `HELD_BACK_BYTES` bytes.
+    """
+    tail_begin = max(0, len(prefix) - 4 * HELD_BACK_BYTES)
+    starts = tokenizer.pre_token_starts(prefix[tail_begin:])
+    cut = len(prefix)
+    while starts:
+        start = tail_begin + starts.pop()
+        if cut < len(prefix) and not prefix[start:].isspace():
+            break
+        cut = start
+    cut = max(cut, len(prefix) - HELD_BACK_BYTES)
+    while len(prefix[cut:].encode()) > HELD_BACK_BYTES:
+        cut += 1
+    return cut
+
+
+def encode(tokenizer: ByteTokenizer, text: str) -> Encoded:
+    """Return the canonical tokens of `text` with where each starts."""
+    ids, starts, begins = tokenizer.encode_words(text)
+    return Encoded(text, ids, starts, begins)
+
+
+def re_encode(tokenizer: ByteTokenizer, old: Encoded, text: str) -> Encoded:
+    """Return `encode(tokenizer, text)`, re-using the tokens of `old` before the first change."""
+    keep = _settled_tokens(old, _common_prefix_chars(old.text, text))
+    if not keep:
+        return encode(tokenizer, text)
+    begin = old.starts[keep]
+    tail = encode(tokenizer, text[begin:])
+    return Encoded(
+        text,
+        old.ids[:keep] + tail.ids,
+        old.starts[:keep] + [begin + start for start in tail.starts],
+        old.begins_pre_token[:keep] + tail.begins_pre_token,
+    )
+
+
+def _settled_tokens(old: Encoded, same_chars: int) -> int:
+    """Return how many tokens of `old` surely stand before any text that agrees in its first `same_chars`."""
+    settled = old.text[: max(0, same_chars - _LOOK_AHEAD_CHARS)].rstrip()
+    # Every run of white space that ends before the last settled character has been seen whole.
+    keep = bisect_left(old.starts, len(settled)) - 1
+    while keep > 0 and not old.begins_pre_token[keep]:
+        keep -= 1
+    return max(keep, 0)
+
+
+def chunk_texts(tokenizer: ByteTokenizer, text: str, chunk_tokens: int) -> list[str]:
+    """Cut `text` into right-stack chunks of at most about `chunk_tokens`, the farthest from the cursor (the last of the text) first."""
+    encoded = encode(tokenizer, text)
+    chunks: list[str] = []
+    end = len(text)
+    while (end_tok := bisect_left(encoded.starts, end)) > chunk_tokens:
+        begin = _chunk_begin(encoded, end_tok - chunk_tokens, end_tok)
+        chunks.append(text[begin:end])
+        end = begin
+    return [*chunks, text[:end]] if end else chunks
+
+
+def _chunk_begin(encoded: Encoded, first_tok: int, end_tok: int) -> int:
+    """Return the best place for a chunk to begin among the tokens given: a line break, else a pre-token, else any."""
+    earliest = encoded.starts[first_tok]
+    end = encoded.starts[end_tok] if end_tok < len(encoded.starts) else len(encoded.text)
+    inside_crlf = encoded.text[earliest - 1 : earliest + 1] == "\r\n"
+    if found := _LINE_BREAK.search(encoded.text, earliest + inside_crlf, end):
+        return found.start()
+    for token in range(first_tok, end_tok):
+        if encoded.begins_pre_token[token]:
+            return encoded.starts[token]
+    return earliest
+
+
+def _common_prefix_chars(a: str, b: str) -> int:
+    if a == b[: len(a)]:
+        return len(a)
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        mid = (low + high + 1) // 2
+        low, high = (mid, high) if a[:mid] == b[:mid] else (low, mid - 1)
+    return low

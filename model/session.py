@@ -1,0 +1,207 @@
+"""A model session: one open file, its text, and the windows that follow its cursor.
+
+A session has a full window and, while that one has much to encode (after a far
+jump, or an edit far back in the prefix), a near window that answers meanwhile.
+Knows strings, edits and gaps; knows no requests, limits or other files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from model.api.types import Edit, Gap, Snippet
+from model.config import Capabilities
+from model.errors import RangeError
+from model.islands import IslandStore
+from model.network import Decoder
+from model.tokenization import ByteTokenizer
+from model.window import FULL, NEAR, Window, WindowLimits
+
+IDLE_SLICE_ROWS = 64  # one slice of idle work feeds about this many rows
+FUSED_TAIL_ROWS = 16  # so many new rows of the left stack wait for the first forward of an infill
+
+
+@dataclass(frozen=True)
+class SessionParts:
+    """What all sessions of a model share."""
+
+    network: Decoder
+    tokenizer: ByteTokenizer
+    capabilities: Capabilities
+    islands: IslandStore
+    full: WindowLimits = FULL
+    near: WindowLimits = NEAR
+
+
+class Session:
+    """One open file."""
+
+    def __init__(self, parts: SessionParts, path: str, text: str) -> None:
+        self._parts = parts
+        self.path = path
+        self.text = text
+        self._readable = parts.tokenizer.readable(text)
+        self._full: Window | None = None
+        self._near: Window | None = None
+        self._answering: Window | None = None  # the one that `window_at` returned last
+        self._snippets: tuple[Snippet, ...] = ()
+        self._gaps: tuple[Gap, ...] | None = None  # where idle work gets ready; None until somebody asked
+        self._settled = True  # idle work has nothing left to do
+        self._rows_dropped = 0  # rows computed by windows that are gone
+
+    # -- the text ---------------------------------------------------------------------------
+
+    def edit(self, edits: Sequence[Edit]) -> None:
+        """Apply `edits` one after the other, all of them or none. Raises RangeError."""
+        text, length = self.text, len(self.text)
+        for edit in edits:
+            if not 0 <= edit.start <= edit.end <= length:
+                raise RangeError(
+                    f"edit [{edit.start}, {edit.end}) lies outside the text of {length} characters, or is reversed"
+                )
+            length += len(edit.text) - (edit.end - edit.start)
+        for edit in edits:
+            for window in self._windows():
+                window.apply_edit(edit, len(text))
+            self._gaps = _moved(self._gaps, edit)
+            text = text[: edit.start] + edit.text + text[edit.end :]
+            replaced = self._parts.tokenizer.readable(edit.text)
+            self._readable = self._readable[: edit.start] + replaced + self._readable[edit.end :]
+        self.text = text
+        self._settled = self._gaps is None
+
+    def rename(self, path: str) -> None:
+        """Give the file another path."""
+        self.path = path
+        for window in self._windows():
+            window.rename(path)
+        self._settled = self._gaps is None
+
+    def set_context(self, snippets: Sequence[Snippet]) -> None:
+        """Show these snippets as islands, as soon as idle work has encoded them."""
+        self._snippets = tuple(snippets)
+        self._settled = False
+
+    def prepare(self, gaps: Sequence[Gap]) -> None:
+        """Let idle work get ready to fill `gaps`, usually the cursor. Raises RangeError."""
+        check_gaps(gaps, len(self.text))
+        if tuple(gaps) != self._gaps:
+            self._gaps = tuple(gaps)
+            self._settled = False
+
+    # -- windows ----------------------------------------------------------------------------
+
+    def window_at(self, gaps: Sequence[Gap], cancelled: Callable[[], bool]) -> Window:
+        """Return a window that stands at `gaps`, encoded but for a short tail of the left stack.
+
+        The full window if it is ready or nearly so, else the near one. Raises
+        RangeError, and Cancelled with the session as usable as before.
+        """
+        self.prepare(gaps)
+        full = self._full = self._full or self._new_window(self._parts.full)
+        self._aim(full, gaps)
+        self._answering = full
+        if full.pending_rows > self._near_rows():
+            self._answering = self._near = self._near or self._new_window(self._parts.near)
+            self._aim(self._near, gaps)
+        return self._ready(self._answering, cancelled)
+
+    def window_on(self, text: str, gap: Gap, cancelled: Callable[[], bool]) -> Window:
+        """Return the window of the last `window_at`, moved to a later gap of a text with the gaps before it filled.
+
+        For models that cannot fill gaps jointly and fill them one after another.
+        """
+        window = self._answering
+        assert window is not None, "window_at comes first"
+        window.retarget(self._parts.tokenizer.readable(text), (gap,))
+        self._settled = False
+        return self._ready(window, cancelled)
+
+    def _ready(self, window: Window, cancelled: Callable[[], bool]) -> Window:
+        window.encode(cancelled, leave_rows=FUSED_TAIL_ROWS)
+        if not window.left_tail() and not self._parts.capabilities.infill:
+            window.cache.left_rows -= 1  # fed once more: its logits begin the infill
+        return window
+
+    def idle_slice(self) -> bool:
+        """Do one slice of work that makes the next infill cheaper; return whether there may be more."""
+        if self._settled:
+            return False
+        for snippet in self._snippets:
+            if self._parts.islands.get(snippet) is None:
+                self._parts.islands.encode_slice(snippet, IDLE_SLICE_ROWS)
+                return True
+        if self._gaps is not None:
+            full = self._full = self._full or self._new_window(self._parts.full)
+            self._aim(full, self._gaps)
+            if full.pending_rows or full.merge_small_chunks():
+                full.encode(max_rows=IDLE_SLICE_ROWS, slice_rows=IDLE_SLICE_ROWS)
+                return True
+        if self._near is not None:
+            self._rows_dropped += self._near.rows_computed
+            self._near, self._answering = None, self._full
+        self._settled = True
+        return False
+
+    def evict(self) -> None:
+        """Give up all cached rows. The text stays, and the next infill encodes it anew."""
+        self._rows_dropped = self.rows_computed
+        self._full = self._near = self._answering = None
+        self._settled = True
+
+    @property
+    def rows_computed(self) -> int:
+        """Rows that this session's windows have fed so far, gap rows not counted."""
+        return self._rows_dropped + sum(window.rows_computed for window in self._windows())
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of cached rows."""
+        return sum(window.rows * window.cache.bytes_per_row for window in self._windows())
+
+    def _windows(self) -> list[Window]:
+        return [window for window in (self._full, self._near) if window is not None]
+
+    def _new_window(self, limits: WindowLimits) -> Window:
+        parts = self._parts
+        return Window(parts.network, parts.tokenizer, parts.capabilities, limits, self.path)
+
+    def _aim(self, window: Window, gaps: Sequence[Gap]) -> None:
+        islands = [island for snippet in self._snippets if (island := self._parts.islands.get(snippet))]
+        window.set_context(islands if self._parts.capabilities.infill else [])
+        window.retarget(self._readable, gaps)
+
+    def _near_rows(self) -> int:
+        """Rows that the near window would cost at most, with a chunk to spare."""
+        return self._parts.near.left_rows + self._parts.near.right_rows + IDLE_SLICE_ROWS
+
+
+def check_gaps(gaps: Sequence[Gap], length: int) -> None:
+    """Raise RangeError unless `gaps` are ascending, apart, and within a text of `length` characters."""
+    if not gaps:
+        raise RangeError("no gap was given: name at least one position or range")
+    end = 0
+    for index, gap in enumerate(gaps):
+        if gap.start > gap.end:
+            raise RangeError(f"range [{gap.start}, {gap.end}) is reversed")
+        if gap.start < 0 or gap.end > length:
+            raise RangeError(f"range [{gap.start}, {gap.end}) lies outside the text of {length} characters")
+        if index and gap.start <= end:
+            raise RangeError(f"ranges overlap, touch or are out of order at character {gap.start}")
+        end = gap.end
+
+
+def _moved(gaps: tuple[Gap, ...] | None, edit: Edit) -> tuple[Gap, ...] | None:
+    """Return where idle work should get ready after `edit`: behind what was typed."""
+    if gaps is None:
+        return None
+    if len(gaps) > 1:
+        gaps = gaps[:1]
+    delta = len(edit.text) - (edit.end - edit.start)
+    start = gaps[0].start
+    if start >= edit.end:
+        start += delta
+    elif start > edit.start:
+        start = edit.start + len(edit.text)
+    return (Gap(start, start),)

@@ -1,0 +1,411 @@
+"""One window onto a text: the KV gap buffer of DESIGN section 2, kept in step with text and gaps.
+
+    context islands   left stack   gap   (middle island   gap ...)   right stack
+    ..., -2, -1       0, 1, 2 ...  free ids                          <- ..., E-1, E
+
+A window is told where it should stand (`retarget`: no forward, only popping)
+and then brought there (`encode`: forwards, in slices, at any time). Both work
+by content: whatever rows still spell the wanted text are kept, so no edit needs
+a case of its own. Knows strings, tokens and rows; knows no files or requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from model.api.types import Edit, Gap
+from model.config import Capabilities
+from model.errors import Cancelled, InputError
+from model.islands import EncodedIsland
+from model.kv_cache import KVCache
+from model.network import Decoder, Rows
+from model.seams import EMPTY, Encoded, chunk_texts, encode, left_cut, re_encode
+from model.tokenization import ByteTokenizer
+
+GAP_SLOTS = 512  # slots reserved above the left stack for the rows of gaps
+_CUT_CHARS = 512  # the left cut needs no more text than this
+_CHARS_PER_TOKEN = 8  # more than code has, so that a slice of the text surely holds enough tokens
+
+
+@dataclass(frozen=True)
+class WindowLimits:
+    """How much of a text a window holds, in rows, and how many position ids it keeps free for a gap."""
+
+    left_rows: int = 1024  # rows of the left stack when it is built
+    left_min: int = 256  # rebuilt when fewer are left and the text has more
+    left_max: int = 1536  # rebuilt when it grew beyond
+    right_rows: int = 512
+    right_min: int = 128
+    right_max: int = 768
+    chunk_rows: int = 64  # a chunk of the right stack, at most about
+    island_rows: int = 1024  # context islands, all together
+    middle_rows: int = 512  # what lies between two gaps that are filled jointly, for each pair
+    free_ids: int = 1024  # position ids of a gap when a window is built
+    free_min: int = 512  # the right stack shifts when the gap leaves [free_min, free_max]
+    free_max: int = 2048
+
+    @property
+    def span(self) -> int:
+        """Most position ids that a window with one gap takes."""
+        return self.left_max + self.free_max + self.right_max + self.island_rows
+
+    def within(self, context_length: int) -> WindowLimits:
+        """Return these limits, scaled down if need be to a model of `context_length` rows."""
+        if self.span <= context_length:
+            return self
+        scale = context_length / self.span
+        return WindowLimits(**{name: max(1, int(rows * scale)) for name, rows in self.__dict__.items()})
+
+
+FULL = WindowLimits()
+NEAR = WindowLimits(left_rows=256, left_min=64, left_max=384, right_rows=128, right_min=32, right_max=192)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of text as it stands in the cache: a right-stack chunk or an island between gaps."""
+
+    text: str
+    ids: list[int]
+
+
+class Window:
+    """The left stack, right stack and islands around one or several gaps of a text."""
+
+    def __init__(
+        self,
+        network: Decoder,
+        tokenizer: ByteTokenizer,
+        capabilities: Capabilities,
+        limits: WindowLimits,
+        path: str,
+    ) -> None:
+        self.network, self.tokenizer, self.capabilities = network, tokenizer, capabilities
+        self.limits = limits.within(min(capabilities.window, network.config.context_length))
+        self.cache: KVCache = network.new_cache(
+            right_slots=self.limits.right_max + self.limits.island_rows,
+            left_slots=self.limits.left_max + GAP_SLOTS,
+        )
+        self.rows_computed = 0
+        self.begin_char = self.end_char = 0  # the part of the text that the stacks are to spell
+        self.header_ids: list[int] = []
+        self.rename(path)
+        self.left: Encoded = EMPTY  # wanted; `cache.left_rows` of header and left are encoded
+        self.right: list[Span] = []  # wanted, the farthest chunk first
+        self.right_last_id = 0  # position id of the right stack's sink row, its first
+        self._right_encoded = 0  # chunks
+        self.middles: list[list[Span]] = []  # wanted: between gap i and gap i+1, one island or two
+        self._middles_encoded = True
+        self.context: tuple[EncodedIsland, ...] = ()
+        self.held_back: list[str] = [""]  # per gap, what its tokens spell first
+        self._has_target = False
+
+    def rename(self, path: str) -> None:
+        """Name the file in the header. Everything on the left is encoded anew."""
+        header = [self.capabilities.sink_id]
+        if self.capabilities.filename_id is not None and path:
+            header += [self.capabilities.filename_id, *self.tokenizer.encode(self.tokenizer.readable(path) + "\n")]
+        if header != self.header_ids:
+            self.header_ids = header[: self.limits.left_min]
+            self.cache.left_rows = 0
+
+    # -- what is wanted ---------------------------------------------------------------------
+
+    def apply_edit(self, edit: Edit, old_length: int) -> None:
+        """Move the window's ends with an edit of a text of `old_length` characters."""
+        delta = len(edit.text) - (edit.end - edit.start)
+        if edit.start >= self.end_char < old_length:
+            return  # behind a window that ends before the text does
+        if self.begin_char and edit.end <= self.begin_char:
+            self.begin_char += delta
+            self.end_char += delta
+            return
+        self.begin_char = min(self.begin_char, edit.start)
+        self.end_char = max(self.end_char, edit.end) + delta
+
+    def retarget(self, text: str, gaps: Sequence[Gap]) -> None:
+        """Make `gaps` of `text` the place to stand at. Pops rows that do not fit; feeds none.
+
+        `text` must be `readable`. `gaps` are ascending and do not overlap.
+        """
+        first, last = gaps[0], gaps[-1]
+        tail = max(0, first.start - _CUT_CHARS)
+        cut = tail + left_cut(self.tokenizer, text[tail : first.start])
+        self._retarget_left(text, cut)
+        self.held_back = [text[cut : first.start]]
+        middles: list[list[Span]] = []
+        for gap, following in pairwise(gaps):
+            between = text[gap.end : following.start]
+            cut = left_cut(self.tokenizer, between)
+            self.held_back.append(between[cut:])
+            middles.append(self._middle_spans(between[:cut]))
+        if middles != self.middles:
+            self._drop_middles()
+            self.middles, self._middles_encoded = middles, not middles
+        if self.capabilities.infill:
+            self._retarget_right(text, last.end)
+            self._keep_free_ids()
+        self._has_target = True
+
+    def _retarget_left(self, text: str, cut: int) -> None:
+        wanted = None
+        if self._has_target and self.begin_char <= cut <= self.begin_char + self.limits.left_max * _CHARS_PER_TOKEN:
+            wanted = re_encode(self.tokenizer, self.left, text[self.begin_char : cut])
+            rows = len(self.header_ids) + len(wanted.ids)
+            if rows > self.limits.left_max or (self.begin_char and rows < self.limits.left_min):
+                wanted = None
+        if wanted is None:
+            self.begin_char = self._choose_begin(text, cut)
+            wanted = encode(self.tokenizer, text[self.begin_char : cut])
+        same = len(self.header_ids) + _common_prefix(self.left.ids, wanted.ids)
+        self.cache.left_rows = min(self.cache.left_rows, same)
+        self.left = wanted
+
+    def _choose_begin(self, text: str, cut: int) -> int:
+        """Return where a left stack of about `left_rows` rows begins: at a line, if one begins near there."""
+        rows = self.limits.left_rows - len(self.header_ids)
+        begin = max(0, cut - rows * _CHARS_PER_TOKEN)
+        encoded = encode(self.tokenizer, text[begin:cut])
+        if len(encoded.ids) > rows:
+            begin += encoded.starts[-rows]
+        if not begin:
+            return 0
+        newline = text.find("\n", begin, begin + (cut - begin) // 4)
+        return newline + 1 if newline >= 0 else begin
+
+    def _retarget_right(self, text: str, gap_end: int) -> None:
+        chunks = self._kept_chunks(text, gap_end) if self._has_target else None
+        if chunks is None:
+            self.end_char = self._choose_end(text, gap_end)
+            chunks = self._chunks(text[gap_end : self.end_char])
+        same = _common_prefix(self.right, chunks)
+        if same < self._right_encoded:
+            self._right_encoded = same
+            self.cache.right_rows = _right_rows(chunks[:same]) if self.cache.right_rows else 0
+        self.right = chunks
+
+    def _kept_chunks(self, text: str, gap_end: int) -> list[Span] | None:
+        """Return the chunks for text[gap_end:end_char], those of now as far as they fit; None to build anew."""
+        farthest = gap_end + self.limits.right_max * _CHARS_PER_TOKEN
+        if not gap_end <= self.end_char <= min(len(text), farthest):
+            return None
+        rest, kept = text[gap_end : self.end_char], 0
+        for chunk in self.right:
+            if not rest.endswith(chunk.text):
+                break
+            rest, kept = rest[: len(rest) - len(chunk.text)], kept + 1
+        chunks = self.right[:kept] + self._chunks(rest)
+        rows = _right_rows(chunks)
+        if rows > self.limits.right_max or (rows < self.limits.right_min and self.end_char < len(text)):
+            return None
+        return chunks
+
+    def _chunks(self, text: str) -> list[Span]:
+        texts = chunk_texts(self.tokenizer, text, self.limits.chunk_rows)
+        return [Span(chunk, self.tokenizer.encode(chunk)) for chunk in texts]
+
+    def _choose_end(self, text: str, gap_end: int) -> int:
+        """Return where a right stack of about `right_rows` rows ends: before a line break, if there is one near."""
+        rows = self.limits.right_rows - 1
+        end = min(len(text), gap_end + rows * _CHARS_PER_TOKEN)
+        encoded = encode(self.tokenizer, text[gap_end:end])
+        if len(encoded.ids) > rows:
+            end = gap_end + encoded.starts[rows]
+        if end == len(text):
+            return end
+        newline = text.rfind("\n", end - (end - gap_end) // 4, end)
+        if newline <= gap_end:
+            return end
+        return newline - 1 if text[newline - 1] == "\r" else newline
+
+    def _middle_spans(self, between: str) -> list[Span]:
+        """Return the islands for the text between two gaps: all of it, or its two ends when it is long."""
+        half = self.limits.middle_rows // 2
+        chars = half * _CHARS_PER_TOKEN
+        pieces = [between] if between else []
+        if len(between) > 2 * chars or len(self.tokenizer.encode(between)) > 2 * half:
+            first, last = encode(self.tokenizer, between[:chars]), encode(self.tokenizer, between[-chars:])
+            pieces = [first.text[: first.starts[half]] if len(first.ids) > half else first.text, last.text[last.starts[-half] :] if len(last.ids) > half else last.text]
+        return [Span(piece, self.tokenizer.encode(piece)) for piece in pieces]
+
+    def _keep_free_ids(self) -> None:
+        """Shift the right stack when the last gap has too few or too many free ids."""
+        rows, gap_id = _right_rows(self.right), self.gap_first_id(len(self.held_back) - 1)
+        free = self.right_last_id - rows + 1 - gap_id
+        if self.limits.free_min <= free <= self.limits.free_max and self.cache.right_rows:
+            return
+        by = self.limits.free_ids - free
+        if self.right_last_id + by >= self.network.config.context_length:
+            raise InputError("these gaps and the text between them do not fit in the model's window: ask for fewer")
+        self.right_last_id += by
+        if self.cache.right_rows:
+            self.cache.shift_right(by, self.network.rope)
+
+    # -- where gaps stand -------------------------------------------------------------------
+
+    @property
+    def left_ids(self) -> list[int]:
+        return self.header_ids + self.left.ids
+
+    def gap_first_id(self, index: int) -> int:
+        """Return the position id at which gap `index` begins."""
+        begin = len(self.header_ids) + len(self.left.ids)
+        for spans in self.middles[:index]:
+            begin += self.limits.free_min + sum(1 + len(span.ids) for span in spans)
+        return begin
+
+    def gap_free_ids(self, index: int) -> int:
+        """Return how many position ids gap `index` has."""
+        if index < len(self.middles) or not self.capabilities.infill:
+            return self.limits.free_min
+        return self.right_last_id - _right_rows(self.right) + 1 - self.gap_first_id(index)
+
+    # -- getting there ----------------------------------------------------------------------
+
+    @property
+    def pending_rows(self) -> int:
+        """Rows that `encode` has yet to feed."""
+        rows = len(self.header_ids) + len(self.left.ids) - self.cache.left_rows
+        if self.capabilities.infill:
+            rows += _right_rows(self.right) - self.cache.right_rows
+            if not self._middles_encoded:
+                rows += self._middle_rows()
+        return rows
+
+    @property
+    def rows(self) -> int:
+        """Committed rows, islands included."""
+        return self.cache.rows
+
+    def encode(
+        self,
+        cancelled: Callable[[], bool] = lambda: False,
+        max_rows: int | None = None,
+        slice_rows: int = 256,
+        leave_rows: int = 0,
+    ) -> None:
+        """Feed pending rows until `max_rows` were fed or at most `leave_rows` of the left stack are left.
+
+        Raises Cancelled between slices; what was encoded stays.
+        """
+        stop_at = self.rows_computed + max_rows if max_rows is not None else None
+        for push in (self._push_middle, self._push_chunk, lambda: self._push_left(slice_rows, leave_rows)):
+            while push():
+                if cancelled():
+                    raise Cancelled("the request was cancelled while the file was being encoded")
+                if stop_at is not None and self.rows_computed >= stop_at:
+                    return
+
+    def left_tail(self) -> list[int]:
+        """Return the ids of the left stack that are not encoded yet."""
+        return self.left_ids[self.cache.left_rows :]
+
+    def _push_left(self, slice_rows: int, leave_rows: int) -> bool:
+        ids, begin = self.left_ids, self.cache.left_rows
+        if len(ids) - begin <= leave_rows:
+            return False
+        self.cache.reserve_left(len(ids) + GAP_SLOTS)
+        pushed = ids[begin : begin + slice_rows]
+        slot = self.cache.left_end
+        self._feed(pushed, range(begin, begin + len(pushed)), slot, self.cache.left_begin, slot + len(pushed))
+        self.cache.left_rows += len(pushed)
+        return True
+
+    def _push_chunk(self) -> bool:
+        """Push the next chunk on the right stack; the first goes together with the sink row, at the highest id."""
+        cache = self.cache
+        if not self.capabilities.infill or (cache.right_rows and self._right_encoded == len(self.right)):
+            return False
+        chunk = self.right[self._right_encoded].ids if self.right else []
+        sink = [] if cache.right_rows else [self.capabilities.sink_id]
+        pushed = chunk + sink
+        cache.reserve_right(cache.right_rows + cache.island_rows + len(pushed))
+        slot, end = cache.right_begin - len(pushed), cache.right_end
+        last_id = self.right_last_id - cache.right_rows
+        # A chunk's rows see the rows before them in the chunk and all rows pushed earlier, which stand to the right.
+        visible = torch.ones(len(pushed), end - slot, dtype=torch.bool)
+        visible[: len(chunk), : len(chunk)].tril_()
+        visible[len(chunk) :, : len(chunk)] = False
+        self._feed(pushed, range(last_id - len(pushed) + 1, last_id + 1), slot, slot, end, visible)
+        cache.right_rows += len(pushed)
+        self._right_encoded += bool(self.right)
+        return True
+
+    def _push_middle(self) -> bool:
+        """Encode the islands between gaps, nearest to the left stack."""
+        if self._middles_encoded:
+            return False
+        slot = self.cache.insert_islands(self._middle_rows())
+        for index, spans in enumerate(self.middles):
+            begin = self.gap_first_id(index) + self.limits.free_min
+            for span in spans:
+                ids = [self.capabilities.sink_id, *span.ids]
+                self._feed(ids, range(begin, begin + len(ids)), slot, slot, slot + len(ids))
+                begin, slot = begin + len(ids), slot + len(ids)
+        self._middles_encoded = True
+        return True
+
+    def _middle_rows(self) -> int:
+        return sum(1 + len(span.ids) for spans in self.middles for span in spans)
+
+    def _drop_middles(self) -> None:
+        if self._middles_encoded:
+            self.cache.remove_islands(self._middle_rows())
+        self._middles_encoded = False
+
+    def merge_small_chunks(self) -> bool:
+        """Replace the small chunks nearest the cursor by one, where they fit in one; return whether there were any.
+
+        Small cursor moves leave small chunks, which see less of their own line
+        than they could. The merged chunk is pending until the next `encode`.
+        """
+        kept, text, tokens = len(self.right), "", 0
+        while kept and tokens + len(self.right[kept - 1].ids) <= self.limits.chunk_rows:
+            kept -= 1
+            text, tokens = text + self.right[kept].text, tokens + len(self.right[kept].ids)
+        if len(self.right) - kept < 2:
+            return False
+        if self._right_encoded > kept:
+            self._right_encoded = kept
+            self.cache.right_rows = _right_rows(self.right[:kept])
+        self.right = [*self.right[:kept], Span(text, self.tokenizer.encode(text))]
+        return True
+
+    def set_context(self, islands: Sequence[EncodedIsland]) -> None:
+        """Show gaps these islands and no others, as far as they fit, the last nearest to id -1. Feeds no rows."""
+        fitting: list[EncodedIsland] = []
+        for island in reversed(islands):
+            if sum(other.rows for other in fitting) + island.rows <= self.limits.island_rows:
+                fitting.insert(0, island)
+        if tuple(fitting) == self.context:
+            return
+        self._drop_middles()
+        self.cache.remove_islands(self.cache.island_rows)
+        self.context = tuple(fitting)
+        total = sum(island.rows for island in fitting)
+        slot = self.cache.insert_islands(total)
+        first_id = -total
+        for island in fitting:
+            island.copy_to(self.cache, slot, first_id, self.network.rope)
+            slot, first_id = slot + island.rows, first_id + island.rows
+
+    def _feed(
+        self, ids: list[int], position_ids: range, slot: int, see_begin: int, see_end: int, visible: Tensor | None = None
+    ) -> None:
+        rows = Rows(torch.tensor(ids), torch.tensor(position_ids), slot, see_begin, see_end, visible)
+        self.network.forward(rows, self.cache)
+        self.rows_computed += len(ids)
+
+
+def _right_rows(chunks: Sequence[Span]) -> int:
+    """Return the rows of a right stack of these chunks, its sink row included."""
+    return 1 + sum(len(chunk.ids) for chunk in chunks)
+
+
+def _common_prefix(a: Sequence[object], b: Sequence[object]) -> int:
+    return next((index for index, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

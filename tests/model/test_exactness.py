@@ -1,0 +1,229 @@
+"""Exactness: after any edits, an infill's logits equal those of a window encoded from nothing.
+
+The reference knows (text, cursor, seams) and builds every row itself; see
+`reference.py`. Hypothesis drives sessions through random edits.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from model.api.types import Edit, Gap, Snippet
+from model.decoding.gap_rows import GapRow, GapRows
+from model.islands import IslandStore
+from model.kv_cache import KVCache
+from model.linear import Precision
+from model.network import Decoder
+from model.rope import RotaryEmbedding, rotate
+from model.seams import chunk_texts, encode
+from model.session import Session, SessionParts
+from model.tokenization import ByteTokenizer
+from model.window import Window, WindowLimits, _common_prefix
+from tests.model.reference import RowList, dense_logits
+from tests.model.tiny import INFILL, SINK, tiny_checkpoint
+
+SMALL = WindowLimits(
+    left_rows=60, left_min=20, left_max=90, right_rows=50, right_min=12, right_max=80, chunk_rows=16, island_rows=60,
+    middle_rows=24, free_ids=64, free_min=32, free_max=128,
+)  # fmt: skip
+SMALLER = WindowLimits(
+    left_rows=24, left_min=6, left_max=36, right_rows=20, right_min=5, right_max=34, chunk_rows=8, island_rows=60,
+    middle_rows=24, free_ids=64, free_min=32, free_max=128,
+)  # fmt: skip
+
+STANDARD_TEXT = '''\
+def greet(names: list[str]) -> str:
+    """Say hello 👋 to everyone — naïvely."""
+    if not names:
+        return "nobody"
+    parts = []
+    for index, name in enumerate(names):
+        parts.append(f"{index + 1}: {name!r}")
+    return ", ".join(parts)\r
+\r
+class Café:\r
+    \tprice = 12345\r
+
+
+    def open(self):
+        self.état = "ouvert"   # it's, we're
+'''
+
+
+def parts(checkpoint=None, full=SMALL, near=SMALLER) -> SessionParts:
+    checkpoint = checkpoint or tiny_checkpoint()
+    network = Decoder(checkpoint, Precision.FLOAT32)
+    tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
+    islands = IslandStore(network, tokenizer, checkpoint.capabilities, 2**20, 30)
+    return SessionParts(network, tokenizer, checkpoint.capabilities, islands, full, near)
+
+
+def reference_rows(window: Window, text: str, gaps: list[Gap]) -> tuple[RowList, list[int]]:
+    """Build all rows of `window` from text, gaps and seams alone; return them with the context's indices."""
+    encode = window.tokenizer.encode
+    rows = RowList()
+    seen: list[int] = []
+    total = sum(island.rows for island in window.context)
+    for island in window.context:
+        seen += rows.add_chain(list(island.ids), -total, [])
+        total -= island.rows
+    cut = gaps[0].start - len(window.held_back[0])
+    left = window.header_ids + encode(text[window.begin_char : cut])
+    seen += rows.add_chain(left, 0, [])
+    begin = len(left)
+    for index, (gap, following) in enumerate(zip(gaps, gaps[1:], strict=False)):
+        between = text[gap.end : following.start - len(window.held_back[index + 1])]
+        spans = [span.text for span in window.middles[index]]
+        assert between.startswith(spans[0] if spans else "")
+        assert between.endswith(spans[-1] if spans else "")
+        assert len(spans) > 1 or "".join(spans) == between
+        begin += window.limits.free_min
+        for span in spans:
+            chain = rows.add_chain([SINK, *encode(span)], begin, [])
+            seen, begin = seen + chain, begin + len(chain)
+    right: list[int] = [rows.add(SINK, window.right_last_id, [])]
+    end_char, last_id = window.end_char, window.right_last_id
+    for chunk in window.right:
+        assert text[end_char - len(chunk.text) : end_char] == chunk.text
+        ids = encode(chunk.text)
+        right += rows.add_chain(ids, last_id - len(ids), list(right))
+        end_char, last_id = end_char - len(chunk.text), last_id - len(ids)
+    assert end_char == gaps[-1].end, "the right stack begins where the gap ends"
+    return rows, seen + right
+
+
+def check_window(window: Window, checkpoint, text: str, gaps: list[Gap], tolerance: float = 1e-4) -> None:
+    """The logits of each gap's `<infill>` row equal the reference's."""
+    rows, context = reference_rows(window, text, gaps)
+    feed = [GapRow(INFILL, window.gap_first_id(index), 0, 0) for index in range(len(gaps))]
+    expected_at = [rows.add(INFILL, row.position_id, context) for row in feed]
+    window.encode()
+    found = GapRows(window).feed(feed)
+    expected = dense_logits(checkpoint, rows)[expected_at]
+    spread = float(expected.std())
+    torch.testing.assert_close(found.double(), expected, atol=tolerance * max(1, spread), rtol=tolerance)
+
+
+def random_edit(rng: random.Random, text: str, cursor: int) -> tuple[Edit | None, int]:
+    """Return an edit as a user makes them, with where the cursor is afterwards; None only moves the cursor."""
+    kind = rng.choice(["type"] * 4 + ["word", "paste", "backspace", "backspace", "delete", "jump", "left", "right",
+                       "far", "above", "below", "line", "replace", "join"])  # fmt: skip
+    words = ["x", " ", "re", "'", "'re", "self.", "\n    ", "\r\n", "é", "👋🏽", "0", "42", "):\n", "\t", "# ", "\r"]
+
+    def at(start: int, end: int, new: str) -> tuple[Edit, int]:
+        start, end = max(0, min(start, len(text))), max(0, min(end, len(text)))
+        return Edit(start, max(start, end), new), start + len(new)
+
+    match kind:
+        case "type":
+            return at(cursor, cursor, rng.choice(words))
+        case "word":
+            return at(cursor, cursor, "".join(rng.choices("abcdefgh_", k=rng.randrange(1, 40))))
+        case "paste":
+            start = rng.randrange(len(STANDARD_TEXT))
+            return at(cursor, cursor, STANDARD_TEXT[start : start + rng.randrange(200)])
+        case "backspace":
+            return at(cursor - rng.choice([1, 1, 4, 30]), cursor, "")
+        case "delete":
+            return at(cursor, cursor + rng.choice([1, 3, 40]), "")
+        case "jump":
+            return None, rng.randrange(len(text) + 1)
+        case "left":
+            return None, max(0, cursor - rng.randrange(12))
+        case "right":
+            return None, min(len(text), cursor + rng.randrange(12))
+        case "far":
+            return None, rng.choice([0, len(text)])
+        case "above":
+            start = rng.randrange(cursor + 1)
+            edit, _ = at(start, start + rng.randrange(8), rng.choice(words))
+            if edit.end > cursor:
+                return edit, edit.start + len(edit.text)
+            return edit, cursor + len(edit.text) - (edit.end - edit.start)
+        case "below":
+            start = rng.randrange(cursor, len(text) + 1)
+            edit, _ = at(start, start + rng.randrange(8), rng.choice(words))
+            return edit, cursor
+        case "line":
+            return at(cursor, cursor, "\nfor i in range(10):\n    print(i)\n")
+        case "replace":
+            return Edit(0, len(text), STANDARD_TEXT * rng.randrange(3)), 0
+    return at(cursor, cursor + 1, "")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_edits_leave_exact_logits(seed: int) -> None:
+    """The heart of the matter: sessions driven at random always answer as a window made from nothing would."""
+    rng = random.Random(seed)
+    checkpoint = tiny_checkpoint(seed=seed)
+    shared = parts(checkpoint)
+    session = Session(shared, "src/café.py", STANDARD_TEXT * rng.randrange(1, 4))
+    history: list[str] = []
+    cursor = rng.randrange(len(session.text) + 1)
+    for _ in range(40):
+        if history and rng.random() < 0.05:
+            edit, cursor = Edit(0, len(session.text), history.pop()), 0
+        else:
+            edit, cursor = random_edit(rng, session.text, cursor)
+        if edit is not None:
+            history.append(session.text)
+            session.edit([edit])
+        if rng.random() < 0.1:
+            session.set_context([Snippet("lib/other.py", "def other(x):\n    return x"), Snippet("", "# 👋")][: rng.randrange(3)])
+        for _ in range(rng.choice([0, 0, 1, 3])):
+            session.idle_slice()
+        cursor = min(cursor, len(session.text))
+        gaps = [Gap(cursor, min(len(session.text), cursor + rng.choice([0, 0, 0, 9])))]
+        if rng.random() < 0.2:
+            start = min(len(session.text), gaps[0].end + rng.randrange(1, 300))
+            if start > gaps[0].end:
+                gaps.append(Gap(start, min(len(session.text), start + rng.randrange(4))))
+        window = session.window_at(gaps, lambda: False)
+        check_window(window, checkpoint, shared.tokenizer.readable(session.text), gaps)
+
+
+# -- planted faults: each must be caught by the test above ------------------------------------
+
+
+def _first_failure(seeds: range = range(4)) -> bool:
+    for seed in seeds:
+        try:
+            test_any_edits_leave_exact_logits(seed)
+        except AssertionError:
+            return True
+    return False
+
+
+def _shift_twice_rotated(self: KVCache, begin: int, end: int, by: int, rope: RotaryEmbedding) -> None:
+    self.position_ids[begin:end] += by
+    cos, sin = rope.cos_sin(self.position_ids[begin:end])
+    self.keys[:, :, begin:end] = rotate(self.keys[:, :, begin:end], cos, sin)
+
+
+def _chunks_nearest_first(tokenizer: ByteTokenizer, text: str, chunk_tokens: int) -> list[str]:
+    return chunk_texts(tokenizer, text, chunk_tokens)[::-1]
+
+
+def _keep_one_row_too_many(a: Sequence[object], b: Sequence[object]) -> int:
+    return min(len(a), _common_prefix(a, b) + 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "fault"),
+    [
+        ("model.kv_cache.KVCache.shift", _shift_twice_rotated),
+        ("model.window.chunk_texts", _chunks_nearest_first),
+        ("model.window._common_prefix", _keep_one_row_too_many),
+        ("model.kv_cache.KVCache._move_below", lambda self, begin, end, by: None),
+        ("model.window.re_encode", lambda tokenizer, old, text: encode(tokenizer, text[:-1])),
+        ("model.window.Window._drop_middles", lambda self: setattr(self, "_middles_encoded", False)),
+    ],
+)
+def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, target: str, fault: object) -> None:
+    """A test of the test: a fault in each mechanism makes the exactness test fail."""
+    monkeypatch.setattr(target, fault)
+    assert _first_failure()
