@@ -1,0 +1,57 @@
+"""What syntax tells: languages, incremental syntax trees, and small questions about a text at an offset.
+
+Offsets are code points (Python string indices) and ranges half-open, everywhere. Questions are total: any text, any
+offset (clamped to the text), any language. Where there is no syntax they answer from the text alone, or emptily.
+Only an edit outside the text raises (ValueError): a document that missed an edit would be wrong from then on.
+
+The package knows no language server, no tokens and no model, and imports none of our other packages.
+"""
+
+from grammars.damage import Damage, error_spans, infill_damage
+from grammars.grammar import Grammar, grammar_of
+from grammars.indentation import indentation_unit, line_ending
+from grammars.languages import LANGUAGES, PLAIN_TEXT, Language, detect_language, language_named
+from grammars.names import Name, Names, names_in
+from grammars.offsets import Span
+from grammars.outline import Outline, OutlineEntry, OutlineKind, outline_around
+from grammars.places import Place, PlaceKind, place_at
+from grammars.spans import Stop, block_span, expected_stop, fill_block_span, signature_span, statement_span
+from grammars.syntax_document import SyntaxDocument, SyntaxSnapshot, TreeState, snapshot_of
+from grammars.trimming import trim_infill
+
+__all__ = [
+    "LANGUAGES",
+    "PLAIN_TEXT",
+    "Damage",
+    "Grammar",
+    "Language",
+    "Name",
+    "Names",
+    "Outline",
+    "OutlineEntry",
+    "OutlineKind",
+    "Place",
+    "PlaceKind",
+    "Span",
+    "Stop",
+    "SyntaxDocument",
+    "SyntaxSnapshot",
+    "TreeState",
+    "block_span",
+    "detect_language",
+    "error_spans",
+    "expected_stop",
+    "fill_block_span",
+    "grammar_of",
+    "indentation_unit",
+    "infill_damage",
+    "language_named",
+    "line_ending",
+    "names_in",
+    "outline_around",
+    "place_at",
+    "signature_span",
+    "snapshot_of",
+    "statement_span",
+    "trim_infill",
+]
