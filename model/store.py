@@ -200,14 +200,15 @@ def _writing_models() -> Iterator[Path]:
     directory = models_directory()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / ".lock").open("w")
+        with (directory / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            remove_abandoned(directory)
+            with scratch_directory(directory) as scratch:
+                yield scratch
     except OSError as error:
-        raise CheckpointError(f"cannot write {directory} ({error}); set SETFILL_HOME to another folder") from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        remove_abandoned(directory)
-        with scratch_directory(directory) as scratch:
-            yield scratch
+        raise CheckpointError(
+            f"cannot install into {directory} ({error}); free some space, or set SETFILL_HOME to another folder"
+        ) from error
 
 
 def _is_whole(directory: Path) -> bool:

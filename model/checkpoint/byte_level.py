@@ -71,8 +71,9 @@ def tokenizer_from_gguf(
             f"{source}: pre-tokenizer {pre_tokenizer!r} is not supported (known: {', '.join(sorted(GGUF_SPLITS))}); "
             "use the Hugging Face directory of the model instead"
         )
-    vocabulary = {token: index for index, token in enumerate(tokens) if token_types[index] != UNUSED_TOKEN}
     try:
+        kinds = dict(zip(tokens, token_types, strict=True))
+        vocabulary = {token: index for index, token in enumerate(tokens) if kinds[token] != UNUSED_TOKEN}
         pairs = [(left, right) for left, right in (merge.split(" ") for merge in merges)]
         # Llama 3 takes a pre-token that is itself in the vocabulary whole, without merging.
         tokenizer = Tokenizer(models.BPE(vocabulary, pairs, ignore_merges=split == "llama3"))
@@ -82,13 +83,8 @@ def tokenizer_from_gguf(
         ) from error
     tokenizer.pre_tokenizer = _pre_tokenizer(split)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(
-        [
-            AddedToken(token, normalized=False, special=True)
-            for token, kind in zip(tokens, token_types, strict=True)
-            if kind not in (NORMAL_TOKEN, UNUSED_TOKEN)
-        ]
-    )
+    special = [token for token, kind in kinds.items() if kind not in (NORMAL_TOKEN, UNUSED_TOKEN)]
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in special])
     tokenizer.encode_special_tokens = True
     return tokenizer
 

@@ -51,7 +51,7 @@ def load_gguf(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{path} is not a whole GGUF file ({type(error).__name__}: {error}); download it again"
         ) from error
-    if metadata.get("split.count", 1) > 1:
+    if metadata.get("split.count", 1) not in (0, 1):
         raise CheckpointError(f"{path} is one of several parts; join them first with llama-gguf-split --merge")
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     config = _config(metadata, tensors)
@@ -90,6 +90,15 @@ def _config(metadata: Metadata, tensors: dict[str, gguf.ReaderTensor]) -> ModelC
         )
     if metadata.get(f"{architecture}.expert_count", 0):
         raise CheckpointError(f"{metadata.path}: mixture-of-experts models are not supported; use a dense one")
+    try:
+        return _shape(metadata, architecture, tensors)
+    except (ValueError, TypeError, ZeroDivisionError) as error:  # such as a list of head counts, one for each layer
+        raise CheckpointError(
+            f"{metadata.path} describes a model that is not supported, or is damaged ({error}); use another copy of it"
+        ) from error
+
+
+def _shape(metadata: Metadata, architecture: str, tensors: dict[str, gguf.ReaderTensor]) -> ModelConfig:
     heads = metadata[f"{architecture}.attention.head_count"]
     width = metadata[f"{architecture}.embedding_length"]
     head_dim = metadata.get(f"{architecture}.attention.key_length", width // heads)
@@ -97,28 +106,25 @@ def _config(metadata: Metadata, tensors: dict[str, gguf.ReaderTensor]) -> ModelC
         if metadata.get(f"{architecture}.{key}", head_dim) != head_dim:
             raise CheckpointError(f"{metadata.path}: {key} differs from the head size {head_dim}; not supported")
     rope_base = metadata.get(f"{architecture}.rope.freq_base", 10000.0)
-    try:
-        return ModelConfig(
-            architecture=architecture,
-            layers=metadata[f"{architecture}.block_count"],
-            width=width,
-            heads=heads,
-            kv_heads=metadata.get(f"{architecture}.attention.head_count_kv", heads),
-            head_dim=head_dim,
-            ffn_width=metadata[f"{architecture}.feed_forward_length"],
-            vocab_size=len(metadata["tokenizer.ggml.tokens"]),
-            context_length=metadata[f"{architecture}.context_length"],
-            rope_base=rope_base,
-            rope_scaling=_rope_scaling(metadata, architecture, head_dim, rope_base, tensors.get(ROPE_FREQUENCIES)),
-            norm_eps=metadata[f"{architecture}.attention.layer_norm_rms_epsilon"],
-            tied_head="output.weight" not in tensors,
-            qkv_bias="blk.0.attn_q.bias" in tensors,
-            output_bias="blk.0.attn_output.bias" in tensors,
-            ffn_bias="blk.0.ffn_up.bias" in tensors,
-            qk_norm=architecture == "qwen3",
-        )
-    except (ValueError, TypeError) as error:  # TypeError: per-layer lists where we expect one number
-        raise CheckpointError(f"{metadata.path}: {error}") from error
+    return ModelConfig(
+        architecture=architecture,
+        layers=metadata[f"{architecture}.block_count"],
+        width=width,
+        heads=heads,
+        kv_heads=metadata.get(f"{architecture}.attention.head_count_kv", heads),
+        head_dim=head_dim,
+        ffn_width=metadata[f"{architecture}.feed_forward_length"],
+        vocab_size=len(metadata["tokenizer.ggml.tokens"]),
+        context_length=metadata[f"{architecture}.context_length"],
+        rope_base=rope_base,
+        rope_scaling=_rope_scaling(metadata, architecture, head_dim, rope_base, tensors.get(ROPE_FREQUENCIES)),
+        norm_eps=metadata[f"{architecture}.attention.layer_norm_rms_epsilon"],
+        tied_head="output.weight" not in tensors,
+        qkv_bias="blk.0.attn_q.bias" in tensors,
+        output_bias="blk.0.attn_output.bias" in tensors,
+        ffn_bias="blk.0.ffn_up.bias" in tensors,
+        qk_norm=architecture == "qwen3",
+    )
 
 
 def _rope_scaling(
@@ -152,7 +158,7 @@ def _llama3_scaling(frequencies: gguf.ReaderTensor, head_dim: int, rope_base: fl
     its lowest frequency is divided by the whole factor. Anything else is refused.
     """
     divisors = np.asarray(frequencies.data, dtype=np.float64)
-    scaling = RopeScaling("llama3", float(divisors.max()), 8192, 1.0, 4.0)
+    scaling = RopeScaling("llama3", round(float(divisors.max()), 4), 8192, 1.0, 4.0)
     wavelengths = 2 * math.pi * rope_base ** (np.arange(0, head_dim, 2) / head_dim)
     smooth = np.clip((8192 / wavelengths - 1.0) / (4.0 - 1.0), 0.0, 1.0)
     expected = 1.0 / ((1 - smooth) / scaling.factor + smooth)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -157,14 +158,17 @@ def check_token_ids(checkpoint: Checkpoint, source: str) -> None:
         )
     for name in ("sink_id", "filename_id", "mask_id", "infill_id", "eoi_id"):
         token_id = getattr(capabilities, name)
-        if token_id is not None and not 0 <= token_id < vocab_size:
-            raise CheckpointError(f"{source}: {name} {token_id} is not one of the model's {vocab_size} tokens")
+        if token_id is not None and not (isinstance(token_id, int) and 0 <= token_id < vocab_size):
+            raise CheckpointError(
+                f"{source}: {name} {token_id} is not the id of one of the model's {vocab_size} tokens"
+            )
 
 
 def _check_sizes(config: ModelConfig, tensor_count: int, source: str) -> None:
     for field in fields(config):
-        size = getattr(config, field.name)
-        if field.type == "int" and (not isinstance(size, int) or size < 1):
+        size: Any = getattr(config, field.name)
+        is_number = isinstance(size, int) or (field.type == "float" and isinstance(size, float))
+        if field.type in ("int", "float") and not (is_number and size > 0):
             raise CheckpointError(f"{source}: {field.name} is {size!r}, not a positive number; the file is damaged")
     if config.layers > tensor_count:  # before names are made for a number of layers that no file holds
         raise CheckpointError(f"{source}: {config.layers} layers, but only {tensor_count} tensors; get a complete copy")
