@@ -1,0 +1,58 @@
+"""The commands of `setfill`, and what happens when one goes wrong.
+
+Exit status: 0 done, 1 `doctor` found something wrong, 2 an error that the user
+can mend (one line says how), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from model.api.runtime import package_version
+from model.errors import SetfillError
+from setfill import demo_command, doctor_command, fill_command, models_command
+from setfill.arguments import Parser
+
+# Each adds its parser, whose `run` takes the options and returns the exit status.
+# To come: serve, lint, eval, train, bench.
+_COMMANDS = (fill_command, models_command, doctor_command, demo_command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line; return the exit status."""
+    try:
+        options = build_parser().parse_args(arguments)
+        status: int = options.run(options)
+        sys.stdout.flush()
+        return status
+    except SetfillError as error:
+        return _fail(str(error))
+    except argparse.ArgumentTypeError as error:  # options that do not go together
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def build_parser() -> Parser:
+    """Return the parser of the whole command line."""
+    parser = Parser(prog="setfill", description="Code infilling by set diffusion.")
+    parser.add_argument("--version", action="version", version=f"setfill {package_version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def _fail(text: str) -> int:
+    from setfill.display import console, visible
+
+    notes = console(file=sys.stderr)
+    notes.print("setfill: error:", style="bold red", end=" ")
+    notes.print(visible(text), markup=False)
+    return 2

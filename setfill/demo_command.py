@@ -1,0 +1,125 @@
+"""`setfill demo`: take pieces out of real source files and let the model put them back.
+
+The files are of the standard library, so they are on every machine. A piece is
+found by its text; where another version of Python words it otherwise, it is
+left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from model import store
+from model.api.client import WorkerClient
+from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription
+from setfill.arguments import Parser, add_color
+from setfill.display import console, show_infill
+from setfill.fill_command import cost, infill_with_progress
+from setfill.running import child_worker, model_path
+from setfill.text_files import SourceFile, replaced
+
+# File, then for each gap what stands somewhere before it and the text that is taken out.
+_PIECES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    ("calendar.py", (("def isleap(year):", "year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)"),)),
+    ("bisect.py", (("def bisect_left(", "ValueError('lo must be non-negative')"), ("def bisect_left(", "len(a)\n"))),
+    ("textwrap.py", (("def fill(text", "w.fill(text)"),)),
+    ("posixpath.py", (("def basename(p):", "i = p.rfind(sep) + 1\n    return p[i:]"),)),
+    ("string.py", (("def capwords(", "(sep or ' ').join(map(str.capitalize, s.split(sep)))"),)),
+    ("colorsys.py", (("def rgb_to_hsv(", "min(r, g, b)"),)),
+)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A source file and the gaps to fill in it; the text now in the gaps is not shown to the model."""
+
+    source: SourceFile
+    gaps: tuple[Gap, ...]
+
+    @property
+    def max_lines(self) -> int:
+        return max(self.source.text.count("\n", gap.start, gap.end) + 1 for gap in self.gaps)
+
+
+def add_parser(commands: Any) -> None:
+    parser: Parser = commands.add_parser(
+        "demo",
+        help="see infills in real files",
+        description="Take pieces out of files of Python's standard library and let the model put them back. "
+        "No file is changed.",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME|PATH",
+        default=store.DEFAULT_MODEL,
+        help="an installed model, a model directory or a GGUF file (default: %(default)s)",
+    )
+    add_color(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fill and show one piece after the other; return the exit status."""
+    began = time.monotonic()
+    out = console(options.color)
+    asyncio.run(_fill_all(model_path(options.model), out, console(options.color, sys.stderr)))
+    out.print(f"all of it in {time.monotonic() - began:.1f} s, loading the model included", style="dim")
+    return 0
+
+
+def pieces() -> Iterator[Piece]:
+    """Yield the pieces that are there in this Python's standard library."""
+    library = Path(sysconfig.get_path("stdlib"))
+    for name, cuts in _PIECES:
+        if not (library / name).is_file():
+            continue
+        source = SourceFile.read(library / name)
+        gaps = [gap for anchor, cut in cuts if (gap := _find(source.text, anchor, cut))]
+        if gaps:
+            yield Piece(source, tuple(sorted(gaps, key=lambda gap: gap.start)))
+
+
+def _find(text: str, anchor: str, cut: str) -> Gap | None:
+    start = text.find(anchor)
+    start = text.find(cut, start) if start >= 0 else start
+    return Gap(start, start + len(cut.rstrip("\n"))) if start >= 0 else None
+
+
+async def _fill_all(model: Path, out: Console, notes: Console) -> None:
+    async with child_worker(model, notes) as (client, description):
+        for piece in pieces():
+            infill = await _fill(client, piece, notes)
+            _show(out, piece, infill, description)
+
+
+async def _fill(client: WorkerClient, piece: Piece, notes: Console) -> Infill:
+    name = piece.source.path.name
+    client.open(name, name, piece.source.text, version=1)
+    request = InfillRequest(name, 1, piece.gaps, limits=Limits(max_tokens=48, max_lines=piece.max_lines))
+    infill = await infill_with_progress(client, request, notes)
+    client.close(name)
+    return infill
+
+
+def _show(out: Console, piece: Piece, infill: Infill, description: ModelDescription) -> None:
+    source = piece.source
+    text, places = replaced(source.text, piece.gaps, [gap.text for gap in infill.gaps])
+    for gap, place, filled in zip(piece.gaps, places, infill.gaps, strict=True):
+        out.print(f"{source.path.name}:{source.show(gap)}", style="bold", markup=False)
+        show_infill(out, text, place)
+        original = source.text[gap.start : gap.end]
+        if filled.text.strip() == original.strip():
+            out.print("      as in the file itself", style="green")
+        else:
+            out.print(f"      the file itself has: {' '.join(original.split())}", style="yellow", markup=False)
+    out.print(f"      {cost(infill, description)}\n", style="dim", markup=False)

