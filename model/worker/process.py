@@ -82,7 +82,6 @@ def _engine_loader(options: argparse.Namespace) -> Load:
             precision=options.precision,
             threads=options.threads,
             memory_budget_mb=options.memory_budget_mb,
-            on_progress=tell_progress,
         )
 
     return load
