@@ -38,7 +38,7 @@ class Snippet:
 class Limits:
     """When an infill ends at the latest. None means no such limit."""
 
-    max_tokens: int = 256  # tokens of infill per gap
+    max_tokens: int = 256  # tokens of infill per gap, the held-back piece not counted
     max_lines: int | None = None  # lines of infill per gap; 1 ends before the first line break
     max_ms: float | None = None  # milliseconds of the whole request
 
@@ -54,15 +54,36 @@ class Sampling:
 
 @dataclass(frozen=True)
 class InfillRequest:
-    """Fill `gaps` (ascending, not overlapping) of one version of a file in one decode."""
+    """Fill `gaps` (ascending, not overlapping) of one version of a file in one decode.
+
+    `policy` and `reveal` have the names of `model.decoding.policies`: verified,
+    left_to_right, block:B, window:S, uniform, and first_hitting, threshold:TAU,
+    verified. `drafts`, one for each gap or none at all, are texts that the
+    caller believes will stand there (a suggestion that the user is typing
+    through): they make verified decoding faster and never change its answer.
+    """
 
     file_id: str
     version: int
     gaps: tuple[Gap, ...]
-    policy: str = "left_to_right"
+    policy: str = "verified"
     reveal: str | None = None  # None: the policy's own rule
     limits: Limits = field(default_factory=Limits)
     sampling: Sampling = field(default_factory=Sampling)
+    candidates: int = 1  # different infills wanted; more than one only for a single gap, left to right
+    drafts: tuple[str, ...] = ()
+    lengths_tok: tuple[int, ...] = ()  # tells each gap's length in tokens, held-back piece included: evaluation only
+    trace: bool = False  # also report every forward
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another infill for the same gap; fields as in `GapInfill`."""
+
+    text: str
+    tokens: int
+    logprobs: tuple[float, ...]
+    stop: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +93,7 @@ class GapInfill:
     `text` replaces the gap's range. `stop` says why it ended: `eoi` (the model
     said so), `lines`, `tokens`, `time` or `context` (no room left in the window).
     `logprobs` are natural logs, one per token, taken after the constraint of the
-    held-back piece.
+    held-back piece. `alternatives` are further candidates, the likeliest first.
     """
 
     gap: Gap
@@ -80,6 +101,70 @@ class GapInfill:
     tokens: int
     logprobs: tuple[float, ...]
     stop: str
+    alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True)
+class TraceRow:
+    """A row that one forward fed for a gap.
+
+    `rank` counts from 0, the `<infill>` row; rank n is the gap's n-th token.
+    `kind` is `infill`, `clean` (a known token), `draft` (a guess to verify) or
+    `mask` (a position asked about). `source` names where a draft came from:
+    `mask`, `ngram`, `typed` or `held_back`. `outcome` is `committed`,
+    `verified` (a draft that was right), `dropped` (one that was not, or that
+    stood behind one) or `predicted` (a mask row: it leaves nothing behind).
+    """
+
+    gap: int
+    rank: int
+    kind: str
+    text: str
+    source: str | None
+    outcome: str
+
+
+@dataclass(frozen=True)
+class TraceReveal:
+    """A token that became known after a forward, and how sure the model was.
+
+    `head` is `clean` or `mask`; `alternatives` are the next likeliest tokens
+    with their probabilities. An `<eoi>` has the text "<eoi>".
+    """
+
+    gap: int
+    rank: int
+    text: str
+    probability: float
+    head: str
+    alternatives: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """One forward of a decode."""
+
+    ms: float
+    rows: tuple[TraceRow, ...]
+    reveals: tuple[TraceReveal, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How a decode went: what was in the cache before it, then every forward.
+
+    Row counts are per context part; `held_back` is, per gap, the text before
+    it that its first tokens spell again.
+    """
+
+    policy: str
+    reveal: str
+    left_rows: int
+    right_rows: int
+    island_rows: int
+    rows_encoded: int  # of these, rows that were encoded for this request; the others were reused
+    held_back: tuple[str, ...]
+    steps: tuple[TraceStep, ...]
 
 
 @dataclass(frozen=True)
@@ -92,6 +177,7 @@ class Infill:
     rows_computed: int  # rows fed, all forwards together
     rows_reused: int  # context rows that were in the cache already
     ms: float
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True)
