@@ -13,7 +13,7 @@ from grammars.offsets import Span, clamp_span, line_end, line_start, next_line_s
 from grammars.places import PlaceKind, place_at
 from grammars.syntax_document import SyntaxSnapshot
 
-_STATEMENT = frozenset({"statement"})
+_STATEMENT = frozenset({"statement", "comment"})  # a comment stands for itself, like a statement
 _BLOCK = frozenset({"block"})
 _SIGNATURE = frozenset({"signature"})
 _CLOSERS = ")]}>;,:\"'`"
