@@ -26,7 +26,11 @@ def scratch_directory(parent: Path) -> Iterator[Path]:
 def remove_abandoned(parent: Path) -> None:
     """Delete the scratch folders that killed processes left in `parent`."""
     for scratch in parent.glob(f"{SCRATCH_PREFIX}*"):
-        if time.time() - scratch.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+        try:
+            age_seconds = time.time() - scratch.stat().st_mtime
+        except FileNotFoundError:  # not abandoned: its owner just finished
+            continue
+        if age_seconds > ABANDONED_AFTER_SECONDS:
             shutil.rmtree(scratch, ignore_errors=True)
 
 

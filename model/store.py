@@ -109,8 +109,10 @@ def find(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
 def info(name_or_path: str | Path = DEFAULT_MODEL) -> ModelInfo:
     """Return what is known of one model. Raises ModelNotFoundError; a damaged one is returned with its `problem`."""
     path = find(name_or_path)
-    installed_here = _is_name(str(name_or_path)) and path != Path(str(name_or_path))
-    return _describe(str(name_or_path) if installed_here else path.resolve().stem, path)
+    name = str(name_or_path)
+    if _is_name(name) and path in (models_directory() / name, _packaged_default()):
+        return _describe(name, path)
+    return _describe(path.stem if path.is_file() else path.resolve().name, path)
 
 
 def import_model(source: Path, name: str, dtype: str | None = None) -> ModelInfo:

@@ -131,6 +131,8 @@ def _check_byte_level(data: dict[str, Any], source: str) -> None:
     steps = _steps(data.get("pre_tokenizer"), "pretokenizers")
     if not steps or steps[-1]["type"] != "ByteLevel" or any(s["type"] not in ("Split", "Digits") for s in steps[:-1]):
         raise CheckpointError(f"{source} does not split its text into bytes; {advice}")
+    if any(step.get("behavior") == "Removed" for step in steps):
+        raise CheckpointError(f"{source} drops the text it splits at; {advice}")
     if steps[-1].get("add_prefix_space"):
         raise CheckpointError(f"{source} puts a space before every text, so ids do not spell it; {advice}")
     for step in _steps(data.get("normalizer"), "normalizers"):

@@ -133,21 +133,26 @@ def _rope_scaling(
     if frequencies is not None:
         return _llama3_scaling(frequencies, head_dim, rope_base, metadata.path)
     prefix = f"{architecture}.rope.scaling."
-    kind = metadata.get(prefix + "type", "none")
+    # As in llama.cpp: a factor without a type means linear, and older files have it under another key.
+    factor = metadata.get(prefix + "factor") or metadata.get(f"{architecture}.rope.scale_linear")
+    kind = metadata.get(prefix + "type", "linear" if factor else "none")
     if kind == "none":
         return None
     if kind not in ("linear", "yarn"):
         raise CheckpointError(f"{metadata.path}: rope scaling {kind!r} is not supported; use a model without it")
-    factor = metadata[prefix + "factor"]
     if kind == "linear":
-        return RopeScaling("linear", factor)
+        return RopeScaling("linear", factor) if factor else None
+    for key in ("attn_factor", "yarn_attn_factor", "yarn_ext_factor", "yarn_log_multiplier"):
+        if metadata.get(prefix + key, 1.0) != 1.0:
+            raise CheckpointError(
+                f"{metadata.path}: {prefix}{key} is not supported; use the Hugging Face directory of the model"
+            )
     return RopeScaling(
         "yarn",
-        factor,
+        metadata[prefix + "factor"],
         original_context=metadata[prefix + "original_context_length"],
         beta_fast=metadata.get(prefix + "yarn_beta_fast", 32.0),
         beta_slow=metadata.get(prefix + "yarn_beta_slow", 1.0),
-        attention_factor=metadata.get(prefix + "attn_factor"),
     )
 
 

@@ -106,6 +106,7 @@ def _rope_scaling(data: dict[str, Any], source: str) -> RopeScaling | None:
         raise CheckpointError(f"{source}: partial rotary embeddings are not supported")
     kind = entry.get("rope_type") or entry.get("type") or "default"
     original = data.get("original_max_position_embeddings") or entry.get("original_max_position_embeddings")
+    original = original or data["max_position_embeddings"]
     if kind == "default":
         return None
     if kind == "linear":
@@ -114,12 +115,11 @@ def _rope_scaling(data: dict[str, Any], source: str) -> RopeScaling | None:
         return RopeScaling(
             "llama3",
             float(entry["factor"]),
-            original_context=original or data["max_position_embeddings"],
+            original_context=original,
             low_freq_factor=float(entry["low_freq_factor"]),
             high_freq_factor=float(entry["high_freq_factor"]),
         )
     if kind == "yarn" and entry.get("truncate", True):
-        original = original or data["max_position_embeddings"]
         factor = float(entry.get("factor") or data["max_position_embeddings"] / original)
         return RopeScaling(
             "yarn",

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model.config import Capabilities, ModelConfig
+from model.config import Capabilities, ModelConfig, RopeScaling
 from model.errors import CheckpointError
 
 FLOAT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -53,7 +53,7 @@ class StoredTensors(Mapping[str, Tensor]):
         return len(self.stored)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A model as it came from disk.
 
@@ -165,10 +165,13 @@ def check_token_ids(checkpoint: Checkpoint, source: str) -> None:
 
 
 def _check_sizes(config: ModelConfig, tensor_count: int, source: str) -> None:
-    for field in fields(config):
-        size: Any = getattr(config, field.name)
-        is_number = isinstance(size, int) or (field.type == "float" and isinstance(size, float))
-        if field.type in ("int", "float") and not (is_number and size > 0):
-            raise CheckpointError(f"{source}: {field.name} is {size!r}, not a positive number; the file is damaged")
+    for record in (config, config.rope_scaling or RopeScaling("linear")):
+        for field in fields(record):
+            size: Any = getattr(record, field.name)
+            is_number = isinstance(size, int) or (field.type == "float" and isinstance(size, float))
+            if field.type in ("int", "float") and not (is_number and size > 0):
+                raise CheckpointError(f"{source}: {field.name} is {size!r}, not a positive number; the file is damaged")
+    if config.rope_scaling and config.rope_scaling.kind not in ("linear", "llama3", "yarn"):
+        raise CheckpointError(f"{source}: rope scaling {config.rope_scaling.kind!r} is not supported")
     if config.layers > tensor_count:  # before names are made for a number of layers that no file holds
         raise CheckpointError(f"{source}: {config.layers} layers, but only {tensor_count} tensors; get a complete copy")

