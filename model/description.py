@@ -20,16 +20,20 @@ DESCRIPTION_FILE = "setfill.json"
 
 
 @dataclass(frozen=True)
-class WeightFile:
-    """A safetensors file of a checkpoint, by the name it has in the checkpoint's directory."""
+class StoredFile:
+    """A file of a checkpoint, by the name it has in the checkpoint's directory."""
 
     file: str
     bytes: int
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> WeightFile:
+    def of(cls, path: Path) -> StoredFile:
         return cls(path.name, path.stat().st_size, file_sha256(path))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> StoredFile:
+        return cls(str(data["file"]), int(data["bytes"]), str(data["sha256"]))
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Description:
     name: str
     config: ModelConfig
     capabilities: Capabilities
-    weights: tuple[WeightFile, ...]
+    tokenizer: StoredFile
+    weights: tuple[StoredFile, ...]  # safetensors
 
     def write(self, directory: Path) -> None:
         data = {
@@ -47,6 +52,7 @@ class Description:
             "name": self.name,
             "config": self.config.to_dict(),
             "capabilities": self.capabilities.to_dict(),
+            "tokenizer": vars(self.tokenizer),
             "weights": [vars(weight) for weight in self.weights],
         }
         (directory / DESCRIPTION_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
@@ -62,29 +68,38 @@ def read_description(directory: Path) -> Description:
             "update Setfill or install the model again"
         )
     try:
-        weights = tuple(
-            WeightFile(str(entry["file"]), int(entry["bytes"]), str(entry["sha256"])) for entry in data["weights"]
-        )
+        tokenizer = StoredFile.from_dict(data["tokenizer"])
+        weights = tuple(StoredFile.from_dict(entry) for entry in data["weights"])
         config, capabilities = ModelConfig.from_dict(data["config"]), Capabilities.from_dict(data["capabilities"])
-        description = Description(str(data["name"]), config, capabilities, weights)
+        description = Description(str(data["name"]), config, capabilities, tokenizer, weights)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path} is damaged ({type(error).__name__}: {error}); install the model again"
         ) from error
-    if any(Path(weight.file).name != weight.file for weight in weights):
-        raise CheckpointError(f"{path} names weight files outside its directory; install the model again")
+    if any(Path(stored.file).name != stored.file for stored in (tokenizer, *weights)):
+        raise CheckpointError(f"{path} names files outside its directory; install the model again")
+    return description
+
+
+def check_sizes(directory: Path) -> Description:
+    """Return what the directory says of itself, if its files are there and of the sizes it says."""
+    description = read_description(directory)
+    for stored in (description.tokenizer, *description.weights):
+        path = directory / stored.file
+        if not path.is_file() or path.stat().st_size != stored.bytes:
+            raise CheckpointError(f"{path} is missing or not {stored.bytes} bytes long; install the model again")
     return description
 
 
 def verify_files(directory: Path) -> None:
-    """Compare the weight files with the hashes in `setfill.json`, reading them whole (a second per gigabyte or so).
+    """Compare all files with the hashes in `setfill.json`, reading them whole (a second per gigabyte or so).
 
     Raises CheckpointError, naming the file, where one is missing or differs.
     """
-    for weight in read_description(directory).weights:
-        path = directory / weight.file
-        if not path.is_file() or file_sha256(path) != weight.sha256:
-            raise CheckpointError(f"{path} is missing or damaged; install the model again")
+    description = check_sizes(directory)
+    for stored in (description.tokenizer, *description.weights):
+        if file_sha256(directory / stored.file) != stored.sha256:
+            raise CheckpointError(f"{directory / stored.file} is damaged; install the model again")
 
 
 def file_sha256(path: Path) -> str:

