@@ -50,9 +50,9 @@ def build_parser() -> Parser:
 
 
 def _fail(text: str) -> int:
-    from setfill.display import console, visible
+    from setfill.display import notes, visible
 
-    notes = console(file=sys.stderr)
-    notes.print("setfill: error:", style="bold red", end=" ")
-    notes.print(visible(text), markup=False)
+    out = notes()
+    out.print("setfill: error:", style="bold red", end=" ")
+    out.print(visible(text), markup=False)
     return 2

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 import sysconfig
 import time
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from model import store
 from model.api.client import WorkerClient
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription
 from setfill.arguments import Parser, add_color
-from setfill.display import console, show_infill
+from setfill.display import console, notes, show_infill
 from setfill.fill_command import cost, infill_with_progress
 from setfill.running import child_worker, model_path
 from setfill.text_files import SourceFile, replaced
@@ -72,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     """Fill and show one piece after the other; return the exit status."""
     began = time.monotonic()
     out = console(options.color)
-    asyncio.run(_fill_all(model_path(options.model), out, console(options.color, sys.stderr)))
+    asyncio.run(_fill_all(model_path(options.model), out, notes(options.color)))
     out.print(f"all of it in {time.monotonic() - began:.1f} s, loading the model included", style="dim")
     return 0
 
@@ -95,18 +94,20 @@ def _find(text: str, anchor: str, cut: str) -> Gap | None:
     return Gap(start, start + len(cut.rstrip("\n"))) if start >= 0 else None
 
 
-async def _fill_all(model: Path, out: Console, notes: Console) -> None:
-    async with child_worker(model, notes) as (client, description):
+async def _fill_all(model: Path, out: Console, progress: Console) -> None:
+    async with child_worker(model, progress) as (client, description):
         for piece in pieces():
-            infill = await _fill(client, piece, notes)
+            infill = await _fill(client, piece, progress)
             _show(out, piece, infill, description)
 
 
-async def _fill(client: WorkerClient, piece: Piece, notes: Console) -> Infill:
+async def _fill(client: WorkerClient, piece: Piece, progress: Console) -> Infill:
     name = piece.source.path.name
     client.open(name, name, piece.source.text, version=1)
-    request = InfillRequest(name, 1, piece.gaps, limits=Limits(max_tokens=48, max_lines=piece.max_lines))
-    infill = await infill_with_progress(client, request, notes)
+    request = InfillRequest(
+        name, 1, piece.gaps, "left_to_right", limits=Limits(max_tokens=48, max_lines=piece.max_lines)
+    )
+    infill = await infill_with_progress(client, request, progress)
     client.close(name)
     return infill
 

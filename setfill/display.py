@@ -18,13 +18,22 @@ PLAIN_MARKS = "⟦", "⟧"
 _CONTEXT_LINES = 3  # shown before and after
 # Source text may hold control characters; a terminal must show them, not obey them.
 _VISIBLE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
-_VISIBLE |= dict.fromkeys(range(0x80, 0xA0), "�")
+_VISIBLE |= dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000)), "�")  # C1 controls, lone surrogates
 
 
-def console(color: str = "auto", file: IO[str] | None = None) -> Console:
-    """Return a console; `color` is auto, always or never. Standard output unless `file` is given."""
+def console(color: str = "auto") -> Console:
+    """Return standard output as a console; `color` is auto, always or never."""
+    return _console(color, sys.stdout)
+
+
+def notes(color: str = "auto") -> Console:
+    """Return standard error as a console. No colour and no moving line but on a terminal."""
+    return _console("never" if color == "never" else "auto", sys.stderr)
+
+
+def _console(color: str, file: IO[str]) -> Console:
     return Console(
-        file=file or sys.stdout,
+        file=file,
         force_terminal={"always": True, "never": False}.get(color),
         no_color=True if color == "never" else None,
         highlight=False,
@@ -44,7 +53,7 @@ def show_infill(out: Console, text: str, place: Gap) -> None:
     number = text.count("\n", 0, first) + 1
     for line in shown.split("\n", allow_blank=True):
         line.rstrip()
-        out.print(Text(f"{number:5} │ ", style="cyan") + line)
+        out.print(Text(f"{number:5} │", style="cyan") + (Text(" ") + line if line else ""))
         number += 1
 
 

@@ -168,7 +168,7 @@ async def _time_infill(client: WorkerClient) -> Infill:
     """Return the second of two infills: the first one also encodes the text before it."""
     client.open("sample", "sample.py", _SAMPLE, version=1)
     end = len(_SAMPLE)
-    request = InfillRequest("sample", 1, (Gap(end, end),), limits=Limits(max_tokens=8))
+    request = InfillRequest("sample", 1, (Gap(end, end),), "left_to_right", limits=Limits(max_tokens=8))
     await client.infill(request)
     return await client.infill(request)
 

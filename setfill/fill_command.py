@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from model import store
 from model.api.client import WorkerClient
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
 from setfill.arguments import Parser, add_color, fraction, non_negative, positive
-from setfill.display import console, show_infill, visible
+from setfill.display import console, notes, show_infill, visible
 from setfill.running import child_worker, model_path
 from setfill.text_files import Position, SourceFile, replaced
 
@@ -120,8 +119,8 @@ def run(options: argparse.Namespace) -> int:
         raise argparse.ArgumentTypeError("say what to fill: --at LINE:COL or --range L:C-L:C")
     source = SourceFile.read(options.file)
     gaps = source.gaps(options.places)
-    notes = console(options.color, sys.stderr)
-    description, infill = asyncio.run(_fill(options, source, gaps, notes))
+    progress = notes(options.color)
+    description, infill = asyncio.run(_fill(options, source, gaps, progress))
     fillings = [source.own_line_breaks(gap.text) for gap in infill.gaps]
     text, places = replaced(source.text, gaps, fillings)
     if options.json:
@@ -130,14 +129,14 @@ def run(options: argparse.Namespace) -> int:
         _show(console(options.color), source, description, infill, text, places)
     if options.write and text != source.text:
         source.write(text)
-        notes.print(f"wrote {visible(str(source.path))}", markup=False)
+        progress.print(f"wrote {visible(str(source.path))}", markup=False)
     return 0
 
 
 async def _fill(
-    options: argparse.Namespace, source: SourceFile, gaps: list[Gap], notes: Console
+    options: argparse.Namespace, source: SourceFile, gaps: list[Gap], progress: Console
 ) -> tuple[ModelDescription, Infill]:
-    async with child_worker(model_path(options.model), notes) as (client, description):
+    async with child_worker(model_path(options.model), progress) as (client, description):
         client.open("file", source.path.name, source.text, version=1)
         request = InfillRequest(
             "file",
@@ -147,15 +146,15 @@ async def _fill(
             limits=Limits(max_tokens=options.max_tokens, max_lines=options.max_lines),
             sampling=Sampling(options.temperature, options.top_p, options.seed),
         )
-        return description, await infill_with_progress(client, request, notes)
+        return description, await infill_with_progress(client, request, progress)
 
 
-async def infill_with_progress(client: WorkerClient, request: InfillRequest, notes: Console) -> Infill:
+async def infill_with_progress(client: WorkerClient, request: InfillRequest, progress: Console) -> Infill:
     """Infill; on a terminal, show how much text there is so far."""
-    if not notes.is_terminal:
+    if not progress.is_terminal:
         return await client.infill(request)
     lengths = [0] * len(request.gaps)
-    with notes.status("filling") as line:
+    with progress.status("filling") as line:
 
         def on_partial(partial: PartialInfill) -> None:
             lengths[partial.gap_index] = len(partial.text)

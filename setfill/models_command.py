@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from model import store
 from model.store import ModelInfo
 from setfill.arguments import Parser, add_color
-from setfill.display import console, visible
+from setfill.display import console, notes, visible
 
 _STAGES = {
     "wait": "waiting for another fetch",
@@ -80,19 +78,23 @@ def run_list(options: argparse.Namespace) -> int:
     if not models:
         out.print("no models are installed; run: setfill models fetch")
         return 0
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "kind", "size", "infill", "where"):
-        table.add_column(column, no_wrap=True)
-    for model in models:
-        name = f"{model.name} (default)" if model.name == store.DEFAULT_MODEL else model.name
-        kind = model.config.architecture if model.config else "damaged"
-        infill = "yes" if model.capabilities and model.capabilities.infill else "no"
-        table.add_row(name, kind, _megabytes(model.size_bytes), infill, visible(str(model.path)))
-    out.print(table, crop=False)
+    rows = [("name", "kind", "size", "infill", "where"), *map(_row, models)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        out.print(
+            "  ".join(map(str.ljust, row, widths)).rstrip(), style="bold" if row is rows[0] else None, markup=False
+        )
     for model in models:
         if model.problem:
             out.print(f"{model.name}: {model.problem}", style="yellow", markup=False)
     return 0
+
+
+def _row(model: ModelInfo) -> tuple[str, ...]:
+    name = f"{model.name} (default)" if model.name == store.DEFAULT_MODEL else model.name
+    kind = model.config.architecture if model.config else "damaged"
+    infill = "yes" if model.capabilities and model.capabilities.infill else "no"
+    return name, kind, _megabytes(model.size_bytes), infill, visible(str(model.path))
 
 
 def run_fetch(options: argparse.Namespace) -> int:
@@ -116,7 +118,7 @@ def run_import(options: argparse.Namespace) -> int:
 def fetch_with_progress(source: Path | None, color: str = "auto") -> ModelInfo:
     """Install the default model, with a progress bar on standard error. CheckpointError when it cannot be had."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console(color, sys.stderr), transient=True) as bars:
+    with Progress(*columns, console=notes(color), transient=True) as bars:
         bar = bars.add_task("starting", total=None)
 
         def progress(stage: str, done: int, total: int) -> None:

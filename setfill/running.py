@@ -38,22 +38,22 @@ def _says_yes_to_fetching() -> bool:
 
 
 @asynccontextmanager
-async def child_worker(model: Path, notes: Console) -> AsyncIterator[tuple[WorkerClient, ModelDescription]]:
-    """Yield a client whose child worker has loaded `model`, and what that is. `notes` shows the progress.
+async def child_worker(model: Path, progress: Console) -> AsyncIterator[tuple[WorkerClient, ModelDescription]]:
+    """Yield a client whose child worker has loaded `model`, and what that is. `progress` shows how far it is.
 
     CheckpointError when the model cannot be loaded, WorkerError when there is no worker.
     """
     async with WorkerClient(WorkerOptions(str(model))) as client:
-        yield client, await (_describe_with_progress(client, notes) if notes.is_terminal else client.describe())
+        yield client, await (_describe_with_progress(client, progress) if progress.is_terminal else client.describe())
 
 
-async def _describe_with_progress(client: WorkerClient, notes: Console) -> ModelDescription:
+async def _describe_with_progress(client: WorkerClient, progress: Console) -> ModelDescription:
     describing = asyncio.create_task(client.describe())
     try:
-        with notes.status("loading the model") as line:
+        with progress.status("loading the model") as line:
             while not (await asyncio.wait([describing], timeout=0.2))[0]:
-                if progress := (await client.status()).progress:
-                    line.update(f"loading the model: {progress:.0%}")
+                if done := (await client.status()).progress:
+                    line.update(f"loading the model: {done:.0%}")
         return await describing
     finally:
         describing.cancel()

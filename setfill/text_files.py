@@ -48,13 +48,17 @@ class SourceFile:
     def read(cls, path: Path) -> SourceFile:
         """Read a file. InputError when it cannot be read, or is not UTF-8 text."""
         try:
-            if path.is_dir():
-                raise InputError(f"{path} is a directory: give a file")
-            if path.stat().st_size > MAX_FILE_BYTES:
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+                raise InputError(f"{path} is {kind}: give a text file")
+            if status.st_size > MAX_FILE_BYTES:
                 raise InputError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: give a smaller file")
             data = path.read_bytes()
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from None
+        except ValueError:
+            raise InputError("the file's name holds a null character: give another name") from None
         if b"\0" in data:
             raise InputError(f"{path} is a binary file (byte {data.index(0)} is NUL): give a text file")
         try:

@@ -166,7 +166,7 @@ def _to_value(declared: Any, value: Any, where: str) -> Any:
         return _to_record(declared, value, where)  # type: ignore[arg-type]
     origin, arguments = get_origin(declared), get_args(declared)
     if origin is tuple and isinstance(value, list):
-        return tuple(_to_value(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
+        return _to_tuple(arguments, value, where)
     if origin is dict and isinstance(value, dict):
         return {
             _to_value(arguments[0], key, f"{where} key"): _to_value(arguments[1], item, f"{where} value")
@@ -181,6 +181,17 @@ def _to_value(declared: Any, value: Any, where: str) -> Any:
     if isinstance(declared, type) and type(value) is declared:  # exact: a bool is no int here
         return value
     raise FrameError(f"{where}: expected {_type_name(declared)}, got {_name(value)}")
+
+
+def _to_tuple(arguments: tuple[Any, ...], value: list[Any], where: str) -> tuple[Any, ...]:
+    """Return a list as tuple[X, ...], or as a tuple of fixed length with a type for each item."""
+    types_of_items = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+    if len(types_of_items) != len(value):
+        raise FrameError(f"{where}: expected {len(types_of_items)} items, got {len(value)}")
+    return tuple(
+        _to_value(item_type, item, f"{where}[{index}]")
+        for index, (item_type, item) in enumerate(zip(types_of_items, value, strict=True))
+    )
 
 
 def _to_union(arguments: tuple[Any, ...], value: Any, where: str) -> Any:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.api import wire
-from model.api.messages import MESSAGES, Describe, Failed, Hello, OpenFile, Stats
-from model.api.types import Gap, GapInfill, InfillRequest, Limits, Sampling, Score, ScoreRequest, TokenScore
+from model.api.messages import MESSAGES, Hello, OpenFile, Stats
+from model.api.types import Gap, InfillRequest, Limits, Sampling
 from model.errors import FrameError
 
 text = st.text(st.characters())  # surrogates included
@@ -27,6 +27,13 @@ plain = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(text, inner),
     max_leaves=10,
 )
+
+
+INFILLED = {"version": 1, "gaps": [], "forwards": 1, "rows_computed": 1, "rows_reused": 0, "ms": 1.0}
+TRACE = {
+    **{"policy": "", "reveal": "", "left_rows": 0, "right_rows": 0, "island_rows": 0, "rows_encoded": 0},
+    **{"held_back": [], "steps": []},
+}
 
 
 def read(data: bytes) -> tuple[int, object] | None:
@@ -123,6 +130,12 @@ def test_errors_name_the_place_and_never_the_value() -> None:
     check_refused(
         body("stats", {"values": {"a": None}}), "stats.values value: expected int or float or str, got nothing"
     )
+    reveal = {"gap": 0, "rank": 0, "text": "", "probability": 1.0, "head": "clean", "alternatives": [["a", 1.0, 2]]}
+    step = {"ms": 1.0, "rows": [], "reveals": [reveal]}
+    check_refused(
+        body("infilled", {**INFILLED, "trace": {**TRACE, "steps": [step]}}),
+        "infilled.trace.steps[0].reveals[0].alternatives[0]: expected 2 items, got 3",
+    )
     check_refused(body("shout", {}), "the frame is of an unknown kind")
     check_refused(body(["list"], {}), "the frame is not [kind, request id, fields]")
     check_refused(body("describe", {}, request_id=True), "the frame is not [kind, request id, fields]")
@@ -167,15 +180,3 @@ def test_a_hello_of_another_version_is_told_so_whatever_else_it_holds() -> None:
     with pytest.raises(FrameError, match="protocol unknown"):
         wire.decode_body(body("hello", {}))
     assert wire.decode_body(body("hello", {"protocol": wire.PROTOCOL, "version": "1"}))[1] == Hello(wire.PROTOCOL, "1")
-
-
-def test_every_declared_type_is_one_the_wire_knows() -> None:
-    examples = [
-        Score(((TokenScore("a", -1.0),), ()), (None, -2.0)),
-        ScoreRequest("a", 1, (Gap(0, 1),), ("x",)),
-        GapInfill(Gap(0, 0), "", 0, (), "eoi"),
-        Failed("code", "text"),
-        Describe(),
-    ]
-    for example in examples[:2] + examples[3:]:
-        assert wire.decode_body(wire.encode_frame(0, example)[4:])[1] == example

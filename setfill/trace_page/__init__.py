@@ -1,0 +1,208 @@
+"""`--trace`: one HTML page that replays a decode. It knows the records of an infill, and no worker.
+
+The page stands alone. It refers to nothing outside itself, and its content
+security policy lets only its own script and style run, each named by its hash.
+Text reaches it as JSON inside an inert script element, in ASCII and without
+`<`, `>` and `&`, so that no text can end the element; the script puts it into
+text nodes only.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import html
+import json
+import math
+import os
+import re
+from importlib import resources
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from model.api.types import Gap, GapInfill, Infill, Trace
+from model.errors import InputError
+
+_LINES_AROUND = 7  # of the file, shown before and after each gap
+_CHARS_AROUND = 2_000  # at the most, where lines are very long
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# Plain HTML cannot hold these characters, or obeys them.
+_CONTROLS = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_CONTROLS = {code: sign for code, sign in _CONTROLS.items() if chr(code) not in "\n\t"}
+
+
+def render(path: str, text: str, infill: Infill, model: str) -> str:
+    """Return the page that replays how `infill` was made for `text`, the content of the file at `path`."""
+    template, style, script = _assets()
+    fields = {
+        "policy": _content_policy(style, script),
+        "title": _as_html(path),
+        "style": style,
+        "script": script,
+        "data": _as_inert_json(_page_data(path, text, infill, model)),
+        "plain": _as_html(_filled(text, infill)),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: fields[match[1]], template)
+
+
+def write(target: Path, page: str) -> None:
+    """Write a page to a file, all of it or nothing. InputError when that cannot be done."""
+    if target.exists() and not target.is_file():
+        raise InputError(f"cannot write the trace to {target}: it is not a regular file")
+    target = target.resolve()  # a link goes on pointing to the page
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with draft.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(page)
+            os.replace(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write the trace to {target}: {error.strerror}") from None
+
+
+@functools.cache
+def _assets() -> tuple[str, str, str]:
+    """Return template, style and script."""
+    folder = resources.files(__name__)
+    template, style, replay, page = (
+        (folder / name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "replay.js", "page.js")
+    )
+    return template, style, f"{replay}\n{page}"
+
+
+def _content_policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _as_inert_json(data: Any) -> str:
+    encoded = json.dumps(_clean(data), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", encoded)
+
+
+def _clean(data: Any) -> Any:
+    """Return `data` without what JSON or UTF-8 has no word for: lone surrogates, infinities, not-a-number."""
+    if isinstance(data, str):
+        return _LONE_SURROGATE.sub("\ufffd", data)
+    if isinstance(data, float):
+        return round(data, 6) if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {key: _clean(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_clean(value) for value in data]
+    return data
+
+
+def _as_html(text: str) -> str:
+    return html.escape(_LONE_SURROGATE.sub("\ufffd", text).translate(_CONTROLS))
+
+
+def _page_data(path: str, text: str, infill: Infill, model: str) -> dict[str, Any]:
+    """Return what the script is given. Nothing in it is counted in code points: JavaScript counts otherwise."""
+    return {
+        "path": path,
+        "model": model,
+        "forwards": infill.forwards,
+        "rowsComputed": infill.rows_computed,
+        "rowsReused": infill.rows_reused,
+        "ms": infill.ms,
+        "stretches": _stretches(text, infill),
+        "gaps": [_gap_data(text, gap) for gap in infill.gaps],
+        "trace": None if infill.trace is None else _trace_data(infill.trace),
+    }
+
+
+def _gap_data(text: str, gap: GapInfill) -> dict[str, Any]:
+    line, column = _line_and_column(text, gap.gap.start)
+    return {
+        "line": line,
+        "column": column,
+        "replaces": gap.gap.end - gap.gap.start,
+        "text": gap.text,
+        "tokens": gap.tokens,
+        "stop": gap.stop,
+        "alternatives": [{"text": other.text, "logprob": sum(other.logprobs)} for other in gap.alternatives],
+    }
+
+
+def _trace_data(trace: Trace) -> dict[str, Any]:
+    return {
+        "policy": trace.policy,
+        "reveal": trace.reveal,
+        "leftRows": trace.left_rows,
+        "rightRows": trace.right_rows,
+        "islandRows": trace.island_rows,
+        "rowsEncoded": trace.rows_encoded,
+        "heldBack": trace.held_back,
+        "steps": [
+            {
+                "ms": step.ms,
+                "rows": [vars(row) for row in step.rows],
+                "reveals": [vars(reveal) for reveal in step.reveals],
+            }
+            for step in trace.steps
+        ],
+    }
+
+
+def _stretches(text: str, infill: Infill) -> list[dict[str, Any]]:
+    """Return the text before, between and after the gaps: of each stretch the head, the lines left out, the tail.
+
+    What is held back is taken off a stretch's end, for the gap spells it again.
+    """
+    gaps = [gap.gap for gap in infill.gaps]
+    held_back = list(infill.trace.held_back) if infill.trace else []
+    held_back += [""] * (len(gaps) - len(held_back))
+    edges = [Gap(0, 0), *gaps, Gap(len(text), len(text))]
+    stretches = []
+    for index, (before, after) in enumerate(pairwise(edges)):
+        stretch = text[before.end : after.start]
+        if index < len(gaps):
+            stretch = stretch.removesuffix(held_back[index])
+        stretches.append(_shortened(stretch, first=index == 0, last=index == len(gaps)))
+    return stretches
+
+
+def _shortened(stretch: str, first: bool, last: bool) -> dict[str, Any]:
+    lines = _LINE_BREAK.split(stretch)
+    head = [] if first else lines[: _LINES_AROUND + 1]
+    tail = [] if last else lines[-_LINES_AROUND - 1 :]
+    left_out = len(lines) - len(head) - len(tail)
+    if left_out <= 1 and not (first or last):  # the sign for a line takes as much room as the line
+        head, tail, left_out = lines, [], 0
+    return {
+        "head": _cut("\n".join(head), keep_end=False),
+        "leftOut": max(0, left_out),
+        "tail": _cut("\n".join(tail), keep_end=True),
+    }
+
+
+def _cut(text: str, keep_end: bool) -> str:
+    if len(text) <= 2 * _CHARS_AROUND:
+        return text
+    return "…" + text[-_CHARS_AROUND:] if keep_end else text[:_CHARS_AROUND] + "…"
+
+
+def _line_and_column(text: str, index: int) -> tuple[int, int]:
+    line, start = 1, 0
+    for match in _LINE_BREAK.finditer(text, 0, index):
+        line, start = line + 1, match.end()
+    return line, index - start + 1
+
+
+def _filled(text: str, infill: Infill) -> str:
+    """Return what the gaps now hold, for a browser that runs no script."""
+    return "\n\n".join(
+        f"{'{}:{}'.format(*_line_and_column(text, gap.gap.start))}\n{gap.text or '(no suggestion)'}" for gap in infill.gaps
+    )

@@ -1,0 +1,152 @@
+"""Files and places in them: what is read, refused and written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.api.types import Gap
+from model.errors import InputError, RangeError
+from setfill.text_files import Position, SourceFile, replaced
+
+TEXT = "α = 1\r\n# 🐍 snake\rlast\n"
+
+
+def source(text: str, mark: bytes = b"") -> SourceFile:
+    return SourceFile(Path("file.py"), mark + text.encode(), text)
+
+
+def check_index(line: int, column: int, expected: int) -> None:
+    found = source(TEXT).index(Position(line, column))
+    assert found == expected
+    assert source(TEXT).position(found) == Position(line, column)
+
+
+def check_outside(line: int, column: int, expected: str) -> None:
+    with pytest.raises(RangeError, match=expected):
+        source(TEXT).index(Position(line, column))
+
+
+def test_positions_are_lines_and_characters_from_1() -> None:
+    check_index(1, 1, 0)
+    check_index(1, 6, 5)
+    check_index(2, 1, 7)
+    check_index(2, 3, 9)
+    check_index(2, 4, 10)  # after the emoji: one character
+    check_index(3, 1, 17)
+    check_index(3, 5, 21)
+    check_index(4, 1, 22)  # the empty line after the last break
+
+
+def test_positions_outside() -> None:
+    check_outside(0, 1, "has 4 lines: there is no line 0")
+    check_outside(5, 1, "has 4 lines: there is no line 5")
+    check_outside(1, 0, "columns go from 1 to 6, not 0")
+    check_outside(1, 7, "line 1 of file.py has 5 characters: columns go from 1 to 6, not 7")
+    check_outside(4, 2, "columns go from 1 to 1, not 2")
+
+
+def test_an_empty_file_has_one_place() -> None:
+    assert source("").index(Position(1, 1)) == 0
+    assert source("").line_break == "\n"
+
+
+def test_form_feed_and_unicode_separators_end_no_line() -> None:
+    assert source("a\fb\x0b\u2028c\x85d").line_starts == [0]
+
+
+@given(st.text("ab\r\n🐍"), st.data())
+def test_every_index_has_a_position_that_leads_back(text: str, data: st.DataObject) -> None:
+    index = data.draw(st.integers(0, len(text)))
+    if 0 < index < len(text) and text[index - 1 : index + 1] == "\r\n":
+        return  # inside a line break there is no place
+    assert source(text).index(source(text).position(index)) == index
+
+
+def test_gaps_are_sorted_and_must_be_apart() -> None:
+    at = [Position(1, column) for column in range(1, 7)]
+    assert source(TEXT).gaps([(at[3], at[4]), (at[0], at[0])]) == [Gap(0, 0), Gap(3, 4)]
+    for ranges, expected in [
+        ([(at[2], at[1])], "the range 1:3-1:2 is reversed"),
+        ([(at[0], at[3]), (at[1], at[2])], "1:1-1:4 and 1:2-1:3 overlap"),
+        ([(at[1], at[1]), (at[1], at[1])], "1:2 and 1:2 overlap or touch"),
+        ([(at[1], at[2]), (at[2], at[3])], "overlap or touch"),
+    ]:
+        with pytest.raises(RangeError, match=expected):
+            source(TEXT).gaps(ranges)
+
+
+def test_replaced_puts_every_filling_in_its_gap() -> None:
+    text, places = replaced("0123456789", [Gap(0, 1), Gap(3, 3), Gap(8, 10)], ["abc", "", "x"])
+    assert text == "abc1234567x"
+    assert [text[place.start : place.end] for place in places] == ["abc", "", "x"]
+
+
+def test_line_breaks_follow_the_file() -> None:
+    assert source("a\r\nb\r\nc\n").own_line_breaks("x\ny\r\nz\r") == "x\r\ny\r\nz\r\n"
+    assert source("a\n").own_line_breaks("x\r\ny") == "x\ny"
+    assert source("").own_line_breaks("x\ny") == "x\ny"
+
+
+def check_unreadable(path: Path, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        SourceFile.read(path)
+
+
+def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"ELF\0")
+    (tmp_path / "latin").write_bytes("naïve".encode("latin-1"))
+    check_unreadable(tmp_path / "binary", r"is a binary file \(byte 3 is NUL\)")
+    check_unreadable(tmp_path / "latin", r"is not UTF-8 \(byte 2\)")
+    check_unreadable(tmp_path / "missing", "No such file")
+    check_unreadable(tmp_path, "is a directory")
+    check_unreadable(Path("/dev/null/x"), "Not a directory")
+    check_unreadable(Path("bad\0name"), "null")
+    check_unreadable(Path("/dev/zero"), "not a regular file")
+    with open(tmp_path / "huge", "wb") as huge:
+        huge.truncate(2**30)
+    check_unreadable(tmp_path / "huge", "larger than 16 MiB")
+
+
+def test_write_keeps_mode_mark_breaks_and_links(tmp_path: Path) -> None:
+    path = tmp_path / "file.py"
+    path.write_bytes(b"\xef\xbb\xbfa\r\nb")
+    path.chmod(0o754)
+    link = tmp_path / "link.py"
+    link.symlink_to(path)
+    read = SourceFile.read(link)
+    assert read.text == "a\r\nb"
+    read.write(read.text + "\r\n🐍")
+    assert path.read_bytes() == b"\xef\xbb\xbfa\r\nb\r\n" + "🐍".encode()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o754
+    assert link.is_symlink()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file.py", "link.py"]
+
+
+def test_write_refuses_a_file_that_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "file.py"
+    path.write_text("one")
+    read = SourceFile.read(path)
+    path.write_text("two")
+    with pytest.raises(InputError, match="has changed meanwhile"):
+        read.write("three")
+    assert path.read_text() == "two"
+    assert [each.name for each in tmp_path.iterdir()] == ["file.py"]
+    path.unlink()
+    with pytest.raises(InputError, match="cannot write"):
+        read.write("three")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_write_refuses_a_protected_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.py"
+    path.write_text("one")
+    path.chmod(0o444)
+    with pytest.raises(InputError, match="write-protected"):
+        SourceFile.read(path).write("two")
