@@ -45,6 +45,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """Read a seed, a whole number of 64 bits."""
+    if not (text.isascii() and text.isdigit() and int(text) < 2**63):
+        raise argparse.ArgumentTypeError(f"expected a whole number below 2**63, not {text!r}")
+    return int(text)
+
+
 def non_negative(text: str) -> float:
     """Read a number of 0 or more."""
     if not 0 <= (number := _number(text)) < math.inf:

@@ -1,7 +1,7 @@
 """The commands of `setfill`, and what happens when one goes wrong.
 
 Exit status: 0 done, 1 `doctor` found something wrong, 2 an error that the user
-can mend (one line says how), 130 interrupted.
+can mend (one line says how); setfill.entry adds 130, interrupted.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(str(error))
     except argparse.ArgumentTypeError as error:  # options that do not go together
         return _fail(str(error))
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

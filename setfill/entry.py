@@ -17,9 +17,12 @@ _OURS = ("model", "grammars", "lsp_server")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     only_our_packages()
-    from setfill.cli import run
+    try:
+        from setfill.cli import run
 
-    return run(sys.argv[1:] if arguments is None else arguments)
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return 130
 
 
 def only_our_packages() -> None:
@@ -42,7 +45,7 @@ def _trusted(path: list[str], root: str) -> list[str]:
     """Return the entries of an import path that the installation put there, and `root`, which holds our packages."""
     home = os.path.dirname(os.path.abspath(os.__file__))  # the standard library
     installed = [home, root, *site.getsitepackages(), site.getusersitepackages()]
-    foreign = [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    foreign = [".", *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     kept = [
         entry
         for entry in path

@@ -14,7 +14,7 @@ from rich.console import Console
 from model import store
 from model.api.client import WorkerClient
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
-from setfill.arguments import Parser, add_color, fraction, non_negative, positive
+from setfill.arguments import Parser, add_color, fraction, non_negative, positive, seed
 from setfill.display import console, notes, show_infill, visible
 from setfill.running import child_worker, model_path
 from setfill.text_files import Position, SourceFile, replaced
@@ -83,7 +83,7 @@ def add_parser(commands: Any) -> None:
         help="draw from the likeliest tokens that hold this much probability (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", metavar="S", type=int, default=Sampling().seed, help="makes a draw repeatable (default: %(default)s)"
+        "--seed", metavar="S", type=seed, default=Sampling().seed, help="makes a draw repeatable (default: %(default)s)"
     )
     parser.add_argument(
         "--model",
@@ -127,9 +127,11 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_as_json(source, description, infill, fillings)))
     else:
         _show(console(options.color), source, description, infill, text, places)
-    if options.write and text != source.text:
-        source.write(text)
-        progress.print(f"wrote {visible(str(source.path))}", markup=False)
+    if options.write:
+        if text != source.text:
+            source.write(text)
+        told = "wrote" if text != source.text else "nothing to change in"
+        progress.print(f"{told} {visible(str(source.path))}", markup=False)
     return 0
 
 

@@ -16,7 +16,7 @@ from model.api import wire
 from model.api.launch import Link
 from model.api.messages import Cancel, Failed
 from model.api.types import PartialInfill
-from model.errors import FrameError, SetfillError, WorkerError, all_errors
+from model.errors import SetfillError, WorkerError, all_errors
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +99,13 @@ class Connection:
         try:
             while (frame := await wire.read_frame(self._link.reader)) is not None:
                 self._receive(*frame)
-        except (FrameError, OSError) as error:
+        except Exception as error:  # whatever it is, those who wait must learn of it
             logger.warning("what the model worker sends cannot be read (%s)", type(error).__name__)
         self.lost = True
-        reason = await self._link.exit_reason()
-        await self._link.close()
+        try:
+            reason = await self._link.close()
+        except WorkerError as error:
+            reason = str(error)
         self._on_lost(self, reason)
         self._fail_pending(WorkerError(f"the model worker died: {reason}"))
 

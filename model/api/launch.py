@@ -8,7 +8,6 @@ that change how Python imports. Imports no torch.
 from __future__ import annotations
 
 import asyncio
-import collections
 import os
 import signal
 import subprocess
@@ -32,13 +31,17 @@ _KEPT_PYTHON_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYT
 class WorkerOptions:
     """Which worker a client wants. Unset fields are chosen by the worker."""
 
-    model: str  # name of an installed model, or the path of a checkpoint
+    model: str  # name of an installed model, or the path of a checkpoint: a relative one with a slash in it
     shared: bool = False  # one worker for all editor windows, met on a socket; else a child of this process
     precision: str | None = None
     threads: int | None = None
     memory_budget_mb: int = 512
     linger_s: float = 300.0  # seconds a shared worker stays after its last client
     program: tuple[str, ...] = ()  # how to start the worker; empty: this Python, the package beside this one
+
+    def __post_init__(self) -> None:
+        if os.sep in self.model:  # the worker runs in another directory
+            object.__setattr__(self, "model", os.path.abspath(os.path.expanduser(self.model)))
 
 
 @dataclass
@@ -51,35 +54,32 @@ class Link:
     child: Child | None = None
     read_transport: asyncio.BaseTransport | None = None  # of a child, whose two pipes are closed one by one
 
-    async def close(self) -> None:
-        """Close the streams; of a child, wait until it has ended."""
+    async def close(self) -> str:
+        """Close the streams; of a child, wait until it has ended. Return how it ended, as far as can be told."""
         await _close(self.writer)
-        if self.child:
-            await self.child.reap()
+        if not self.child:
+            return "the connection to it was lost"
+        status = await self.child.reap()
         if self.read_transport:
             self.read_transport.close()
             await asyncio.sleep(0)  # the loop lets go of the descriptor
-
-    async def exit_reason(self) -> str:
-        """Return how a worker whose stream has ended came to its end, as far as it can be told."""
-        if not self.child:
-            return "the connection to it was lost"
-        return _describe_exit(await self.child.reap())
+        return _describe_exit(status)
 
 
 class Child:
-    """A process we started; its last words are kept, for the case that it cannot start."""
+    """A process we started. What it last said on standard error is kept, in case that it cannot start."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
-        self._words: collections.deque[bytes] = collections.deque(maxlen=20)
+        self._words = b""
         self._listener = threading.Thread(target=self._listen, name="worker-stderr", daemon=True)
         self._listener.start()
 
     def _listen(self) -> None:
         assert self.process.stderr
-        with self.process.stderr as lines:
-            self._words.extend(lines)
+        with self.process.stderr as stream:
+            while words := os.read(stream.fileno(), 4096):
+                self._words = (self._words + words)[-4096:]
 
     async def reap(self) -> int:
         """Wait for the end, which must be near, and return the exit status."""
@@ -98,7 +98,7 @@ class Child:
 
     def last_words(self) -> str:
         """Return the last line on standard error. Only for a worker that has not been sent any text yet."""
-        return _last_line(b"".join(self._words))
+        return _last_line(self._words)
 
 
 async def open_link(options: WorkerOptions) -> Link:

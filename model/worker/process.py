@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str], load: Load | None = None) -> int:
     protocol_in, protocol_out = claim_standard_streams()
     os.umask(0o077)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the client, which will close the stream
+    faulthandler.enable()  # of a crash in native code, tells lines of ours and no values
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     if load is None:
         load = _engine_loader(options)
@@ -88,17 +90,14 @@ def _engine_loader(options: argparse.Namespace) -> Load:
 
 
 async def _run_child(options: argparse.Namespace, load: Load, protocol_in: int, protocol_out: int) -> int:
-    loop = asyncio.get_running_loop()
-    server = Server(load, options.model, linger_s=None)
-    loop.add_signal_handler(signal.SIGTERM, server.end)
-
+    server = _server(options, load, linger_s=None)
     reader, writer, _ = await open_pipes(protocol_in, protocol_out)
 
     async def serve_then_end() -> None:
         await server.serve(reader, writer)
         server.end()  # the parent is gone, and with it the reason to be here
 
-    serving = loop.create_task(serve_then_end())
+    serving = asyncio.create_task(serve_then_end())
     await server.run()
     serving.cancel()
     await asyncio.wait([serving])
@@ -112,8 +111,7 @@ async def _run_shared(options: argparse.Namespace, load: Load, protocol_out: int
         return os.EX_OK
     if stat.S_ISREG(os.fstat(2).st_mode):
         os.ftruncate(2, 0)  # the log of the worker before this one has served
-    server = Server(load, options.model, options.linger)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.end)
+    server = _server(options, load, options.linger)
     listener = await asyncio.start_unix_server(server.serve, sock=_bind(options.socket), limit=2**20)
     _tell_starter(protocol_out, READY)
     logger.info("listening")
@@ -124,6 +122,17 @@ async def _run_shared(options: argparse.Namespace, load: Load, protocol_out: int
         listener.close()
     await asyncio.sleep(0.05)  # writers flush
     return os.EX_SOFTWARE if server.crashed else os.EX_OK
+
+
+def _server(options: argparse.Namespace, load: Load, linger_s: float | None) -> Server:
+    """Return a server on the running loop, which SIGTERM ends and whose accidents are told without their texts."""
+    loop = asyncio.get_running_loop()
+    server = Server(load, options.model, linger_s)
+    loop.add_signal_handler(signal.SIGTERM, server.end)
+    loop.set_exception_handler(
+        lambda _, context: logger.error("the event loop: %s", type(context.get("exception")).__name__)
+    )
+    return server
 
 
 def _bind(path: Path) -> socket.socket:

@@ -71,7 +71,7 @@ def test_bad_input(file: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.
         ([*fill, "--at", "1:1", "--max-tokens", "²"], "a whole number above 0"),
         ([*fill, "--at", "1:1", "--temperature", "nan"], "a number of 0 or more"),
         ([*fill, "--at", "1:1", "--top-p", "1.5"], "at most 1"),
-        ([*fill, "--at", "1:1", "--seed", "x"], "invalid int value"),
+        ([*fill, "--at", "1:1", "--seed", "x"], "a whole number below 2**63, not 'x'"),
         ([*fill, "--at", "1:1", "--max", "3"], "unrecognized arguments"),
         (["fill", str(tmp_path / "none.py"), "--at", "1:1"], "No such file"),
         (["fill", str(tmp_path), "--at", "1:1"], "is a directory"),

@@ -11,6 +11,7 @@ from typing import Any
 from model.api.client import WorkerClient, WorkerOptions
 from model.api.types import Gap, InfillRequest
 
+ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).with_name("stand_in.py")
 
 

@@ -6,7 +6,10 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +24,7 @@ from model.errors import (
     VersionError,
     WorkerError,
 )
-from tests.worker.helpers import at, options, talk, until
+from tests.worker.helpers import ROOT, at, options, talk, until
 
 
 def test_open_edit_infill_score_close() -> None:
@@ -300,6 +303,32 @@ def test_the_child_ends_with_its_client() -> None:
     assert time.perf_counter() - began < 5
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_client_that_is_killed_leaves_no_orphan() -> None:
+    code = """if True:
+        import asyncio, time
+        from model.api.client import WorkerClient
+        from tests.worker.helpers import options, at
+
+        async def run():
+            client = WorkerClient(options())
+            await client.start()
+            client.open("s", "slow.py", "slow", 1)
+            asyncio.create_task(client.infill(at("s"), lambda partial: print(client.pid, flush=True)))
+            await asyncio.sleep(60)
+
+        asyncio.run(run())
+    """
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        worker = int(process.stdout.readline())
+        process.kill()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{worker}/cmdline").exists() and time.monotonic() < deadline:
+        if not Path(f"/proc/{worker}/cmdline").read_bytes():
+            return  # ended, and not yet collected by whoever inherited it
+        time.sleep(0.02)
+    assert time.monotonic() < deadline
 
 
 def test_shutdown_and_sigterm_end_it_cleanly() -> None:
