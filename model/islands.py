@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -18,6 +19,10 @@ from model.kv_cache import KVCache
 from model.network import Decoder, Rows
 from model.rope import RotaryEmbedding
 from model.tokenization import ByteTokenizer
+
+# Islands of the longest kind that stay whatever the budget: what one window may show.
+# With fewer, a session would wait for ever for the last of its islands.
+KEPT_ISLANDS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,21 +59,26 @@ class IslandStore:
         self._network, self._tokenizer, self._capabilities = network, tokenizer, capabilities
         self._budget_bytes, self._max_rows = budget_bytes, max_rows
         self._islands: OrderedDict[tuple[int, ...], EncodedIsland] = OrderedDict()
+        self._token_ids = lru_cache(maxsize=256)(self._ids)
         self._begun: dict[tuple[int, ...], KVCache] = {}
         self.rows_computed = 0
 
     def get(self, snippet: Snippet) -> EncodedIsland | None:
         """Return the island of `snippet` if it is encoded already."""
-        ids = self._ids(snippet)
+        ids = self._token_ids(snippet)
         if ids in self._islands:
             self._islands.move_to_end(ids)
         return self._islands.get(ids)
+
+    def rows(self, snippet: Snippet) -> int:
+        """Return how many rows the island of `snippet` has."""
+        return len(self._token_ids(snippet))
 
     def encode_slice(self, snippet: Snippet, slice_rows: int) -> EncodedIsland | None:
         """Encode the next `slice_rows` rows of `snippet`; return its island once that is whole."""
         if island := self.get(snippet):
             return island
-        ids = self._ids(snippet)
+        ids = self._token_ids(snippet)
         cache = self._begun.pop(ids, None) or self._network.new_cache(right_slots=len(ids), left_slots=0)
         begin, end = cache.island_rows, min(cache.island_rows + slice_rows, len(ids))
         rows = Rows(torch.tensor(ids[begin:end]), torch.arange(begin, end), slot=begin, see_begin=0, see_end=end)
@@ -79,13 +89,17 @@ class IslandStore:
             self._begun = {ids: cache}  # one at a time: a snippet that changes meanwhile leaves nothing behind
             return None
         island = self._islands[ids] = EncodedIsland(ids, cache.unrotated_keys, cache.values)
-        while self.bytes > self._budget_bytes and len(self._islands) > 1:
+        while self.bytes > self._budget_bytes and self._rows > (self._max_rows + 1) * KEPT_ISLANDS:
             self._islands.popitem(last=False)
         return island
 
     @property
     def bytes(self) -> int:
         return sum(island.bytes for island in self._islands.values())
+
+    @property
+    def _rows(self) -> int:
+        return sum(island.rows for island in self._islands.values())
 
     def _ids(self, snippet: Snippet) -> tuple[int, ...]:
         encode, filename_id = self._tokenizer.encode, self._capabilities.filename_id

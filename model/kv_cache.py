@@ -16,7 +16,6 @@ right stack and the islands); the left stack never moves.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from model.config import ModelConfig
 from model.rope import RotaryEmbedding, rotate
@@ -32,6 +31,7 @@ class KVCache:
     def __init__(self, config: ModelConfig, dtype: torch.dtype, right_slots: int, left_slots: int) -> None:
         self.config, self.dtype = config, dtype
         self.right_rows = self.island_rows = self.left_rows = 0
+        self._used_left = self._used_below = 0  # slots that were ever asked for
         self._allocate(right_slots, left_slots)
 
     def _allocate(self, right_slots: int, left_slots: int) -> None:
@@ -74,21 +74,24 @@ class KVCache:
         return self.position_ids.shape[0]
 
     @property
-    def bytes_per_row(self) -> int:
-        """Bytes that one row keeps, un-rotated key included."""
-        return 3 * self.config.layers * self.config.kv_heads * self.config.head_dim * self.keys.element_size()
+    def bytes(self) -> int:
+        """Bytes of memory taken: of all slots ever used, for those of popped rows are not given back."""
+        config, slots = self.config, 2 * self._used_left + 3 * self._used_below
+        return slots * config.layers * config.kv_heads * config.head_dim * self.keys.element_size()
 
     # -- writing ----------------------------------------------------------------------------
 
     def reserve_left(self, slots: int) -> None:
-        """Make room for `slots` left and gap rows; committed rows are kept."""
+        """Make room for `slots` left and gap rows; the rows there are kept, those of gaps too."""
         if self._below_slots + slots > self.slots:
             self._grow(self._below_slots, max(slots, 2 * (self.slots - self._below_slots)))
+        self._used_left = max(self._used_left, slots)
 
     def reserve_right(self, slots: int) -> None:
-        """Make room for `slots` rows of right stack and islands; committed rows are kept."""
+        """Make room for `slots` rows of right stack and islands; the rows there are kept."""
         if slots > self._below_slots:
             self._grow(max(slots, 2 * self._below_slots), self.slots - self._below_slots)
+        self._used_below = max(self._used_below, slots)
 
     def shift_right(self, by: int, rope: RotaryEmbedding) -> None:
         """Add `by` to every position id of the right stack. No forward: keys are rotated from their un-rotated form."""
@@ -125,7 +128,7 @@ class KVCache:
 
     def _grow(self, below_slots: int, left_slots: int) -> None:
         keys, values, unrotated, ids = self.keys, self.values, self.unrotated_keys, self.position_ids
-        begin, seam, end = self.right_begin, self._below_slots, self.left_end
+        begin, seam, end = self.right_begin, self._below_slots, self._below_slots + max(self.left_rows, self._used_left)
         self._allocate(below_slots, left_slots)
         by = below_slots - seam
         self.keys[:, :, begin + by : end + by] = keys[:, :, begin:end]

@@ -21,6 +21,8 @@ HELD_BACK_BYTES = 32  # the held-back piece is at most this long
 # for contractions ("'re"), so a boundary followed by this much settled text stays.
 _LOOK_AHEAD_CHARS = 3
 
+_COMPARED_CHARS = 4096  # at a time, so that no more than this is copied to find where two long texts differ
+
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 
@@ -65,7 +67,7 @@ def encode(tokenizer: ByteTokenizer, text: str) -> Encoded:
 
 def re_encode(tokenizer: ByteTokenizer, old: Encoded, text: str) -> Encoded:
     """Return `encode(tokenizer, text)`, re-using the tokens of `old` before the first change."""
-    keep = _settled_tokens(old, _common_prefix_chars(old.text, text))
+    keep = _settled_tokens(old, common_prefix_chars(old.text, text))
     if not keep:
         return encode(tokenizer, text)
     begin = old.starts[keep]
@@ -89,23 +91,26 @@ def _settled_tokens(old: Encoded, same_chars: int) -> int:
 
 
 def chunk_texts(tokenizer: ByteTokenizer, text: str, chunk_tokens: int) -> list[str]:
-    """Cut `text` into right-stack chunks of at most about `chunk_tokens`, the farthest from the cursor (the last of the text) first."""
+    """Cut `text` into right-stack chunks of at most about `chunk_tokens`, the last of the text first."""
     encoded = encode(tokenizer, text)
     chunks: list[str] = []
     end = len(text)
     while (end_tok := bisect_left(encoded.starts, end)) > chunk_tokens:
-        begin = _chunk_begin(encoded, end_tok - chunk_tokens, end_tok)
+        begin = _chunk_begin(encoded, end_tok - chunk_tokens, end_tok, end)
         chunks.append(text[begin:end])
         end = begin
     return [*chunks, text[:end]] if end else chunks
 
 
-def _chunk_begin(encoded: Encoded, first_tok: int, end_tok: int) -> int:
-    """Return the best place for a chunk to begin among the tokens given: a line break, else a pre-token, else any."""
+def _chunk_begin(encoded: Encoded, first_tok: int, end_tok: int, end: int) -> int:
+    """Return the best place for a chunk to begin among the tokens given: a line break, else a pre-token, else any.
+
+    The place is before `end`, which may lie inside the last of the tokens.
+    """
     earliest = encoded.starts[first_tok]
-    end = encoded.starts[end_tok] if end_tok < len(encoded.starts) else len(encoded.text)
-    inside_crlf = encoded.text[earliest - 1 : earliest + 1] == "\r\n"
-    if found := _LINE_BREAK.search(encoded.text, earliest + inside_crlf, end):
+    if encoded.text[earliest - 1 : earliest + 1] == "\r\n":
+        return earliest - 1
+    if found := _LINE_BREAK.search(encoded.text, earliest, end):
         return found.start()
     for token in range(first_tok, end_tok):
         if encoded.begins_pre_token[token]:
@@ -113,11 +118,28 @@ def _chunk_begin(encoded: Encoded, first_tok: int, end_tok: int) -> int:
     return earliest
 
 
-def _common_prefix_chars(a: str, b: str) -> int:
-    if a == b[: len(a)]:
-        return len(a)
-    low, high = 0, min(len(a), len(b))
+def common_prefix_chars(a: str, b: str) -> int:
+    """Return how many characters `a` and `b` have in common at their beginnings."""
+    end = min(len(a), len(b))
+    low = 0
+    while low < end and a[low : low + _COMPARED_CHARS] == b[low : low + _COMPARED_CHARS]:
+        low += _COMPARED_CHARS
+    high = min(low + _COMPARED_CHARS, end)
+    low = min(low, end)
     while low < high:
         mid = (low + high + 1) // 2
-        low, high = (mid, high) if a[:mid] == b[:mid] else (low, mid - 1)
+        low, high = (mid, high) if a[low:mid] == b[low:mid] else (low, mid - 1)
     return low
+
+
+def common_suffix_chars(a: str, b: str) -> int:
+    """Return how many characters `a` and `b` have in common at their ends."""
+    end = min(len(a), len(b))
+    same = 0
+    while same < end:
+        step = min(_COMPARED_CHARS, end - same)
+        last_a, last_b = a[len(a) - same - step : len(a) - same], b[len(b) - same - step : len(b) - same]
+        if last_a != last_b:
+            return same + common_prefix_chars(last_a[::-1], last_b[::-1])
+        same += step
+    return same

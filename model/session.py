@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from model.api.types import Edit, Gap, Snippet
 from model.config import Capabilities
-from model.errors import RangeError
+from model.errors import InputError, RangeError
 from model.islands import IslandStore
 from model.network import Decoder
+from model.seams import common_prefix_chars, common_suffix_chars
 from model.tokenization import ByteTokenizer
 from model.window import FULL, NEAR, Window, WindowLimits
 
@@ -44,7 +45,6 @@ class Session:
         self._readable = parts.tokenizer.readable(text)
         self._full: Window | None = None
         self._near: Window | None = None
-        self._answering: Window | None = None  # the one that `window_at` returned last
         self._snippets: tuple[Snippet, ...] = ()
         self._gaps: tuple[Gap, ...] | None = None  # where idle work gets ready; None until somebody asked
         self._settled = True  # idle work has nothing left to do
@@ -61,7 +61,8 @@ class Session:
                     f"edit [{edit.start}, {edit.end}) lies outside the text of {length} characters, or is reversed"
                 )
             length += len(edit.text) - (edit.end - edit.start)
-        for edit in edits:
+        for asked in edits:
+            edit = _trimmed(asked, text)
             for window in self._windows():
                 window.apply_edit(edit, len(text))
             self._gaps = _moved(self._gaps, edit)
@@ -96,29 +97,28 @@ class Session:
         """Return a window that stands at `gaps`, encoded but for a short tail of the left stack.
 
         The full window if it is ready or nearly so, else the near one. Raises
-        RangeError, and Cancelled with the session as usable as before.
+        RangeError, InputError for gaps that do not fit in a window together,
+        and Cancelled; the session stays as usable as before.
         """
         self.prepare(gaps)
-        full = self._full = self._full or self._new_window(self._parts.full)
-        self._aim(full, gaps)
-        self._answering = full
-        if full.pending_rows > self._near_rows():
-            self._answering = self._near = self._near or self._new_window(self._parts.near)
-            self._aim(self._near, gaps)
-        return self._ready(self._answering, cancelled)
+        return self._standing_at(self._readable, gaps, cancelled)
 
     def window_on(self, text: str, gap: Gap, cancelled: Callable[[], bool]) -> Window:
-        """Return the window of the last `window_at`, moved to a later gap of a text with the gaps before it filled.
+        """Return a window at a later gap of a text that has the gaps before it filled.
 
         For models that cannot fill gaps jointly and fill them one after another.
         """
-        window = self._answering
-        assert window is not None, "window_at comes first"
-        window.retarget(self._parts.tokenizer.readable(text), (gap,))
-        self._settled = False
-        return self._ready(window, cancelled)
+        return self._standing_at(self._parts.tokenizer.readable(text), (gap,), cancelled)
 
-    def _ready(self, window: Window, cancelled: Callable[[], bool]) -> Window:
+    def _standing_at(self, text: str, gaps: Sequence[Gap], cancelled: Callable[[], bool]) -> Window:
+        self._settled = False
+        window = self._full = self._full or self._new_window(self._parts.full)
+        self._aim(window, text, gaps)
+        if window.pending_rows > (IDLE_SLICE_ROWS if self._near else self._near_rows()):
+            near = self._near = self._near or self._new_window(self._parts.near)
+            self._aim(near, text, gaps)
+            if near.pending_rows < window.pending_rows:
+                window = near
         window.encode(cancelled, leave_rows=FUSED_TAIL_ROWS)
         if not window.left_tail() and not self._parts.capabilities.infill:
             window.cache.left_rows -= 1  # fed once more: its logits begin the infill
@@ -128,26 +128,26 @@ class Session:
         """Do one slice of work that makes the next infill cheaper; return whether there may be more."""
         if self._settled:
             return False
-        for snippet in self._snippets:
+        for snippet in reversed(self._shown_snippets()):
             if self._parts.islands.get(snippet) is None:
                 self._parts.islands.encode_slice(snippet, IDLE_SLICE_ROWS)
                 return True
         if self._gaps is not None:
             full = self._full = self._full or self._new_window(self._parts.full)
-            self._aim(full, self._gaps)
+            self._aim(full, self._readable, self._gaps)
             if full.pending_rows or full.merge_small_chunks():
                 full.encode(max_rows=IDLE_SLICE_ROWS, slice_rows=IDLE_SLICE_ROWS)
                 return True
         if self._near is not None:
             self._rows_dropped += self._near.rows_computed
-            self._near, self._answering = None, self._full
+            self._near = None
         self._settled = True
         return False
 
     def evict(self) -> None:
         """Give up all cached rows. The text stays, and the next infill encodes it anew."""
         self._rows_dropped = self.rows_computed
-        self._full = self._near = self._answering = None
+        self._full = self._near = None
         self._settled = True
 
     @property
@@ -157,8 +157,8 @@ class Session:
 
     @property
     def cached_bytes(self) -> int:
-        """Bytes of cached rows."""
-        return sum(window.rows * window.cache.bytes_per_row for window in self._windows())
+        """Bytes of memory that this session's caches take."""
+        return sum(window.cache.bytes for window in self._windows())
 
     def _windows(self) -> list[Window]:
         return [window for window in (self._full, self._near) if window is not None]
@@ -167,10 +167,27 @@ class Session:
         parts = self._parts
         return Window(parts.network, parts.tokenizer, parts.capabilities, limits, self.path)
 
-    def _aim(self, window: Window, gaps: Sequence[Gap]) -> None:
-        islands = [island for snippet in self._snippets if (island := self._parts.islands.get(snippet))]
-        window.set_context(islands if self._parts.capabilities.infill else [])
-        window.retarget(self._readable, gaps)
+    def _aim(self, window: Window, text: str, gaps: Sequence[Gap]) -> None:
+        try:
+            islands = [island for snippet in self._shown_snippets() if (island := self._parts.islands.get(snippet))]
+            window.set_context(islands)
+            window.retarget(text, gaps)
+        except InputError:
+            self._gaps = None  # idle work could do no better
+            raise
+
+    def _shown_snippets(self) -> list[Snippet]:
+        """Return the snippets that fit in a window, the last ones first to be chosen."""
+        if not self._parts.capabilities.infill:
+            return []
+        shown: list[Snippet] = []
+        room = self._parts.full.island_rows
+        for snippet in reversed(self._snippets):
+            rows = self._parts.islands.rows(snippet)
+            if rows <= room:
+                shown.insert(0, snippet)
+                room -= rows
+        return shown
 
     def _near_rows(self) -> int:
         """Rows that the near window would cost at most, with a chunk to spare."""
@@ -205,3 +222,12 @@ def _moved(gaps: tuple[Gap, ...] | None, edit: Edit) -> tuple[Gap, ...] | None:
     elif start > edit.start:
         start = edit.start + len(edit.text)
     return (Gap(start, start),)
+
+
+def _trimmed(edit: Edit, text: str) -> Edit:
+    """Return `edit` of `text` without what it leaves as it was at its ends, as in a whole file that was formatted."""
+    old = text[edit.start : edit.end]
+    same = common_prefix_chars(old, edit.text)
+    old, new = old[same:], edit.text[same:]
+    same_end = common_suffix_chars(old, new)
+    return Edit(edit.start + same, edit.end - same_end, new[: len(new) - same_end])

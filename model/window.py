@@ -29,7 +29,7 @@ from model.tokenization import ByteTokenizer
 
 GAP_SLOTS = 512  # slots reserved above the left stack for the rows of gaps
 _CUT_CHARS = 512  # the left cut needs no more text than this
-_CHARS_PER_TOKEN = 8  # more than code has, so that a slice of the text surely holds enough tokens
+_CHARS_PER_TOKEN = 8  # more than code has: so many characters hold enough tokens, and else count as enough
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,8 @@ class Window:
         path: str,
     ) -> None:
         self.network, self.tokenizer, self.capabilities = network, tokenizer, capabilities
-        self.limits = limits.within(min(capabilities.window, network.config.context_length))
+        self.context_rows = min(capabilities.window, network.config.context_length)
+        self.limits = limits.within(self.context_rows)
         self.cache: KVCache = network.new_cache(
             right_slots=self.limits.right_max + self.limits.island_rows,
             left_slots=self.limits.left_max + GAP_SLOTS,
@@ -100,18 +101,21 @@ class Window:
         self.right_last_id = 0  # position id of the right stack's sink row, its first
         self._right_encoded = 0  # chunks
         self.middles: list[list[Span]] = []  # wanted: between gap i and gap i+1, one island or two
-        self._middles_encoded = True
+        self._middle_slots = 0  # opened for the islands between gaps: none, or as many as they have rows
+        self._middle_rows_fed = 0
+        self._middles_first_id = 0  # the first gap's position id that the islands' own were counted from
         self.context: tuple[EncodedIsland, ...] = ()
         self.held_back: list[str] = [""]  # per gap, what its tokens spell first
         self._has_target = False
 
     def rename(self, path: str) -> None:
-        """Name the file in the header. Everything on the left is encoded anew."""
+        """Name the file in the header; of a long path, the end. Everything on the left is encoded anew."""
         header = [self.capabilities.sink_id]
         if self.capabilities.filename_id is not None and path:
-            header += [self.capabilities.filename_id, *self.tokenizer.encode(self.tokenizer.readable(path) + "\n")]
+            path_ids = self.tokenizer.encode(self.tokenizer.readable(path) + "\n")
+            header += [self.capabilities.filename_id, *path_ids[-max(1, self.limits.left_min // 2) :]]
         if header != self.header_ids:
-            self.header_ids = header[: self.limits.left_min]
+            self.header_ids = header
             self.cache.left_rows = 0
 
     # -- what is wanted ---------------------------------------------------------------------
@@ -146,7 +150,8 @@ class Window:
             middles.append(self._middle_spans(between[:cut]))
         if middles != self.middles:
             self._drop_middles()
-            self.middles, self._middles_encoded = middles, not middles
+            self.middles = middles
+        self._shift_middles()
         if self.capabilities.infill:
             self._retarget_right(text, last.end)
             self._keep_free_ids()
@@ -157,7 +162,8 @@ class Window:
         if self._has_target and self.begin_char <= cut <= self.begin_char + self.limits.left_max * _CHARS_PER_TOKEN:
             wanted = re_encode(self.tokenizer, self.left, text[self.begin_char : cut])
             rows = len(self.header_ids) + len(wanted.ids)
-            if rows > self.limits.left_max or (self.begin_char and rows < self.limits.left_min):
+            few = rows < self.limits.left_min and cut - self.begin_char < self.limits.left_min * _CHARS_PER_TOKEN
+            if rows > self.limits.left_max or (self.begin_char and few):
                 wanted = None
         if wanted is None:
             self.begin_char = self._choose_begin(text, cut)
@@ -171,11 +177,12 @@ class Window:
         rows = self.limits.left_rows - len(self.header_ids)
         begin = max(0, cut - rows * _CHARS_PER_TOKEN)
         encoded = encode(self.tokenizer, text[begin:cut])
-        if len(encoded.ids) > rows:
-            begin += encoded.starts[-rows]
-        if not begin:
+        first_tok = max(0, len(encoded.ids) - rows)
+        if not begin and not first_tok:
             return 0
-        newline = text.find("\n", begin, begin + (cut - begin) // 4)
+        near = begin + encoded.starts[first_tok + (len(encoded.ids) - first_tok) // 4]
+        begin += encoded.starts[first_tok]
+        newline = text.find("\n", begin, near)
         return newline + 1 if newline >= 0 else begin
 
     def _retarget_right(self, text: str, gap_end: int) -> None:
@@ -201,12 +208,13 @@ class Window:
             rest, kept = rest[: len(rest) - len(chunk.text)], kept + 1
         chunks = self.right[:kept] + self._chunks(rest)
         rows = _right_rows(chunks)
-        if rows > self.limits.right_max or (rows < self.limits.right_min and self.end_char < len(text)):
+        few = rows < self.limits.right_min and self.end_char - gap_end < self.limits.right_min * _CHARS_PER_TOKEN
+        if rows > self.limits.right_max or (self.end_char < len(text) and few):
             return None
         return chunks
 
     def _chunks(self, text: str) -> list[Span]:
-        texts = chunk_texts(self.tokenizer, text, self.limits.chunk_rows)
+        texts = chunk_texts(self.tokenizer, text, max(1, self.limits.chunk_rows - 1))  # the sink row makes it whole
         return [Span(chunk, self.tokenizer.encode(chunk)) for chunk in texts]
 
     def _choose_end(self, text: str, gap_end: int) -> int:
@@ -214,23 +222,27 @@ class Window:
         rows = self.limits.right_rows - 1
         end = min(len(text), gap_end + rows * _CHARS_PER_TOKEN)
         encoded = encode(self.tokenizer, text[gap_end:end])
-        if len(encoded.ids) > rows:
-            end = gap_end + encoded.starts[rows]
-        if end == len(text):
+        last_tok = min(rows, len(encoded.ids))
+        if last_tok < len(encoded.ids):
+            end = gap_end + encoded.starts[last_tok]
+        if end in (gap_end, len(text)):
             return end
-        newline = text.rfind("\n", end - (end - gap_end) // 4, end)
-        if newline <= gap_end:
-            return end
-        return newline - 1 if text[newline - 1] == "\r" else newline
+        newline = text.rfind("\n", gap_end + encoded.starts[last_tok * 3 // 4], end)
+        if newline > gap_end:
+            end = newline
+        inside_crlf = text[end - 1 : end + 1] == "\r\n" and end - 1 > gap_end
+        return end - inside_crlf
 
     def _middle_spans(self, between: str) -> list[Span]:
         """Return the islands for the text between two gaps: all of it, or its two ends when it is long."""
-        half = self.limits.middle_rows // 2
+        half = max(1, self.limits.middle_rows // 2)
         chars = half * _CHARS_PER_TOKEN
         pieces = [between] if between else []
         if len(between) > 2 * chars or len(self.tokenizer.encode(between)) > 2 * half:
             first, last = encode(self.tokenizer, between[:chars]), encode(self.tokenizer, between[-chars:])
-            pieces = [first.text[: first.starts[half]] if len(first.ids) > half else first.text, last.text[last.starts[-half] :] if len(last.ids) > half else last.text]
+            first_end = first.starts[half] if len(first.ids) > half else len(first.text)
+            last_begin = last.starts[-half] if len(last.ids) > half else 0
+            pieces = [first.text[:first_end], last.text[last_begin:]]
         return [Span(piece, self.tokenizer.encode(piece)) for piece in pieces]
 
     def _keep_free_ids(self) -> None:
@@ -239,8 +251,9 @@ class Window:
         free = self.right_last_id - rows + 1 - gap_id
         if self.limits.free_min <= free <= self.limits.free_max and self.cache.right_rows:
             return
-        by = self.limits.free_ids - free
-        if self.right_last_id + by >= self.network.config.context_length:
+        room = self.context_rows - self.limits.island_rows - 1 - self.right_last_id
+        by = min(self.limits.free_ids - free, room)
+        if free + by < self.limits.free_min:
             raise InputError("these gaps and the text between them do not fit in the model's window: ask for fewer")
         self.right_last_id += by
         if self.cache.right_rows:
@@ -273,8 +286,7 @@ class Window:
         rows = len(self.header_ids) + len(self.left.ids) - self.cache.left_rows
         if self.capabilities.infill:
             rows += _right_rows(self.right) - self.cache.right_rows
-            if not self._middles_encoded:
-                rows += self._middle_rows()
+            rows += self._middle_rows() - self._middle_rows_fed
         return rows
 
     @property
@@ -291,36 +303,45 @@ class Window:
     ) -> None:
         """Feed pending rows until `max_rows` were fed or at most `leave_rows` of the left stack are left.
 
-        Raises Cancelled between slices; what was encoded stays.
+        Raises Cancelled before a slice; what was encoded stays. A chunk of the
+        right stack is a slice by itself and never cut.
         """
-        stop_at = self.rows_computed + max_rows if max_rows is not None else None
-        for push in (self._push_middle, self._push_chunk, lambda: self._push_left(slice_rows, leave_rows)):
-            while push():
-                if cancelled():
-                    raise Cancelled("the request was cancelled while the file was being encoded")
-                if stop_at is not None and self.rows_computed >= stop_at:
-                    return
+        begin = self.rows_computed
+        while slice_ := self._next_slice(slice_rows, leave_rows):
+            rows, feed = slice_
+            if max_rows is not None and self.rows_computed > begin and self.rows_computed - begin + rows > max_rows:
+                return
+            if cancelled():
+                raise Cancelled("the request was cancelled while the file was being encoded")
+            feed()
+
+    def _next_slice(self, slice_rows: int, leave_rows: int) -> tuple[int, Callable[[], None]] | None:
+        """Return how many rows come next, and what feeds them: islands first, then the right stack, then the left."""
+        if rows := self._middle_rows() - self._middle_rows_fed:
+            return min(rows, slice_rows), lambda: self._push_middle(slice_rows)
+        if self.capabilities.infill and not (self.cache.right_rows and self._right_encoded == len(self.right)):
+            chunk_rows = len(self.right[self._right_encoded].ids) if self.right else 0
+            return chunk_rows + (not self.cache.right_rows), self._push_chunk
+        rows = len(self.header_ids) + len(self.left.ids) - self.cache.left_rows
+        if rows > leave_rows:
+            return min(rows, slice_rows), lambda: self._push_left(slice_rows)
+        return None
 
     def left_tail(self) -> list[int]:
         """Return the ids of the left stack that are not encoded yet."""
         return self.left_ids[self.cache.left_rows :]
 
-    def _push_left(self, slice_rows: int, leave_rows: int) -> bool:
-        ids, begin = self.left_ids, self.cache.left_rows
-        if len(ids) - begin <= leave_rows:
-            return False
-        self.cache.reserve_left(len(ids) + GAP_SLOTS)
-        pushed = ids[begin : begin + slice_rows]
+    def _push_left(self, slice_rows: int) -> None:
+        begin = self.cache.left_rows
+        pushed = self.left_ids[begin : begin + slice_rows]
+        self.cache.reserve_left(begin + len(pushed))
         slot = self.cache.left_end
         self._feed(pushed, range(begin, begin + len(pushed)), slot, self.cache.left_begin, slot + len(pushed))
         self.cache.left_rows += len(pushed)
-        return True
 
-    def _push_chunk(self) -> bool:
+    def _push_chunk(self) -> None:
         """Push the next chunk on the right stack; the first goes together with the sink row, at the highest id."""
         cache = self.cache
-        if not self.capabilities.infill or (cache.right_rows and self._right_encoded == len(self.right)):
-            return False
         chunk = self.right[self._right_encoded].ids if self.right else []
         sink = [] if cache.right_rows else [self.capabilities.sink_id]
         pushed = chunk + sink
@@ -334,29 +355,48 @@ class Window:
         self._feed(pushed, range(last_id - len(pushed) + 1, last_id + 1), slot, slot, end, visible)
         cache.right_rows += len(pushed)
         self._right_encoded += bool(self.right)
-        return True
 
-    def _push_middle(self) -> bool:
-        """Encode the islands between gaps, nearest to the left stack."""
-        if self._middles_encoded:
-            return False
-        slot = self.cache.insert_islands(self._middle_rows())
+    def _push_middle(self, slice_rows: int) -> None:
+        """Encode the next rows of the islands between gaps, which stand nearest to the left stack."""
+        if not self._middle_slots:
+            self._middle_slots = self._middle_rows()
+            self.cache.insert_islands(self._middle_slots)
+            self._middles_first_id = self.gap_first_id(0)
+        before, ids, first_id = self._middle_island(self._middle_rows_fed)
+        fed = self._middle_rows_fed - before
+        pushed = ids[fed : fed + slice_rows]
+        see_begin = self.cache.left_begin - self._middle_slots + before
+        slot = see_begin + fed
+        first_id += fed
+        self._feed(pushed, range(first_id, first_id + len(pushed)), slot, see_begin, slot + len(pushed))
+        self._middle_rows_fed += len(pushed)
+
+    def _middle_island(self, row: int) -> tuple[int, list[int], int]:
+        """Return the island between gaps that holds row `row` of them all: rows before it, ids, first position id."""
+        before = 0
         for index, spans in enumerate(self.middles):
-            begin = self.gap_first_id(index) + self.limits.free_min
+            first_id = self.gap_first_id(index) + self.limits.free_min
             for span in spans:
-                ids = [self.capabilities.sink_id, *span.ids]
-                self._feed(ids, range(begin, begin + len(ids)), slot, slot, slot + len(ids))
-                begin, slot = begin + len(ids), slot + len(ids)
-        self._middles_encoded = True
-        return True
+                rows = 1 + len(span.ids)
+                if row < before + rows:
+                    return before, [self.capabilities.sink_id, *span.ids], first_id
+                before, first_id = before + rows, first_id + rows
+        raise IndexError(f"the islands between gaps have {before} rows, not {row + 1}")
 
     def _middle_rows(self) -> int:
         return sum(1 + len(span.ids) for spans in self.middles for span in spans)
 
+    def _shift_middles(self) -> None:
+        """Move the islands between gaps along with the end of the left stack."""
+        by = self.gap_first_id(0) - self._middles_first_id
+        if by and self._middle_rows_fed:
+            begin = self.cache.left_begin - self._middle_slots
+            self.cache.shift(begin, begin + self._middle_rows_fed, by, self.network.rope)
+        self._middles_first_id += by
+
     def _drop_middles(self) -> None:
-        if self._middles_encoded:
-            self.cache.remove_islands(self._middle_rows())
-        self._middles_encoded = False
+        self.cache.remove_islands(self._middle_slots)
+        self._middle_slots = self._middle_rows_fed = 0
 
     def merge_small_chunks(self) -> bool:
         """Replace the small chunks nearest the cursor by one, where they fit in one; return whether there were any.
@@ -395,7 +435,13 @@ class Window:
             slot, first_id = slot + island.rows, first_id + island.rows
 
     def _feed(
-        self, ids: list[int], position_ids: range, slot: int, see_begin: int, see_end: int, visible: Tensor | None = None
+        self,
+        ids: list[int],
+        position_ids: range,
+        slot: int,
+        see_begin: int,
+        see_end: int,
+        visible: Tensor | None = None,
     ) -> None:
         rows = Rows(torch.tensor(ids), torch.tensor(position_ids), slot, see_begin, see_end, visible)
         self.network.forward(rows, self.cache)

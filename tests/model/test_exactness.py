@@ -173,7 +173,9 @@ def test_any_edits_leave_exact_logits(seed: int) -> None:
             history.append(session.text)
             session.edit([edit])
         if rng.random() < 0.1:
-            session.set_context([Snippet("lib/other.py", "def other(x):\n    return x"), Snippet("", "# 👋")][: rng.randrange(3)])
+            session.set_context(
+                [Snippet("lib/other.py", "def other(x):\n    return x"), Snippet("", "# 👋")][: rng.randrange(3)]
+            )
         for _ in range(rng.choice([0, 0, 1, 3])):
             session.idle_slice()
         cursor = min(cursor, len(session.text))
@@ -212,6 +214,10 @@ def _keep_one_row_too_many(a: Sequence[object], b: Sequence[object]) -> int:
     return min(len(a), _common_prefix(a, b) + 1)
 
 
+def _forget_middles(self: Window) -> None:
+    self._middle_slots = self._middle_rows_fed = 0
+
+
 @pytest.mark.parametrize(
     ("target", "fault"),
     [
@@ -220,7 +226,7 @@ def _keep_one_row_too_many(a: Sequence[object], b: Sequence[object]) -> int:
         ("model.window._common_prefix", _keep_one_row_too_many),
         ("model.kv_cache.KVCache._move_below", lambda self, begin, end, by: None),
         ("model.window.re_encode", lambda tokenizer, old, text: encode(tokenizer, text[:-1])),
-        ("model.window.Window._drop_middles", lambda self: setattr(self, "_middles_encoded", False)),
+        ("model.window.Window._drop_middles", _forget_middles),
     ],
 )
 def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, target: str, fault: object) -> None:
