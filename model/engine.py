@@ -6,6 +6,7 @@ and sessions; knows no sockets, frames or processes.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -16,7 +17,6 @@ import torch
 from model.api.types import (
     Edit,
     Gap,
-    GapInfill,
     Infill,
     InfillRequest,
     ModelDescription,
@@ -25,19 +25,18 @@ from model.api.types import (
     ScoreRequest,
     Snippet,
 )
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint import Checkpoint, expected_shapes, load_checkpoint
 from model.decoding.constraint import Vocabulary
-from model.decoding.gap_rows import GapRows
-from model.decoding.left_to_right import fill_left_to_right
+from model.decoding.infill import InfillRun
 from model.decoding.likelihood import score_left_to_right
-from model.decoding.open_gap import OpenGap, open_gaps
-from model.errors import Cancelled, InputError, UnknownFileError, VersionError
+from model.decoding.widths import WidthPlanner
+from model.errors import InputError, UnknownFileError, VersionError
 from model.islands import IslandStore
 from model.linear import Precision, best_precision
 from model.network import Decoder
 from model.session import Session, SessionParts, check_gaps
 from model.tokenization import ByteTokenizer
-from model.window import FULL, NEAR, Window, WindowLimits
+from model.window import FULL, NEAR, WindowLimits
 
 DEFAULT_MEMORY_BUDGET_MB = 512
 ISLAND_SHARE = 0.25  # of the memory budget, for context islands
@@ -63,8 +62,10 @@ class Engine:
         eoi_id = capabilities.eoi_id if capabilities.infill else capabilities.sink_id
         assert eoi_id is not None
         self._vocabulary = Vocabulary(tokenizer, eoi_id)
-        self._parameters = checkpoint.parameter_count
+        self._planner = WidthPlanner(has_masks=capabilities.infill)
+        self._parameters = sum(math.prod(shape) for shape in expected_shapes(checkpoint.config).values())
         self._budget_bytes = memory_budget_mb * 2**20
+        full = full.within(min(capabilities.window, checkpoint.config.context_length))
         islands = IslandStore(
             network, tokenizer, capabilities, int(self._budget_bytes * ISLAND_SHARE), full.island_rows // 2
         )
@@ -110,6 +111,7 @@ class Engine:
     def open(self, file_id: str, path: str, text: str, version: int) -> None:
         """Hold a file; one that is open already is replaced."""
         self._sessions[file_id] = Session(self._parts, path, text)
+        self._sessions.move_to_end(file_id)
         self._versions[file_id] = version
 
     def edit(self, file_id: str, edits: Sequence[Edit], version: int) -> None:
@@ -149,24 +151,19 @@ class Engine:
         """
         started = time.monotonic()
         session = self._checked(request.file_id, request.version, request.gaps)
-        check_request(request)
-        deadline = started + request.limits.max_ms / 1000 if request.limits.max_ms is not None else None
-        decode = _Decode(self._network, self._vocabulary, request, on_partial, cancelled, deadline)
         before = session.rows_computed
-        window = session.window_at(request.gaps if self._capabilities.infill else request.gaps[:1], cancelled)
-        reused = window.rows - (session.rows_computed - before)
-        if self._capabilities.infill:
-            results = decode.jointly(window)
-        else:
-            results = decode.one_after_another(session, window)
-        computed = session.rows_computed - before + decode.rows_fed
+        run = InfillRun(
+            request, session, self._vocabulary, self._planner, self._capabilities.infill, on_partial, cancelled
+        )
+        gaps = run.run()
+        computed = session.rows_computed - before + run.rows_fed
         self._infills += 1
-        self._forwards += decode.forwards
+        self._forwards += run.forwards
         self._rows_computed += computed
-        self._rows_reused += reused
+        self._rows_reused += run.rows_reused
         self._evict()
         ms = (time.monotonic() - started) * 1000
-        return Infill(request.version, tuple(results), decode.forwards, computed, max(reused, 0), ms)
+        return Infill(request.version, tuple(gaps), run.forwards, computed, run.rows_reused, ms, run.trace)
 
     def score(self, request: ScoreRequest, cancelled: Callable[[], bool] = lambda: False) -> Score:
         """Return the likelihood of given texts in given gaps, each gap by itself, left to right."""
@@ -231,79 +228,3 @@ class Engine:
             if session.cached_bytes:
                 session.evict()
                 self._evictions += 1
-
-
-class _Decode:
-    """One infill request while it runs."""
-
-    def __init__(
-        self,
-        network: Decoder,
-        vocabulary: Vocabulary,
-        request: InfillRequest,
-        on_partial: Callable[[PartialInfill], None] | None,
-        cancelled: Callable[[], bool],
-        deadline: float | None,
-    ) -> None:
-        self._network, self._vocabulary, self._request = network, vocabulary, request
-        self._on_partial, self._cancelled, self._deadline = on_partial, cancelled, deadline
-        self.forwards = self.rows_fed = 0
-
-    def jointly(self, window: Window) -> list[GapInfill]:
-        """Fill all gaps of the request, which `window` stands at."""
-        return [gap.result() for gap in self._fill(window, self._request.gaps, first_index=0)]
-
-    def one_after_another(self, session: Session, window: Window) -> list[GapInfill]:
-        """Fill the gaps with a model that only sees what stands before them, each seeing the infills before it."""
-        text, shift, results = session.text, 0, []
-        for index, asked in enumerate(self._request.gaps):
-            gap = Gap(asked.start + shift, asked.end + shift)
-            if index:
-                window = session.window_on(text, gap, self._cancelled)
-            (filled,) = self._fill(window, (gap,), first_index=index)
-            result = filled.result()
-            text = text[: gap.start] + result.text + text[gap.end :]
-            shift += len(result.text) - (gap.end - gap.start)
-            results.append(GapInfill(asked, result.text, result.tokens, result.logprobs, result.stop))
-        return results
-
-    def _fill(self, window: Window, gaps: Sequence[Gap], first_index: int) -> list[OpenGap]:
-        opened = open_gaps(window, self._vocabulary, gaps, self._request.limits)
-        rows = GapRows(window)
-        shown = [""] * len(opened)
-
-        def after_forward() -> bool:
-            if self._cancelled():
-                raise Cancelled("the request was cancelled")
-            if self._on_partial is not None:
-                for index, gap in enumerate(opened):
-                    if (text := gap.text()) != shown[index]:
-                        shown[index] = text
-                        self._on_partial(PartialInfill(first_index + index, text))
-            return self._deadline is None or time.monotonic() < self._deadline
-
-        try:
-            fill_left_to_right(
-                rows, opened, window.capabilities.infill_id, self._request.sampling, after_forward
-            )
-        finally:
-            self.forwards += rows.forwards
-            self.rows_fed += rows.rows_fed
-        return opened
-
-
-def check_request(request: InfillRequest) -> None:
-    """Raise InputError for settings that no decode can follow."""
-    limits, sampling = request.limits, request.sampling
-    if request.policy != "left_to_right":
-        raise InputError(f"unknown policy {request.policy!r}: choose left_to_right")
-    if limits.max_tokens < 1:
-        raise InputError(f"max_tokens is {limits.max_tokens}: it must be at least 1")
-    if limits.max_lines is not None and limits.max_lines < 1:
-        raise InputError(f"max_lines is {limits.max_lines}: it must be at least 1")
-    if limits.max_ms is not None and not limits.max_ms > 0:
-        raise InputError(f"max_ms is {limits.max_ms}: it must be positive")
-    if not 0 <= sampling.temperature < float("inf"):
-        raise InputError(f"temperature is {sampling.temperature}: it must be 0 (greedy) or positive")
-    if not 0 < sampling.top_p <= 1:
-        raise InputError(f"top_p is {sampling.top_p}: it must be above 0 and at most 1")

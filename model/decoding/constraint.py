@@ -7,7 +7,9 @@ tokens are never drawn.
 
 from __future__ import annotations
 
+import codecs
 from bisect import bisect_left
+from collections.abc import Iterable
 from functools import lru_cache
 
 import torch
@@ -24,55 +26,58 @@ class Vocabulary:
         self.eoi_id = eoi_id
         self._id_of = {spelled: token_id for token_id, spelled in enumerate(self.token_bytes) if spelled}
         self._sorted = sorted(self._id_of)
-        # Tokens by the number of UTF-8 continuation bytes they begin with; see `allowed`.
-        continuations = torch.tensor([_leading_continuations(spelled) for spelled in self.token_bytes])
-        lengths = torch.tensor([len(spelled) for spelled in self.token_bytes])
-        self._free: list[Tensor] = []  # [V] bool each, by the number of continuation bytes still owed
-        for owed in range(4):
-            fits = continuations == owed
-            if owed:
-                fits |= (continuations == lengths) & (lengths < owed)
-            self._free.append(fits & (lengths > 0))
-        self._stop = self._free[0].clone()
-        self._stop[eoi_id] = True
+        self._continuing = [spelled for spelled in self._sorted if spelled[0] & 0xC0 == 0x80]
+        self._free = self._tokens(spelled for spelled in self._sorted if is_utf8_so_far(spelled))
+        self._free[eoi_id] = True
+        # Tokens that are whole characters by themselves, and <eoi>: what may stand beyond an unknown token.
+        self.whole = self._tokens(
+            spelled for spelled in self._sorted if is_utf8_so_far(spelled) and not unfinished(spelled)
+        )
+        self.whole[eoi_id] = True
         self._spelling = lru_cache(maxsize=256)(self._spelling_uncached)
+        self._finishing = lru_cache(maxsize=256)(self._finishing_uncached)
 
-    def allowed(self, to_spell: bytes, owed: int) -> Tensor:
-        """Return the tokens allowed next, as bool [V].
+    def allowed(self, to_spell: bytes, begun: bytes) -> Tensor:
+        """Return the tokens allowed next, as bool [V], not to be changed.
 
-        `to_spell` is what is left of the held-back piece, `owed` the number of
-        continuation bytes that the text so far still needs to be UTF-8.
+        `to_spell` is what is left of the held-back piece; `begun` are the bytes
+        of a character that the text so far ends inside.
         """
         if to_spell:
             return self._spelling(to_spell)
-        return self._free[owed] if owed else self._stop
+        return self._finishing(begun) if begun else self._free
 
     def _spelling_uncached(self, to_spell: bytes) -> Tensor:
         """Tokens that spell a beginning of `to_spell`, or all of it and more."""
-        allowed = torch.zeros(len(self.token_bytes), dtype=torch.bool)
-        for end in range(1, len(to_spell) + 1):
-            if (token_id := self._id_of.get(to_spell[:end])) is not None:
-                allowed[token_id] = True
+        found = [to_spell[:end] for end in range(1, len(to_spell) + 1) if to_spell[:end] in self._id_of]
         index = bisect_left(self._sorted, to_spell)
         while index < len(self._sorted) and self._sorted[index].startswith(to_spell):
-            allowed[self._id_of[self._sorted[index]]] = True
+            if is_utf8_so_far(self._sorted[index][len(to_spell) :]):
+                found.append(self._sorted[index])
             index += 1
-        return allowed
+        return self._tokens(found)
+
+    def _finishing_uncached(self, begun: bytes) -> Tensor:
+        """Tokens that go on with a character of which `begun` is spelled."""
+        return self._tokens(spelled for spelled in self._continuing if is_utf8_so_far(begun + spelled))
+
+    def _tokens(self, spelled: Iterable[bytes]) -> Tensor:
+        tokens = torch.zeros(len(self.token_bytes), dtype=torch.bool)
+        tokens[[self._id_of[each] for each in spelled]] = True
+        return tokens
 
 
 class Spelling:
     """What one gap has spelled so far, and hence what it may spell next."""
 
-    def __init__(self, vocabulary: Vocabulary, held_back: str) -> None:
+    def __init__(self, vocabulary: Vocabulary, held_back: bytes, spelled: bytes = b"") -> None:
         self.vocabulary = vocabulary
-        self.held_back = held_back.encode()
-        self.spelled = b""
+        self.held_back = held_back
+        self.spelled = spelled
 
     def copy(self) -> Spelling:
         """Return a spelling that goes its own way from here."""
-        twin = Spelling(self.vocabulary, "")
-        twin.held_back, twin.spelled = self.held_back, self.spelled
-        return twin
+        return Spelling(self.vocabulary, self.held_back, self.spelled)
 
     def push(self, token_id: int) -> None:
         """Add a token, which must have been allowed."""
@@ -80,40 +85,34 @@ class Spelling:
 
     def allowed(self) -> Tensor:
         """Return the tokens allowed next, as bool [V]."""
-        return self.vocabulary.allowed(self.held_back[len(self.spelled) :], owed_continuations(self.spelled))
+        return self.vocabulary.allowed(self.held_back[len(self.spelled) :], unfinished(self.spelled))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the held-back piece is spelled and no character is begun."""
+        return len(self.spelled) >= len(self.held_back) and not unfinished(self.spelled)
 
     @property
     def infill(self) -> str:
         """The text after the held-back piece, as far as it is whole characters."""
-        whole = self.spelled[len(self.held_back) :]
-        if owed_continuations(self.spelled):
-            whole = whole[: _last_lead(whole)]
-        return whole.decode(errors="replace")
+        whole = self.spelled[len(self.held_back) : len(self.spelled) - len(unfinished(self.spelled))]
+        return whole.decode()
 
 
-def owed_continuations(spelled: bytes) -> int:
-    """Return how many continuation bytes are missing at the end of `spelled`, 0 to 3."""
-    lead = _last_lead(spelled)
-    if lead == len(spelled):
-        return 0
-    return max(0, _sequence_length(spelled[lead]) - (len(spelled) - lead))
+def is_utf8_so_far(spelled: bytes) -> bool:
+    """Whether `spelled` is UTF-8 but for a character that it may end inside."""
+    try:
+        codecs.utf_8_decode(spelled, "strict", False)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
-def _last_lead(spelled: bytes) -> int:
-    """Return the index of the last byte that is not a continuation, 0 if there is none."""
-    index = max(0, len(spelled) - 1)
-    while index > 0 and spelled[index] & 0xC0 == 0x80:
-        index -= 1
-    return index
-
-
-def _sequence_length(lead: int) -> int:
-    if lead >= 0xF0:
-        return 4
-    if lead >= 0xE0:
-        return 3
-    return 2 if lead >= 0xC0 else 1
-
-
-def _leading_continuations(spelled: bytes) -> int:
-    return next((index for index, byte in enumerate(spelled) if byte & 0xC0 != 0x80), len(spelled))
+def unfinished(spelled: bytes) -> bytes:
+    """Return the bytes of the character that `spelled`, UTF-8 so far, ends inside; mostly none."""
+    for length in range(1, min(3, len(spelled)) + 1):
+        lead = spelled[-length]
+        if lead & 0xC0 != 0x80:
+            needed = 4 if lead >= 0xF0 else 3 if lead >= 0xE0 else 2 if lead >= 0xC0 else 1
+            return spelled[-length:] if length < needed else b""
+    return b""

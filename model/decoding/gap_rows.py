@@ -3,74 +3,89 @@
 Rows are fed with an order key. A row sees the whole context, itself, and the
 clean gap rows whose key is below its own `sees_below`, whatever gap they belong
 to. All orders of DESIGN section 3 are choices of keys: a token's rank for
-left_to_right, the running number of its reveal for the others.
+left_to_right, the running number of its reveal for the others. Branches let
+several continuations of the same beginning live side by side.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from model.decoding.recorder import Recorder
 from model.network import Rows
 from model.window import Window
 
-UNSEEN = 2**31 - 1  # the key of a row that no other row sees
+UNSEEN = 2**31 - 1  # the key of a row that no other row sees; as `sees_below`, all clean rows
 
 
 @dataclass(frozen=True)
 class GapRow:
-    """A row to feed. `key` None is a mask row: no other row ever sees it."""
+    """A row to feed.
+
+    `gap` and `rank` say what it is (rank 0 is `<infill>`, n the n-th token);
+    `key` and `sees_below` who sees whom. `key` None is a mask row: no other
+    row ever sees it. A row of branch b > 0 sees the rows of its own branch
+    below `sees_below` and those of the main branch below `shares_below`.
+    `source` names where a drafted token came from.
+    """
 
     token_id: int
     position_id: int
     sees_below: int
     key: int | None
+    gap: int = 0
+    rank: int = 0
+    branch: int = 0
+    shares_below: int = 0
+    source: str | None = None
 
 
 class GapRows:
     """Clean rows committed for the gaps of one decode, and the forwards that add to them."""
 
-    def __init__(self, window: Window) -> None:
-        self._window = window
-        self._keys: list[int] = []  # of the committed rows, in slot order
+    def __init__(self, window: Window, recorder: Recorder | None = None) -> None:
+        self.window = window
+        self.recorder = recorder
+        self._committed: list[GapRow] = []  # in slot order
         self._fed: list[GapRow] = []
         self.forwards = 0
         self.rows_fed = 0
+        self.last_forward_rows = 0
+        self.last_forward_s = 0.0
 
     def feed(self, rows: Sequence[GapRow], logits_at: Sequence[int] | None = None) -> Tensor:
-        """Feed `rows` and return the logits [n, V] of those at `logits_at`, of all by default.
+        """Feed `rows` and return the logits [n, V] float32 of those at `logits_at`, of all by default.
 
-        The part of the left stack that is not encoded yet goes along. The rows
-        are scratch until `commit`. Logits come out as float32.
+        The part of the left stack that is not encoded yet goes along; if `rows`
+        is empty, its last row's logits are returned. The rows are scratch until
+        `commit`.
         """
-        window, cache = self._window, self._window.cache
-        tail = window.left_tail()
-        left_rows = cache.left_rows
-        assert not (tail and self._keys), "the left stack cannot grow under committed gap rows"
-        cache.reserve_left(left_rows + len(tail) + len(self._keys) + len(rows))
-        slot = cache.left_end + len(self._keys)
+        window, cache = self.window, self.window.cache
+        tail, left_rows = window.left_tail(), cache.left_rows
+        assert tail or rows, "there is nothing to feed"
+        assert not (tail and self._committed), "the left stack cannot grow under committed gap rows"
+        cache.reserve_left(left_rows + len(tail) + len(self._committed) + len(rows))
+        slot = cache.left_end + len(self._committed)
         see_begin = cache.right_begin if window.capabilities.infill else cache.left_begin
         token_ids = tail + [row.token_id for row in rows]
         position_ids = [*range(left_rows, left_rows + len(tail)), *(row.position_id for row in rows)]
         wanted = [len(tail) + index for index in (range(len(rows)) if logits_at is None else logits_at)]
-        if not rows:
-            wanted = [len(tail) - 1]  # without an <infill> row, the last of the text predicts
+        visible = self._visible(rows, len(tail), cache.left_begin - see_begin, slot - see_begin)
+        started = time.perf_counter()
         logits = window.network.forward(
             Rows(
-                torch.tensor(token_ids),
-                torch.tensor(position_ids),
-                slot,
-                see_begin,
-                slot + len(token_ids),
-                self._visible(rows, len(tail), cache.left_begin - see_begin, slot - see_begin),
+                torch.tensor(token_ids), torch.tensor(position_ids), slot, see_begin, slot + len(token_ids), visible
             ),
             cache,
-            wanted,
+            wanted if rows else [len(tail) - 1],
         )
         assert logits is not None
+        self.last_forward_rows, self.last_forward_s = len(token_ids), time.perf_counter() - started
         cache.left_rows += len(tail)
         self._fed = list(rows)
         self.forwards += 1
@@ -78,31 +93,47 @@ class GapRows:
         return logits
 
     def commit(self, count: int) -> None:
-        """Keep the first `count` rows of the last feed; they must be clean rows."""
-        for row in self._fed[:count]:
-            assert row.key is not None, "a mask row cannot be committed"
-            self._keys.append(row.key)
+        """Keep the first `count` rows of the last feed, which must be clean rows; the others leave nothing."""
+        kept = self._fed[:count]
+        assert all(row.key is not None for row in kept), "a mask row cannot be committed"
+        if self.recorder is not None:
+            self.recorder.forward(self._fed, count, self.last_forward_s)
+        self._committed += kept
         self._fed = []
+
+    def drop_behind(self, gap: int, rank: int) -> None:
+        """Let no later row see the committed rows of `gap` behind `rank`."""
+        self._committed = [
+            replace(row, key=UNSEEN) if row.gap == gap and row.rank > rank else row for row in self._committed
+        ]
 
     def _visible(self, rows: Sequence[GapRow], tail: int, below: int, before: int) -> Tensor | None:
         """Return who sees what, [tail + R, before + tail + R] bool, or None if each sees all before it.
 
         `below` slots lie under the left stack, `before` slots under the new rows.
         """
-        keys = [*self._keys, *(UNSEEN if row.key is None else row.key for row in rows)]
-        committed = len(self._keys)
-        if len(rows) <= 1 and not (tail and below):
-            if all(key < row.sees_below for row in rows for key in self._keys):
-                return None
+        seen = self._gap_rows_seen(rows)  # [R, committed + R]
+        if not (tail and below) and len(rows) <= 1 and bool(seen.all()):
+            return None
+        committed = len(self._committed)
         visible = torch.ones(tail + len(rows), before + tail + len(rows), dtype=torch.bool)
         if tail:
             visible[:tail, :below] = False
             visible[:tail, before:] = torch.ones(tail, tail + len(rows), dtype=torch.bool).tril()
-        if rows:
-            sees_below = torch.tensor([row.sees_below for row in rows])
-            key_of = torch.tensor(keys)
-            seen = key_of[None, :] < sees_below[:, None]  # [R, committed + R]
-            seen[:, committed:] |= torch.eye(len(rows), dtype=torch.bool)
-            visible[tail:, before - committed : before] = seen[:, :committed]
-            visible[tail:, before + tail :] = seen[:, committed:]
+        visible[tail:, before - committed : before] = seen[:, :committed]
+        visible[tail:, before + tail :] = seen[:, committed:]
         return visible
+
+    def _gap_rows_seen(self, rows: Sequence[GapRow]) -> Tensor:
+        """Return which gap rows, committed ones first, each of `rows` sees: [R, committed + R] bool."""
+        others = [*self._committed, *rows]
+        keys = torch.tensor([UNSEEN if row.key is None else row.key for row in others])
+        sees_below = torch.tensor([row.sees_below for row in rows])[:, None]
+        if any(row.branch for row in rows):
+            branches = torch.tensor([row.branch for row in others])
+            own = branches[None, :] == torch.tensor([row.branch for row in rows])[:, None]
+            shares_below = torch.tensor([row.shares_below for row in rows])[:, None]
+            sees_below = torch.where(own, sees_below, torch.where(branches == 0, shares_below, 0))
+        seen = keys[None, :] < sees_below
+        seen[:, len(self._committed) :] |= torch.eye(len(rows), dtype=torch.bool)
+        return seen

@@ -17,35 +17,39 @@ from model.decoding.open_gap import OpenGap
 from model.decoding.sampling import draw, log_probabilities
 
 
+def first_rows(gaps: Sequence[OpenGap], infill_id: int | None) -> list[GapRow]:
+    """Return the `<infill>` rows that open `gaps`; none for a model without: the text's last row opens its one gap."""
+    assert infill_id is not None or len(gaps) == 1, "only an adapted model fills several gaps jointly"
+    return [] if infill_id is None else [gap.row(0, infill_id, key=0) for gap in gaps]
+
+
 def fill_left_to_right(
     rows: GapRows,
     gaps: Sequence[OpenGap],
     infill_id: int | None,
     sampling: Sampling,
+    generator: torch.Generator,
     after_forward: Callable[[], bool],
 ) -> None:
     """Fill `gaps` jointly until all have stopped or `after_forward` returns False.
 
-    `infill_id` None is a model without `<infill>`: one gap only, begun by the
-    last row of the text. Every revealed token is fed as long as a gap is open,
-    the last one of an ended gap too, so that the others can see it.
+    Every revealed token is fed as long as a gap is open, the last one of an
+    ended gap too, so that the others can see it.
     """
-    assert infill_id is not None or len(gaps) == 1, "only an adapted model fills several gaps jointly"
-    generator = torch.Generator().manual_seed(sampling.seed)
-    pending = [] if infill_id is None else [GapRow(infill_id, gap.position_id(0), 0, 0) for gap in gaps]
-    open_gaps = list(gaps)
+    open_gaps = [gap for gap in gaps if gap.stop is None]
+    pending = first_rows(open_gaps, infill_id) if open_gaps else []
     while open_gaps:
         logits = rows.feed(pending, range(len(open_gaps)) if pending else None)
-        rows.commit(len(pending))
         for gap, gap_logits in zip(open_gaps, logits, strict=True):
-            log_probs = log_probabilities(gap_logits, gap.spelling.allowed())
-            token_id = draw(log_probs, sampling, generator)
-            gap.take(token_id, float(log_probs[token_id]))
+            log_probs = log_probabilities(gap_logits, gap.allowed())
+            rank, token_id = gap.frontier, draw(log_probs, sampling, generator)
+            gap.reveal(rank, token_id, log_probs)
+            if rows.recorder is not None:
+                rows.recorder.reveal(gap.index, rank, token_id, log_probs, "clean")
+        rows.commit(len(pending))
         # Gaps that just ended have a row to feed but need no logits: they come last.
         ordered = sorted(open_gaps, key=lambda gap: gap.stop is not None)
-        pending = [
-            GapRow(gap.ids[-1], gap.position_id(len(gap.ids)), len(gap.ids), len(gap.ids)) for gap in ordered
-        ]
+        pending = [gap.clean_row(max(gap.ids), key=max(gap.ids)) for gap in ordered]
         open_gaps = [gap for gap in ordered if gap.stop is None]
         if not after_forward():
             return

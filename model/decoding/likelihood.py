@@ -32,7 +32,7 @@ def score_left_to_right(
         logits = rows.feed([])
         if len(ids) > 1:
             logits = torch.cat((logits, rows.feed(_chain(ids[:-1], first_id, first_rank=1))))
-    spelling = Spelling(vocabulary, window.held_back[0])
+    spelling = Spelling(vocabulary, window.held_back[0].encode())
     scores = []
     for token_id, token_logits in zip(ids, logits, strict=False):
         log_probs = log_probabilities(token_logits, spelling.allowed())

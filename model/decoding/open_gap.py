@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor
 
 from model.api.types import Gap, GapInfill, Limits
 from model.decoding.constraint import Spelling, Vocabulary
+from model.decoding.gap_rows import GapRow
 from model.window import Window
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
@@ -15,48 +18,100 @@ _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 @dataclass
 class OpenGap:
-    """A gap that is filled left to right.
+    """A gap and its tokens by rank.
 
-    Ranks count the gap's rows: 0 is `<infill>` (or, for a model without it, the
-    last row before the gap), n is the n-th token. `ids` are the tokens of ranks
-    1, 2, ..., `<eoi>` included once it is revealed.
+    Rank 0 is `<infill>` (or, for a model without it, the last row before the
+    gap), rank n the n-th token. The frontier is the first rank not revealed;
+    `spelling` holds the text before it. `end_rank` is where `<eoi>` stands when
+    that is known beforehand.
     """
 
     gap: Gap
+    index: int
     zero_id: int  # position id of rank 0
-    last_id: int  # the highest position id the gap may use
+    last_rank: int  # the highest rank that still has a position id
     spelling: Spelling
     limits: Limits
-    ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
+    end_rank: int | None = None
+    ids: dict[int, int] = field(default_factory=dict)
+    logprobs: dict[int, float] = field(default_factory=dict)
+    runners_up: dict[int, tuple[int, float]] = field(default_factory=dict)  # second choices, with log-probability
+    frontier: int = 1
     stop: str | None = None
 
-    def position_id(self, rank: int) -> int:
-        return self.zero_id + rank
+    def __post_init__(self) -> None:
+        if self.end_rank == 1:
+            self.stop = "eoi"
 
-    def take(self, token_id: int, logprob: float) -> None:
-        """Reveal the next token; sets `stop` if the gap ends with it."""
-        self.ids.append(token_id)
-        self.logprobs.append(logprob)
+    def reveal(self, rank: int, token_id: int, log_probs: Tensor) -> None:
+        """Make a token known, drawn from `log_probs` [V]; sets `stop` when the gap ends with it."""
+        self.place(rank, token_id, float(log_probs[token_id]))
+        values, indices = log_probs.topk(2)
+        second = 1 if int(indices[0]) == token_id else 0
+        self.runners_up[rank] = int(indices[second]), float(values[second])
+
+    def place(self, rank: int, token_id: int, logprob: float) -> None:
+        """Put a token at `rank`, and move the frontier behind all that is known without a hole."""
+        self.ids[rank], self.logprobs[rank] = token_id, logprob
+        while self.stop is None and self.frontier in self.ids:
+            self._advance(self.ids[self.frontier])
+
+    def _advance(self, token_id: int) -> None:
         if token_id == self.spelling.vocabulary.eoi_id:
             self.stop = "eoi"
             return
         self.spelling.push(token_id)
+        self.frontier += 1
         if self._line_limit() is not None:
             self.stop = "lines"
-        elif len(self.ids) - self._held_back_tokens() >= self.limits.max_tokens:
+        elif self.frontier == self.end_rank:
+            self.stop = "eoi"
+        elif self.frontier - 1 - self._held_back_tokens() >= self.limits.max_tokens:
             self.stop = "tokens"
-        elif self.position_id(len(self.ids)) >= self.last_id:
+        elif self.frontier > self.last_rank:
             self.stop = "context"
 
+    def allowed(self) -> Tensor:
+        """Return the tokens that may stand at the frontier, as bool [V]."""
+        return self.allowed_after(self.spelling)
+
+    def allowed_after(self, spelling: Spelling) -> Tensor:
+        """Return the tokens that may follow `spelling` in this gap, as bool [V]."""
+        allowed = spelling.allowed()
+        if self.end_rank is not None:
+            allowed = allowed.clone()
+            allowed[spelling.vocabulary.eoi_id] = False
+        return allowed
+
+    def clean_row(self, rank: int, key: int, source: str | None = None) -> GapRow:
+        """Return the row of the token at `rank`."""
+        return self.row(rank, self.ids[rank], key, source)
+
+    def row(self, rank: int, token_id: int, key: int, source: str | None = None) -> GapRow:
+        """Return a clean row for `token_id` at `rank`."""
+        return GapRow(token_id, self.zero_id + rank, key, key, self.index, rank, source=source)
+
+    def mask_row(self, rank: int, mask_id: int, sees_below: int) -> GapRow:
+        """Return a mask row that asks about `rank`."""
+        return GapRow(mask_id, self.zero_id + rank, sees_below, None, self.index, rank)
+
+    def branch_at(self, rank: int) -> OpenGap:
+        """Return an open gap of its own that knows the tokens before `rank` and nothing else."""
+        spelling = Spelling(self.spelling.vocabulary, self.spelling.held_back)
+        twin = replace(self, spelling=spelling, ids={}, logprobs={}, runners_up={}, frontier=1, stop=None)
+        for before in range(1, rank):
+            twin.place(before, self.ids[before], self.logprobs[before])
+        return twin
+
     def text(self) -> str:
-        """Return the infill so far, up to the limit on lines."""
+        """Return the infill up to the frontier, or to the limit on lines."""
         return self.spelling.infill[: self._line_limit()]
 
     def result(self) -> GapInfill:
-        """Return the gap as it is answered; one that was not ended ran out of time."""
-        tokens = len(self.ids) - (self.stop == "eoi")
-        return GapInfill(self.gap, self.text(), tokens, tuple(self.logprobs[:tokens]), self.stop or "time")
+        """Return the gap as it is answered; one that has not ended ran out of time."""
+        ranks = range(1, self.frontier)
+        logprobs = tuple(self.logprobs[rank] for rank in ranks)
+        return GapInfill(self.gap, self.text(), len(ranks), logprobs, self.stop or "time")
 
     def _line_limit(self) -> int | None:
         """Return where the infill's last allowed line ends, if it has gone beyond."""
@@ -68,27 +123,31 @@ class OpenGap:
     def _held_back_tokens(self) -> int:
         """Return how many of the tokens spell nothing but the held-back piece."""
         spelled, count = 0, 0
-        for token_id in self.ids:
-            spelled += len(self.spelling.vocabulary.token_bytes[token_id])
+        for rank in range(1, self.frontier):
+            spelled += len(self.spelling.vocabulary.token_bytes[self.ids[rank]])
             if spelled > len(self.spelling.held_back):
                 break
             count += 1
         return count
 
 
-def open_gaps(window: Window, vocabulary: Vocabulary, gaps: Sequence[Gap], limits: Limits) -> list[OpenGap]:
+def open_gaps(
+    window: Window, vocabulary: Vocabulary, gaps: Sequence[Gap], limits: Limits, lengths_tok: Sequence[int] = ()
+) -> list[OpenGap]:
     """Return the gaps that `window` stands at, ready to be filled."""
-    before_first = 0 if window.capabilities.infill else 1
+    rank_of_first_id = 0 if window.capabilities.infill else 1
     opened = []
     for index, gap in enumerate(gaps):
         first_id = window.gap_first_id(index)
         opened.append(
             OpenGap(
                 gap,
-                zero_id=first_id - before_first,
-                last_id=first_id + window.gap_free_ids(index) - 1,
-                spelling=Spelling(vocabulary, window.held_back[index]),
+                index,
+                zero_id=first_id - rank_of_first_id,
+                last_rank=window.gap_free_ids(index) - 1 + rank_of_first_id,
+                spelling=Spelling(vocabulary, window.held_back[index].encode()),
                 limits=limits,
+                end_rank=lengths_tok[index] + 1 if lengths_tok else None,
             )
         )
     return opened

@@ -1,0 +1,194 @@
+"""One infill request while it runs: gaps are opened, a decoder is chosen by policy, answers are collected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from model.api.types import Alternative, Gap, GapInfill, InfillRequest, PartialInfill, Trace
+from model.decoding.any_order import fill_any_order
+from model.decoding.branches import fill_branches
+from model.decoding.constraint import Vocabulary
+from model.decoding.drafts import TextDrafts
+from model.decoding.gap_rows import GapRows
+from model.decoding.left_to_right import fill_left_to_right
+from model.decoding.open_gap import OpenGap, open_gaps
+from model.decoding.policies import parse_policy
+from model.decoding.recorder import Recorder
+from model.decoding.verified import fill_verified
+from model.decoding.widths import WidthPlanner
+from model.errors import Cancelled, InputError
+from model.session import Session
+from model.window import Window
+
+
+class InfillRun:
+    """Carries out one request on a session. Raises InputError at once for settings that no decode can follow."""
+
+    def __init__(
+        self,
+        request: InfillRequest,
+        session: Session,
+        vocabulary: Vocabulary,
+        planner: WidthPlanner,
+        adapted: bool,
+        on_partial: Callable[[PartialInfill], None] | None,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self._policy, self._rule = parse_policy(request.policy, request.reveal)
+        _check_settings(request, adapted, self._policy.kind)
+        self._request, self._session, self._vocabulary = request, session, vocabulary
+        self._planner, self._adapted = planner, adapted
+        self._on_partial, self._cancelled = on_partial, cancelled
+        max_ms = request.limits.max_ms
+        self._deadline = None if max_ms is None else time.monotonic() + max_ms / 1000
+        self._generator = torch.Generator().manual_seed(request.sampling.seed)
+        self._recorder: Recorder | None = None
+        self.trace: Trace | None = None
+        self.forwards = self.rows_fed = self.rows_reused = 0
+
+    def run(self) -> list[GapInfill]:
+        """Fill the gaps and return them in the order of the request. Raises Cancelled."""
+        gaps = self._request.gaps if self._adapted else self._request.gaps[:1]
+        computed = self._session.rows_computed
+        window = self._session.window_at(gaps, self._cancelled)
+        encoded = self._session.rows_computed - computed
+        self.rows_reused = max(0, window.rows - encoded)
+        if self._request.trace:
+            self._begin_trace(window, encoded)
+        results = self._jointly(window) if self._adapted else self._one_after_another(window)
+        if self.trace is not None and self._recorder is not None:
+            self.trace = replace(self.trace, steps=tuple(self._recorder.steps))
+        return results
+
+    def _jointly(self, window: Window) -> list[GapInfill]:
+        rows, opened = self._fill(window, self._request.gaps, first_index=0)
+        results = [gap.result() for gap in opened]
+        if self._request.candidates > 1 and self._time_is_left():
+            results[0] = self._with_alternatives(rows, opened[0])
+        return results
+
+    def _one_after_another(self, window: Window) -> list[GapInfill]:
+        """Fill the gaps with a model that only sees what stands before them, each seeing the infills before it."""
+        text, shift, results = self._session.text, 0, []
+        for index, asked in enumerate(self._request.gaps):
+            gap = Gap(asked.start + shift, asked.end + shift)
+            if index:
+                window = self._session.window_on(text, gap, self._cancelled)
+            rows, (filled,) = self._fill(window, (gap,), first_index=index)
+            result = filled.result()
+            if self._request.candidates > 1 and self._time_is_left():
+                result = self._with_alternatives(rows, filled)
+            text = text[: gap.start] + result.text + text[gap.end :]
+            shift += len(result.text) - (gap.end - gap.start)
+            results.append(replace(result, gap=asked))
+        return results
+
+    def _fill(self, window: Window, gaps: Sequence[Gap], first_index: int) -> tuple[GapRows, list[OpenGap]]:
+        request, capabilities = self._request, window.capabilities
+        selected = slice(first_index, first_index + len(gaps))
+        opened = open_gaps(window, self._vocabulary, gaps, request.limits, request.lengths_tok[selected])
+        if self._recorder is not None:
+            self._recorder.first_gap = first_index
+        rows = GapRows(window, self._recorder)
+        after_forward = self._watch(opened, first_index)
+        try:
+            if self._rule.kind == "verified":
+                drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected])
+                mask_id = capabilities.mask_id if capabilities.infill else None
+                fill_verified(
+                    rows, opened, capabilities.infill_id, mask_id, drafts, self._planner,
+                    request.sampling, self._generator, after_forward,
+                )  # fmt: skip
+            elif self._policy.kind == "left_to_right":
+                fill_left_to_right(
+                    rows, opened, capabilities.infill_id, request.sampling, self._generator, after_forward
+                )
+            else:
+                assert capabilities.infill_id is not None
+                assert capabilities.mask_id is not None
+                fill_any_order(
+                    rows, opened, capabilities.infill_id, capabilities.mask_id, self._policy, self._rule,
+                    request.sampling, self._generator, after_forward,
+                )  # fmt: skip
+        finally:
+            self._count(rows)
+        return rows, opened
+
+    def _with_alternatives(self, rows: GapRows, answer: OpenGap) -> GapInfill:
+        forwards, rows_fed = rows.forwards, rows.rows_fed
+        rows.recorder = None
+        branches = fill_branches(
+            rows, answer, self._request.candidates - 1, self._request.sampling, self._generator, self._watch([], 0)
+        )
+        self.forwards += rows.forwards - forwards
+        self.rows_fed += rows.rows_fed - rows_fed
+        found = [gap.result() for gap in branches]
+        alternatives = tuple(Alternative(other.text, other.tokens, other.logprobs, other.stop) for other in found)
+        return replace(answer.result(), alternatives=alternatives)
+
+    def _watch(self, opened: Sequence[OpenGap], first_index: int) -> Callable[[], bool]:
+        """Return what a decoder calls after each forward: it tells of new text and says whether to go on."""
+        shown = [""] * len(opened)
+
+        def after_forward() -> bool:
+            if self._cancelled():
+                raise Cancelled("the request was cancelled")
+            if self._on_partial is not None:
+                for index, gap in enumerate(opened):
+                    if (text := gap.text()) != shown[index]:
+                        shown[index] = text
+                        self._on_partial(PartialInfill(first_index + index, text))
+            return self._time_is_left()
+
+        return after_forward
+
+    def _time_is_left(self) -> bool:
+        return self._deadline is None or time.monotonic() < self._deadline
+
+    def _count(self, rows: GapRows) -> None:
+        self.forwards += rows.forwards
+        self.rows_fed += rows.rows_fed
+
+    def _begin_trace(self, window: Window, encoded: int) -> None:
+        capabilities = window.capabilities
+        names = {capabilities.infill_id: "<infill>", self._vocabulary.eoi_id: "<eoi>"}
+        self._recorder = Recorder(window.tokenizer, {token_id: name for token_id, name in names.items() if token_id is not None})
+        self.trace = Trace(
+            policy=str(self._policy),
+            reveal=str(self._rule),
+            left_rows=window.cache.left_rows,
+            right_rows=window.cache.right_rows,
+            island_rows=window.cache.island_rows,
+            rows_encoded=encoded,
+            held_back=tuple(window.held_back),
+            steps=(),
+        )
+
+
+def _check_settings(request: InfillRequest, adapted: bool, policy: str) -> None:
+    limits, sampling, gaps = request.limits, request.sampling, len(request.gaps)
+    if limits.max_tokens < 1:
+        raise InputError(f"max_tokens is {limits.max_tokens}: it must be at least 1")
+    if limits.max_lines is not None and limits.max_lines < 1:
+        raise InputError(f"max_lines is {limits.max_lines}: it must be at least 1")
+    if limits.max_ms is not None and not limits.max_ms > 0:
+        raise InputError(f"max_ms is {limits.max_ms}: it must be positive")
+    if not 0 <= sampling.temperature < float("inf"):
+        raise InputError(f"temperature is {sampling.temperature}: it must be 0 (greedy) or positive")
+    if not 0 < sampling.top_p <= 1:
+        raise InputError(f"top_p is {sampling.top_p}: it must be above 0 and at most 1")
+    if not adapted and policy != "left_to_right":
+        raise InputError(
+            f"policy {request.policy} needs a model adapted to infilling, and this one is not: use left_to_right"
+        )
+    if request.candidates < 1 or (request.candidates > 1 and (gaps > 1 or policy != "left_to_right")):
+        raise InputError("candidates must be 1, or more for a single gap filled left to right")
+    for name, given in (("drafts", request.drafts), ("lengths_tok", request.lengths_tok)):
+        if given and len(given) != gaps:
+            raise InputError(f"{len(given)} {name} for {gaps} gaps: give one for each gap, or none")
+    if any(length < 0 for length in request.lengths_tok):
+        raise InputError("lengths_tok must not be negative")

@@ -1,0 +1,138 @@
+"""Order policies and reveal rules: in which order a gap's positions become known, and how many at a time.
+
+    policy          order of positions                                       rules
+    left_to_right   ascending; the clean head decides                        first_hitting, verified
+    block:B         blocks of B positions ascending, random inside           first_hitting, threshold:TAU
+    window:S        argsort(i + S * U**3), U uniform: biased to ascending    first_hitting, threshold:TAU
+    uniform         random; the length is drawn first                        first_hitting, threshold:TAU
+
+`first_hitting` reveals the next position of the order, one per gap and step;
+`threshold` every position asked about with p >= TAU, at least one; `verified`
+checks drafts with the clean head and reveals what is right. `verified` as a
+policy means left_to_right with the verified rule.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.errors import InputError
+
+DEFAULT_THRESHOLD = 0.9
+UNIFORM_MAX_TOKENS = 64  # the longest infill that the uniform policy can draw
+
+_RULES = {
+    "left_to_right": ("first_hitting", "verified"),
+    "block": ("threshold", "first_hitting"),
+    "window": ("threshold", "first_hitting"),
+    "uniform": ("threshold", "first_hitting"),
+}
+
+
+@dataclass(frozen=True)
+class RevealRule:
+    """`kind` is first_hitting, threshold or verified; `threshold` is a probability."""
+
+    kind: str
+    threshold: float = DEFAULT_THRESHOLD
+
+    def __str__(self) -> str:
+        return f"threshold:{self.threshold:g}" if self.kind == "threshold" else self.kind
+
+
+@dataclass(frozen=True)
+class OrderPolicy:
+    """`kind` is left_to_right, block, window or uniform; `size` the B or S of the middle two, in positions."""
+
+    kind: str
+    size: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.size}" if self.size else self.kind
+
+    def asked(self, frontier: int, end_rank: int | None, last_rank: int) -> range:
+        """Return the ranks, revealed ones among them, that mask rows may stand at now.
+
+        `end_rank` is the rank of `<eoi>` if that is known; no rank is beyond `last_rank`.
+        """
+        last = last_rank if end_rank is None else min(last_rank, end_rank - 1)
+        match self.kind:
+            case "block":
+                last = min(last, ((frontier - 1) // self.size + 1) * self.size)
+            case "window":
+                last = min(last, frontier + self.size - 1)
+            case "uniform" if end_rank is None:
+                last = min(last, UNIFORM_MAX_TOKENS + 1)
+        return range(frontier, last + 1)
+
+    def hitting_times(self, count: int, generator: torch.Generator) -> Tensor:
+        """Return a time [count] float64 for ranks 1, 2, ...; positions are revealed by ascending time.
+
+        The window's is the closed form that `first_hitting_times` tends to for long sequences.
+        """
+        ranks = torch.arange(1, count + 1, dtype=torch.float64)
+        if self.kind == "left_to_right":
+            return ranks
+        uniform = torch.rand(count, generator=generator, dtype=torch.float64)
+        match self.kind:
+            case "block":
+                return (ranks - 1).div(self.size, rounding_mode="floor") + uniform
+            case "window":
+                return ranks + self.size * uniform**3
+            case _:
+                return uniform
+
+
+def first_hitting_times(length: int, size: int, generator: torch.Generator) -> Tensor:
+    """Return the paper's staggered first-hitting times [length] float64 for window(S); revealed by descending time.
+
+    arXiv 2607.01775: T_i = loc_i + w (1 - exp(-e / c)) with e ~ Exp(1),
+    w = S / (L + S - 1), area = D / (2 L), c = area / (w - area), S = 2 D, and
+    loc falling linearly from 1 - w to 0. It needs the length, which an editor
+    does not know; it is here as the yardstick of `hitting_times`.
+    """
+    width = size / (length + size - 1)
+    area = (size / 2) / (2 * length)
+    scale = area / (width - area)
+    location = torch.linspace(1 - width, 0, length, dtype=torch.float64)
+    exponential = torch.empty(length, dtype=torch.float64).exponential_(1, generator=generator)
+    return location + width * (1 - torch.exp(-exponential / scale))
+
+
+def parse_policy(policy: str, reveal: str | None = None) -> tuple[OrderPolicy, RevealRule]:
+    """Return the policy and rule of these names. Raises InputError for unknown ones and illegal pairs."""
+    if policy == "verified":
+        if reveal not in (None, "verified"):
+            raise InputError(f"policy verified has a rule of its own: leave out reveal {reveal!r}")
+        return OrderPolicy("left_to_right"), RevealRule("verified")
+    name, _, argument = policy.partition(":")
+    if name not in _RULES or bool(argument) != (name in ("block", "window")):
+        raise InputError(f"unknown policy {policy!r}: choose verified, left_to_right, block:B, window:S or uniform")
+    size = 0
+    if argument:
+        if not (argument.isascii() and argument.isdigit() and 1 <= int(argument) <= UNIFORM_MAX_TOKENS):
+            raise InputError(f"policy {policy!r}: the size must be a whole number from 1 to {UNIFORM_MAX_TOKENS}")
+        size = int(argument)
+    rule = _parse_rule(reveal) if reveal else RevealRule(_RULES[name][0])
+    if rule.kind not in _RULES[name]:
+        raise InputError(f"policy {name} cannot reveal by {rule.kind}: choose {' or '.join(_RULES[name])}")
+    return OrderPolicy(name, size), rule
+
+
+def _parse_rule(reveal: str) -> RevealRule:
+    kind, _, argument = reveal.partition(":")
+    if kind in ("first_hitting", "verified") and not argument:
+        return RevealRule(kind)
+    if kind != "threshold":
+        raise InputError(f"unknown reveal rule {reveal!r}: choose first_hitting, threshold:TAU or verified")
+    try:
+        threshold = float(argument) if argument else DEFAULT_THRESHOLD
+    except ValueError:
+        threshold = math.nan
+    if not 0 < threshold <= 1:
+        raise InputError(f"reveal rule {reveal!r}: the threshold must be a probability above 0 and at most 1")
+    return RevealRule(kind, threshold)

@@ -1,0 +1,188 @@
+"""Verified decoding: left to right, several tokens per forward (DESIGN section 4).
+
+    rows = [pending token f, drafts f+1 .. f+k]  +  mask rows for the next drafts
+
+The clean row at i says what stands at i+1, so one forward tells how much of a
+draft is right. The longest right prefix and the clean head's own next token are
+kept. Greedy answers equal those of `fill_left_to_right` whatever the drafts
+were; drawn ones follow the same distribution (rejection rule of Leviathan et
+al., arXiv 2211.17192, section 2.3).
+
+Rows go rank by rank over all gaps, so what is kept is always a prefix of what
+was fed; a draft that is wrong in one gap ends the others' at the same rank,
+because their later rows saw it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from model.api.types import Sampling
+from model.decoding.drafts import Draft, TextDrafts
+from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.left_to_right import first_rows
+from model.decoding.open_gap import OpenGap
+from model.decoding.sampling import draw, log_probabilities, shaped
+from model.decoding.widths import Widths, WidthPlanner
+
+
+def fill_verified(
+    rows: GapRows,
+    gaps: Sequence[OpenGap],
+    infill_id: int | None,
+    mask_id: int | None,
+    text_drafts: TextDrafts,
+    planner: WidthPlanner,
+    sampling: Sampling,
+    generator: torch.Generator,
+    after_forward: Callable[[], bool],
+) -> None:
+    """Fill `gaps` jointly until all have stopped or `after_forward` returns False."""
+    open_gaps = [gap for gap in gaps if gap.stop is None]
+    pending = first_rows(open_gaps, infill_id) if open_gaps else []
+    mask_drafts: dict[int, list[Draft]] = {}
+    while open_gaps:
+        forward = _Forward(open_gaps, pending)
+        if pending:  # without, the text's last row opens the gap and goes alone
+            drafts = {gap.index: text_drafts.propose(gap) or mask_drafts.get(gap.index, []) for gap in open_gaps}
+            forward.add_drafts(drafts, _widths(planner, open_gaps, drafts), mask_id)
+        logits = rows.feed(forward.rows, forward.logits_at if pending else None)
+        planner.forward_took(rows.last_forward_rows, rows.last_forward_s)
+        accepted = _reveal(forward, logits, rows, planner, sampling, generator)
+        rows.commit(sum(row.key is not None and row.rank <= forward.rank + accepted for row in forward.rows))
+        mask_drafts = _mask_drafts(forward, accepted, logits, sampling, generator)
+        frontier_rank = forward.rank + accepted + 1
+        pending = [
+            gap.clean_row(frontier_rank, key=frontier_rank)
+            for gap in sorted(open_gaps, key=lambda gap: gap.stop is not None)
+            if frontier_rank in gap.ids  # one that ended earlier did so with a draft, whose row is committed
+        ]
+        open_gaps = [gap for gap in open_gaps if gap.stop is None]
+        if not after_forward():
+            return
+
+
+class _Forward:
+    """The rows of one verified forward, and where the logits of each are."""
+
+    def __init__(self, gaps: Sequence[OpenGap], pending: Sequence[GapRow]) -> None:
+        self.gaps = list(gaps)
+        self.rank = gaps[0].frontier - 1  # of the pending rows, the same in all open gaps
+        self.rows = list(pending)
+        self.drafts: dict[int, list[Draft]] = {gap.index: [] for gap in gaps}
+        self.width = 0
+        self.logits_at: list[int] = []
+        self.clean_at = {(gap.index, self.rank): index for index, gap in enumerate(gaps)}  # (gap, rank) -> logits row
+        self.masks_at: dict[tuple[int, int], list[tuple[int, int]]] = {}  # (gap, accepted) -> (rank, logits row)
+        # The pending rows of ended gaps come last and need no logits.
+        self.logits_at = list(range(len(gaps)))
+
+    def add_drafts(self, drafts: dict[int, list[Draft]], widths: Widths, mask_id: int | None) -> None:
+        """Add draft rows, rank by rank, then the mask rows for every frontier that may come of them."""
+        self.width = widths.drafts
+        self.drafts = {index: guesses[: widths.drafts] for index, guesses in drafts.items()}
+        for step in range(1, widths.drafts + 1):
+            for gap in self.gaps:
+                if step <= len(self.drafts[gap.index]):
+                    rank, draft = self.rank + step, self.drafts[gap.index][step - 1]
+                    self.clean_at[gap.index, rank] = self._add(gap.row(rank, draft.token_id, rank, draft.source))
+        if mask_id is None:
+            return
+        for accepted in range(widths.drafts + 1):
+            for gap in self.gaps:
+                frontier = self.rank + accepted + 1
+                if accepted > len(self.drafts[gap.index]):
+                    continue
+                last_rank = gap.last_rank if gap.end_rank is None else gap.end_rank - 1
+                self.masks_at[gap.index, accepted] = [
+                    (rank, self._add(gap.mask_row(rank, mask_id, sees_below=frontier)))
+                    for rank in range(frontier + 1, min(frontier + widths.masks, last_rank) + 1)
+                ]
+
+    def _add(self, row: GapRow) -> int:
+        self.rows.append(row)
+        self.logits_at.append(len(self.rows) - 1)
+        return len(self.logits_at) - 1
+
+
+def _widths(planner: WidthPlanner, gaps: Sequence[OpenGap], drafts: dict[int, list[Draft]]) -> Widths:
+    """Ask the planner; a rank is drafted in all open gaps or in none, but for gaps whose drafts say they end before."""
+    lengths = []
+    for gap in gaps:
+        guesses = drafts[gap.index]
+        ends = bool(guesses) and guesses[-1].token_id == gap.spelling.vocabulary.eoi_id
+        lengths.append((len(guesses), ends))
+    open_ended = [length for length, ends in lengths if not ends]
+    length = min(open_ended) if open_ended else max(length for length, _ in lengths)
+    longest = max(drafts.values(), key=len)
+    return planner.choose(len(gaps), [draft.source for draft in longest[:length]])
+
+
+def _reveal(
+    forward: _Forward,
+    logits: Tensor,
+    rows: GapRows,
+    planner: WidthPlanner,
+    sampling: Sampling,
+    generator: torch.Generator,
+) -> int:
+    """Reveal what the forward decided and return how many drafted ranks were right in every gap."""
+    for step in range(forward.width + 1):
+        agreed = step < forward.width
+        for gap in forward.gaps:
+            if gap.stop is not None:
+                continue
+            rank, drafts = forward.rank + step + 1, forward.drafts[gap.index]
+            log_probs = log_probabilities(logits[forward.clean_at[gap.index, rank - 1]], gap.allowed())
+            draft = drafts[step] if step < len(drafts) else None
+            token_id = _drawn_or_verified(log_probs, draft, sampling, generator)
+            gap.reveal(rank, token_id, log_probs)
+            if rows.recorder is not None:
+                rows.recorder.reveal(gap.index, rank, token_id, log_probs, "clean")
+            if draft is None:
+                agreed = False
+                continue
+            right = token_id == draft.token_id
+            planner.draft_was(draft.source, step + 1, right)
+            # Rows behind a gap's end are not part of the gap, and the others saw them.
+            agreed = agreed and right and (gap.stop is None or len(drafts) == step + 1)
+        if not agreed:
+            return step
+    return forward.width
+
+
+def _drawn_or_verified(log_probs: Tensor, draft: Draft | None, sampling: Sampling, generator: torch.Generator) -> int:
+    """Draw a token from `log_probs` [V], by way of `draft` if there is one: the distribution is the same."""
+    if draft is None or sampling.temperature == 0:
+        return draw(log_probs, sampling, generator)
+    probs = shaped(log_probs, sampling)
+    drafted = probs.new_zeros(probs.shape).index_fill_(0, torch.tensor([draft.token_id]), 1.0)
+    drawn_from = drafted if draft.probs is None else draft.probs
+    accept = float(probs[draft.token_id]) / float(drawn_from[draft.token_id])
+    if float(torch.rand((), generator=generator)) < accept:
+        return draft.token_id
+    rest = (probs - drawn_from).clamp_(min=0)
+    return int(torch.multinomial(rest, 1, generator=generator))
+
+
+def _mask_drafts(
+    forward: _Forward, accepted: int, logits: Tensor, sampling: Sampling, generator: torch.Generator
+) -> dict[int, list[Draft]]:
+    """Return the drafts for the next forward from the mask rows that stood where the frontier is now."""
+    found: dict[int, list[Draft]] = {}
+    for gap in forward.gaps:
+        if gap.stop is not None:
+            continue
+        spelling = gap.spelling.copy()
+        drafts = found[gap.index] = []
+        for _, index in forward.masks_at.get((gap.index, accepted), []):
+            log_probs = log_probabilities(logits[index], gap.allowed_after(spelling))
+            token_id = draw(log_probs, sampling, generator)
+            drafts.append(Draft(token_id, "mask", None if sampling.temperature == 0 else shaped(log_probs, sampling)))
+            if token_id == spelling.vocabulary.eoi_id:
+                break
+            spelling.push(token_id)
+    return found
