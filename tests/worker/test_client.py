@@ -135,14 +135,24 @@ def test_idle_work_yields_to_requests() -> None:
     async def conversation(client: WorkerClient) -> None:
         client.open("a", "a.py", "x" * 500, 1)
         client.prepare("a", 500)  # the stand-in: 500 slices of 2 ms
-        began = time.perf_counter()
         assert (await client.infill(at("a"))).version == 1
-        assert time.perf_counter() - began < 0.5
-        await until_idle(client)
-
-    async def until_idle(client: WorkerClient) -> None:
+        assert (await client.stats())["idle_slices_left"] > 0
         while (await client.stats())["idle_slices_left"]:
             await asyncio.sleep(0.1)
+
+    talk(conversation)
+
+
+def test_with_nothing_to_do_it_sleeps() -> None:
+    async def conversation(client: WorkerClient) -> None:
+        await client.stats()
+        began = cpu_ticks(client.pid)
+        await asyncio.sleep(0.5)
+        assert cpu_ticks(client.pid) - began <= 1  # a tick is 10 ms
+
+    def cpu_ticks(pid: int) -> int:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return int(user) + int(system)
 
     talk(conversation)
 

@@ -13,7 +13,7 @@ import pytest
 from model.api import runtime
 from model.api.client import WorkerClient
 from model.api.types import Edit, PartialInfill
-from model.errors import UnknownFileError, WorkerError
+from model.errors import SetfillError, UnknownFileError, WorkerError
 from tests.worker.helpers import at, options, talk, until
 
 SHARED = options(shared=True, linger_s=0.3)
@@ -61,10 +61,8 @@ def test_a_client_that_asks_much_does_not_hold_up_another() -> None:
         modest.open("m", "short.py", "m", 1)
         many = [asyncio.create_task(greedy.infill(at("g"))) for _ in range(50)]
         await asyncio.sleep(0.05)
-        began = time.perf_counter()
         await modest.infill(at("m"))
-        assert time.perf_counter() - began < 0.5  # the fifty take a second
-        assert not many[-1].done()
+        assert sum(task.done() for task in many) < 25
         for task in many:
             task.cancel()
 
@@ -84,6 +82,18 @@ def test_a_client_that_leaves_mid_request_frees_the_worker() -> None:
             await asyncio.sleep(0.01)
 
     talk(conversation, SHARED, SHARED)
+
+
+def test_the_log_holds_no_user_text(runtime_dir: Path) -> None:
+    async def conversation(client: WorkerClient) -> None:
+        client.open("x", "broken.py", "api_key = 'hunter2'", 1)
+        with pytest.raises(SetfillError, match="KeyError"):
+            await client.infill(at("x"))  # the stand-in raises KeyError(text)
+
+    talk(conversation, SHARED)
+    (log,) = runtime_dir.glob("*.log")
+    assert "InfillRequest failed: KeyError at stand_in.py" in log.read_text()
+    assert "hunter2" not in log.read_text()
 
 
 def test_modes_and_idle_exit(runtime_dir: Path) -> None:
