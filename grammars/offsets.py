@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 _STRIDE_CHAR = 1024
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+_LONE_CR = re.compile(r"\r(?!\n)")
 _LINE = re.compile(r"[^\r\n]*")
 
 
@@ -24,7 +25,13 @@ class Span(NamedTuple):
 
 
 def to_bytes(text: str) -> bytes:
-    """UTF-8 of ``text``. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD: still one code point."""
+    """UTF-8 of ``text`` as a parser should read it; every code point keeps its length.
+
+    A lone CR becomes LF: it ends a line in editors, but to most grammars it is white space, and a comment would go on
+    to the end of the file. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD.
+    """
+    if "\r" in text:
+        text = _LONE_CR.sub("\n", text)
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
@@ -65,7 +72,7 @@ class OffsetMap:
         return index * _STRIDE_CHAR + len(piece.decode("utf-8", "ignore"))
 
     def point(self, offset_byte: int) -> tuple[int, int]:
-        """Tree-sitter's (row, column in bytes). It ends rows at LF only, whatever editors think of a lone CR."""
+        """Tree-sitter's (row, column in bytes)."""
         return self.data.count(b"\n", 0, offset_byte), offset_byte - self.data.rfind(b"\n", 0, offset_byte) - 1
 
 

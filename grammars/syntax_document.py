@@ -12,9 +12,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, partial
+from typing import Any
 
 import tree_sitter
 
@@ -28,6 +29,8 @@ FOREGROUND_SECONDS = 0.02
 """What a caller of `edit` waits for a parse. A fresh parse of 100 kB takes about 10 ms, an incremental one far less."""
 BACKGROUND_SECONDS = 5.0
 """When a background parse gives up."""
+RETRY_SECONDS = 60.0
+"""How long a document that was given up is left alone while it is edited."""
 MAX_DEPTH = 4_000
 """Deeper trees are dropped: tree-sitter counts depth in 16 bits and its queries grow quadratic near that limit."""
 
@@ -53,8 +56,10 @@ class SyntaxSnapshot:
     text: str
     language: Language = PLAIN_TEXT
     tree_state: TreeState = TreeState.MISSING
-    problem: str = ""
+    problem: str = "not parsed yet"
     """Why there is no tree of exactly this text, in words; empty when there is one."""
+    is_pending: bool = True
+    """Whether parsing (longer) may still give a current tree. False for no syntax and for what is too large or deep."""
     revision: int = 0
     """Counts the edits of a document. Two snapshots of a document with the same revision have the same text."""
     tree: tree_sitter.Tree | None = field(default=None, repr=False)
@@ -78,24 +83,26 @@ class SyntaxSnapshot:
 
     def parsed(self, timeout_seconds: float, cancelled: Callable[[], bool] = lambda: False) -> SyntaxSnapshot:
         """This snapshot with a current tree, or with its old tree and a `problem` when that takes too long."""
-        if self.tree_state is TreeState.CURRENT:
+        if not self.is_pending:
             return self
         grammar = grammar_of(self.language)
-        problem, tree = grammar.problem, None
-        if grammar.parser_language is not None:
-            data = self.offsets.data
-            if len(data) > MAX_PARSED_BYTES:
-                return self._with_tree(None, TreeState.MISSING, f"larger than {MAX_PARSED_BYTES} bytes")
-            tree = _parse(grammar.parser_language, data, self.tree, timeout_seconds, cancelled)
-            problem = "" if tree else f"parsing was stopped after {timeout_seconds:g} s"
-            if tree and _is_too_deep(tree):
-                return self._with_tree(None, TreeState.MISSING, f"nested more than {MAX_DEPTH} levels deep")
-        if tree:
-            return self._with_tree(tree, TreeState.CURRENT, "")
-        return self._with_tree(self.tree, TreeState.STALE if self.tree else TreeState.MISSING, problem)
+        if grammar.parser_language is None:
+            return self._without_syntax(grammar.problem)
+        if len(self.offsets.data) > MAX_PARSED_BYTES:
+            return self._without_syntax(f"larger than {MAX_PARSED_BYTES} bytes")
+        tree = _parse(grammar.parser_language, self.offsets.data, self.tree, timeout_seconds, cancelled)
+        if tree is None:
+            return self._with(problem=f"parsing was stopped after {timeout_seconds:g} s")
+        if _is_too_deep(tree):
+            return self._without_syntax(f"nested more than {MAX_DEPTH} levels deep")
+        return self._with(tree=tree, tree_state=TreeState.CURRENT, problem="", is_pending=False)
 
-    def _with_tree(self, tree: tree_sitter.Tree | None, state: TreeState, problem: str) -> SyntaxSnapshot:
-        new = SyntaxSnapshot(self.text, self.language, state, problem, self.revision, tree)
+    def _without_syntax(self, problem: str) -> SyntaxSnapshot:
+        return self._with(tree=None, tree_state=TreeState.MISSING, problem=problem, is_pending=False)
+
+    def _with(self, **changes: Any) -> SyntaxSnapshot:
+        """This snapshot with the same text and other fields."""
+        new = replace(self, **changes)
         new.__dict__["offsets"] = self.offsets  # the text is the same: hand the cached table on
         return new
 
@@ -104,9 +111,11 @@ class SyntaxSnapshot:
         if not 0 <= start_char <= end_char <= len(self.text):
             raise ValueError(f"edit [{start_char}, {end_char}) lies outside a text of {len(self.text)} code points")
         text = self.text[:start_char] + new_text + self.text[end_char:]
-        tree, state = None, TreeState.MISSING
-        new = SyntaxSnapshot(text, self.language, state, "not parsed yet", self.revision + 1)
+        new = SyntaxSnapshot(text, self.language, revision=self.revision + 1)
         if self.tree is not None:
+            if self.text[start_char - 1 : start_char] == "\r":
+                # What follows a CR decides how the parser reads it (see `to_bytes`), so the CR is edited as well.
+                start_char, new_text = start_char - 1, "\r" + new_text
             start_byte, old_end_byte = self.offsets.byte(start_char), self.offsets.byte(end_char)
             new_end_byte = new.offsets.byte(start_char + len(new_text))
             tree = self.tree.copy()  # trees share their nodes; editing the copy leaves our own readers alone
@@ -118,7 +127,7 @@ class SyntaxSnapshot:
                 self.offsets.point(old_end_byte),
                 new.offsets.point(new_end_byte),
             )
-            new = new._with_tree(tree, TreeState.STALE, "not parsed yet")
+            new = new._with(tree=tree, tree_state=TreeState.STALE)
         return new
 
 
@@ -148,6 +157,7 @@ class SyntaxDocument:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._is_slow = False  # the last parse was too long for the foreground: don't let every key wait for it
+        self._retry_at = 0.0  # on the monotonic clock: no background parse before that
         self._snapshot = SyntaxSnapshot(text, language)
         self._settle(self._snapshot)
 
@@ -167,6 +177,7 @@ class SyntaxDocument:
     def replace_text(self, text: str) -> SyntaxSnapshot:
         """Put a whole new text in place of the old one; nothing of the old tree is used."""
         with self._changed:
+            self._is_slow, self._retry_at = False, 0.0
             return self._settle(SyntaxSnapshot(text, self._snapshot.language, revision=self._snapshot.revision + 1))
 
     def wait_until_parsed(self, timeout_seconds: float) -> SyntaxSnapshot:
@@ -184,9 +195,10 @@ class SyntaxDocument:
         with self._changed:
             if not self._is_slow and not self._closed:
                 snapshot = snapshot.parsed(self._foreground_seconds)
-                self._is_slow = "stopped" in snapshot.problem
+                self._is_slow = snapshot.is_pending
             self._snapshot = snapshot
-            if self._is_slow and not self._closed and self._thread is None:
+            is_due = time.monotonic() >= self._retry_at
+            if snapshot.is_pending and is_due and not self._closed and self._thread is None:
                 self._thread = threading.Thread(target=self._parse_in_background, name="syntax", daemon=True)
                 self._thread.start()
             return self._snapshot
@@ -205,6 +217,8 @@ class SyntaxDocument:
                 if not self._closed:
                     self._snapshot = parsed
                 self._is_slow = time.monotonic() - started > self._foreground_seconds
+                if parsed.is_pending:
+                    self._retry_at = time.monotonic() + RETRY_SECONDS
                 self._thread = None
                 self._changed.notify_all()
                 return

@@ -23,8 +23,7 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 _CLOSING = frozenset(")]}\"'`;,")
 _STRING_OR_BRACKET = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[()\[\]{}]')
 _BLANK = re.compile(r"\s+")
-_CLOSING_TAG = re.compile(r"</([\w:-]+)")
-_CLOSING_WORDS = frozenset({"end", "fi", "done", "esac", "else", "endif", "endforeach", "endwhile", "break;", "pass"})
+_CLOSING_WORDS = frozenset({"end", "fi", "done", "esac", "endif", "endforeach", "endfor", "endwhile", "endswitch"})
 _MIN_PARTIAL_WORD_CHAR = 6
 
 
@@ -48,7 +47,8 @@ def trim_infill(
             and cut_char < len(infill)
             and _is_repeat(snapshot, start_char, end_char, infill, cut_char, timeout_seconds)
         ):
-            return _without_repeated_break(infill[:cut_char], suffix)
+            kept = infill[:cut_char]
+            return kept.rstrip() if suffix[0].isspace() else kept
     cut_char = _repeated_closers_char(snapshot, start_char, end_char, infill, prefix_line, suffix)
     return _without_repeated_break(infill[:cut_char], suffix)
 
@@ -90,7 +90,8 @@ def _repeated_tail_char(infill: str, prefix_line: str, suffix: str) -> int | Non
         word_chars = sum(map(str.isalnum, repeated))
         if not rest_of_line and not is_own_line:
             continue  # the end of a longer line is not the next line
-        if word_chars and (length >= len(first_line) or word_chars >= _MIN_PARTIAL_WORD_CHAR):
+        is_whole_line = not any(map(str.isalnum, first_line[length:]))
+        if word_chars and (is_whole_line or word_chars >= _MIN_PARTIAL_WORD_CHAR):
             return cut_char
     return None
 
@@ -98,19 +99,25 @@ def _repeated_tail_char(infill: str, prefix_line: str, suffix: str) -> int | Non
 def _is_repeat(
     snapshot: SyntaxSnapshot, start_char: int, end_char: int, infill: str, cut_char: int, timeout_seconds: float
 ) -> bool:
-    """Whether dropping ``infill[cut_char:]`` is right: it leaves no more errors, or fewer where it might be meant."""
+    """Whether dropping ``infill[cut_char:]`` leaves no more errors and drops no closer the infill needs itself."""
     repeated = infill[cut_char:].strip()
-    tag = _CLOSING_TAG.match(repeated)
-    if tag:  # HTML forgives both ways, so count: does the infill close what it did not open?
-        return len(re.findall(rf"</{tag[1]}\b", infill)) > len(re.findall(rf"<{tag[1]}\b", infill))
+    may_close = repeated in _CLOSING_WORDS or repeated.startswith("</")
+    if may_close:
+        infilled = snapshot.edited(start_char, end_char, infill, timeout_seconds)
+        return infilled.tree is not None and not _closes_own(infilled, start_char, start_char + cut_char)
     whole = infill_damage(snapshot, start_char, end_char, infill, timeout_seconds)
     trimmed = infill_damage(snapshot, start_char, end_char, infill[:cut_char], timeout_seconds)
-    may_be_meant = repeated in _CLOSING_WORDS
-    if whole is None or trimmed is None:
-        return not may_be_meant
-    if may_be_meant:
-        return trimmed.errors_after < whole.errors_after
-    return trimmed.errors_after <= whole.errors_after
+    return whole is None or trimmed is None or trimmed.errors_after <= whole.errors_after
+
+
+def _closes_own(infilled: SyntaxSnapshot, start_char: int, closer_char: int) -> bool:
+    """Whether the `end` or `</p>` at ``closer_char`` closes something that begins at or after ``start_char``."""
+    assert infilled.tree is not None
+    start_byte, closer_byte = infilled.offsets.byte(start_char), infilled.offsets.byte(closer_char)
+    node = infilled.tree.root_node.descendant_for_byte_range(closer_byte, closer_byte + 1)
+    while node is not None and node.start_byte >= closer_byte:
+        node = node.parent
+    return node is not None and node.start_byte >= start_byte
 
 
 def _repeated_closers_char(

@@ -1,0 +1,148 @@
+"""Damage, outlines, names and layout."""
+
+from __future__ import annotations
+
+import pytest
+
+from grammars import (
+    PLAIN_TEXT,
+    Span,
+    SyntaxSnapshot,
+    error_spans,
+    indentation_unit,
+    infill_damage,
+    language_named,
+    line_ending,
+    names_in,
+    outline_around,
+    snapshot_of,
+)
+from tests.grammars.marked import marked, shown
+
+SHELF = '''import os
+from a import (
+    b,
+)
+
+
+class Shelf(dict):
+    """😀"""
+
+    def add(self, title):
+        return ‸title
+
+    def open(self): pass
+
+
+def other(x, y=1):
+    return x
+'''
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "infill", "before", "after"),
+    [
+        ("python", "x = ‸\n", "1", 1, 0),
+        ("python", "x = 1‸\n", " + 2", 0, 0),
+        ("python", "print(‸)\n", "a)", 0, 1),
+        ("python", "# 😀\nprint(‸)\n", "a, b", 0, 0),
+        ("javascript", "f(‸);\n", "{", 0, 1),
+        ("json", '{"a": ‸}', "[1, 2]", 1, 0),
+        ("c", "int f() {\n‸\n}\n", "return 1;\n}", 0, 1),
+    ],
+)
+def test_damage_counts(language: str, text: str, infill: str, before: int, after: int) -> None:
+    snapshot, start_char, end_char = marked(language, text)
+    damage = infill_damage(snapshot, start_char, end_char, infill, 5.0)
+    assert damage is not None
+    assert (damage.errors_before, damage.errors_after) == (before, after)
+    assert damage.is_worse is (after > before)
+    assert bool(damage.new_errors) is damage.is_worse
+
+
+def test_damage_says_where_in_code_points() -> None:
+    snapshot, start_char, end_char = marked("javascript", "// 😀😀\nlet a = ‸1;\nlet b = 2;\n")
+    damage = infill_damage(snapshot, start_char, end_char, "😀) ", 5.0)
+    assert damage is not None
+    assert damage.is_worse
+    assert all(start_char <= span.start_char <= start_char + 6 for span in damage.new_errors)
+
+
+def test_damage_is_unknown_without_syntax_or_time() -> None:
+    assert infill_damage(SyntaxSnapshot("a (", PLAIN_TEXT), 0, 1, ")") is None
+    assert infill_damage(SyntaxSnapshot("a (", language_named("c")), 0, 1, ")") is None
+    snapshot, start_char, end_char = marked("python", "x = ‸1\n" + "y = f(2)\n" * 5000)
+    assert infill_damage(snapshot, start_char, end_char, "(", timeout_seconds=0.0) is None
+
+
+def test_errors_are_bounded() -> None:
+    spans = error_spans(snapshot_of("x = )\n" * 1000, language_named("python")))
+    assert spans is not None
+    assert 1 <= len(spans) <= 200
+
+
+def test_outline_has_imports_and_enclosing_signatures_first() -> None:
+    snapshot, offset_char, _ = marked("python", SHELF)
+    outline = outline_around(snapshot, offset_char, 1000)
+    assert outline.text == (
+        "import os\nfrom a import (\n    b,\n)\nclass Shelf(dict):\n    def add(self, title):\n"
+        "    def open(self):\ndef other(x, y=1):\n"
+    )
+    assert [entry.kind for entry in outline.entries] == ["import", "import", "enclosing", "enclosing", "other", "other"]
+
+
+@pytest.mark.parametrize("budget_char", [0, 1, 20, 50, 80, 120, 10_000])
+def test_outline_keeps_to_its_budget(budget_char: int) -> None:
+    snapshot, offset_char, _ = marked("python", SHELF)
+    outline = outline_around(snapshot, offset_char, budget_char)
+    assert len(outline.text) <= budget_char
+    if budget_char == 50:
+        assert outline.text == "class Shelf(dict):\n    def add(self, title):\n"
+
+
+def test_outline_leaves_out_what_is_seen_anyway() -> None:
+    snapshot, offset_char, _ = marked("python", SHELF)
+    seen = Span(snapshot.text.index("    def add"), snapshot.text.index("def other"))
+    assert "add" not in outline_around(snapshot, offset_char, 1000, left_out=seen).text
+    assert "other" in outline_around(snapshot, offset_char, 1000, left_out=seen).text
+
+
+def test_names() -> None:
+    snapshot, _, _ = marked("python", "‸import os\n\ndef f(a, *b):\n    c = a + d  # 😀\n    return c.e\n")
+    names = names_in(snapshot)
+    assert [name.text for name in names.defined] == ["os", "f", "a", "b", "c"]
+    assert [name.text for name in names.used] == ["a", "d", "c", "e"]
+    assert all(shown(snapshot, name.span) == name.text for name in names.defined + names.used)
+
+
+def test_names_of_a_range_and_without_syntax() -> None:
+    snapshot, start_char, end_char = marked("python", "a = b\n‸c = d\n‸e = f\n")
+    names = names_in(snapshot, start_char, end_char)
+    assert ([name.text for name in names.defined], [name.text for name in names.used]) == (["c"], ["d"])
+    snapshot, _, _ = marked("plaintext", "‸naïve 😀 word_2 3\n")
+    assert [name.text for name in names_in(snapshot).used] == ["naïve", "word_2"]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "unit"),
+    [
+        ("python", "if a:\n    b\n    if c:\n        d\n", "    "),
+        ("python", "if a:\n  b\n  if c:\n    d\n", "  "),
+        ("python", "if a:\r\n\tb\r\n\tif c:\r\n\t\td\r\n", "\t"),
+        ("python", "if a:\r  b\r", "  "),
+        ("python", "x = 1\n", "    "),
+        ("go", "", "\t"),
+        ("c", "/*\n * a\n * b\n */\nint f() {\n   a;\n}\n", "   "),
+        ("plaintext", "", "    "),
+    ],
+)
+def test_indentation(language: str, text: str, unit: str) -> None:
+    snapshot, _, _ = marked(language, text + "‸")
+    assert indentation_unit(snapshot) == unit
+
+
+@pytest.mark.parametrize(
+    ("text", "ending"), [("a\nb\n", "\n"), ("a\r\nb\r\nc\n", "\r\n"), ("a\rb\r", "\r"), ("", "\n"), ("a", "\n")]
+)
+def test_line_ending(text: str, ending: str) -> None:
+    assert line_ending(SyntaxSnapshot(text)) == ending
