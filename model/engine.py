@@ -17,6 +17,7 @@ import torch
 from model.api.types import (
     Edit,
     Gap,
+    GapScore,
     Infill,
     InfillRequest,
     ModelDescription,
@@ -28,7 +29,9 @@ from model.api.types import (
 from model.checkpoint import Checkpoint, expected_shapes, load_checkpoint
 from model.decoding.constraint import Vocabulary
 from model.decoding.infill import InfillRun
-from model.decoding.likelihood import score_left_to_right
+from model.decoding.likelihood import score_in_orders, score_left_to_right
+from model.decoding.packed import PackedScorer
+from model.decoding.policies import parse_policy
 from model.decoding.widths import WidthPlanner
 from model.errors import InputError, UnknownFileError, VersionError
 from model.islands import IslandStore
@@ -115,12 +118,14 @@ class Engine:
         self._versions[file_id] = version
 
     def edit(self, file_id: str, edits: Sequence[Edit], version: int) -> None:
-        """Apply `edits` one after the other. Raises UnknownFileError, VersionError, RangeError; then nothing changed."""
+        """Apply `edits` one after the other.
+
+        Raises UnknownFileError, VersionError, RangeError; then nothing changed.
+        """
         session = self._session(file_id)
         if version <= self._versions[file_id]:
-            raise VersionError(
-                f"an edit to version {version} of a file that is at version {self._versions[file_id]}: versions must grow"
-            )
+            held = self._versions[file_id]
+            raise VersionError(f"an edit to version {version} of a file that is at version {held}: versions must grow")
         session.edit(edits)
         self._versions[file_id] = version
 
@@ -166,16 +171,41 @@ class Engine:
         return Infill(request.version, tuple(gaps), run.forwards, computed, run.rows_reused, ms, run.trace)
 
     def score(self, request: ScoreRequest, cancelled: Callable[[], bool] = lambda: False) -> Score:
-        """Return the likelihood of given texts in given gaps, each gap by itself, left to right."""
+        """Return the likelihood of given texts in given gaps, each gap by itself.
+
+        Left to right, gaps near each other share one encoding. Raises
+        Cancelled, RangeError, VersionError, UnknownFileError, InputError.
+        """
+        started = time.monotonic()
         session = self._checked(request.file_id, request.version, request.gaps)
         if len(request.texts) != len(request.gaps):
             raise InputError(f"{len(request.gaps)} gaps but {len(request.texts)} texts: give one text for each gap")
-        scores = []
-        for gap, text in zip(request.gaps, request.texts, strict=True):
-            window = session.window_at((gap,), cancelled)
-            scores.append(score_left_to_right(window, self._vocabulary, gap, text))
+        if request.orders < 1:
+            raise InputError(f"orders is {request.orders}: it must be at least 1")
+        policy, _ = parse_policy(request.policy)
+        if policy.kind == "left_to_right":
+            scores = self._score_left_to_right(session, request, cancelled)
+        else:
+            generator = torch.Generator().manual_seed(request.seed)
+            scores = []
+            for gap, text in zip(request.gaps, request.texts, strict=True):
+                window = session.window_at((gap,), cancelled)
+                scores.append(score_in_orders(window, self._vocabulary, text, policy, request.orders, generator))
         self._evict()
-        return Score(tuple(tokens for tokens, _ in scores), tuple(stop for _, stop in scores))
+        return Score(tuple(scores), (time.monotonic() - started) * 1000)
+
+    def _score_left_to_right(
+        self, session: Session, request: ScoreRequest, cancelled: Callable[[], bool]
+    ) -> list[GapScore]:
+        scorer = PackedScorer(self._network, self._parts.tokenizer, self._capabilities, self._vocabulary, session.path)
+        packed: list[GapScore | None] = [None] * len(request.gaps)
+        if len(request.gaps) > 1:
+            packed = scorer.score(session.readable, request.gaps, request.texts, cancelled)
+        self._rows_computed += scorer.rows_computed
+        return [
+            score or score_left_to_right(session.window_at((gap,), cancelled), self._vocabulary, text)
+            for score, gap, text in zip(packed, request.gaps, request.texts, strict=True)
+        ]
 
     def idle_slice(self) -> bool:
         """Do one slice of at most about 64 rows for the file used last; return whether there may be more to do."""

@@ -42,7 +42,7 @@ class Session:
         self._parts = parts
         self.path = path
         self.text = text
-        self._readable = parts.tokenizer.readable(text)
+        self.readable = parts.tokenizer.readable(text)
         self._full: Window | None = None
         self._near: Window | None = None
         self._snippets: tuple[Snippet, ...] = ()
@@ -68,7 +68,7 @@ class Session:
             self._gaps = _moved(self._gaps, edit)
             text = text[: edit.start] + edit.text + text[edit.end :]
             replaced = self._parts.tokenizer.readable(edit.text)
-            self._readable = self._readable[: edit.start] + replaced + self._readable[edit.end :]
+            self.readable = self.readable[: edit.start] + replaced + self.readable[edit.end :]
         self.text = text
         self._settled = self._gaps is None
 
@@ -101,7 +101,7 @@ class Session:
         and Cancelled; the session stays as usable as before.
         """
         self.prepare(gaps)
-        return self._standing_at(self._readable, gaps, cancelled)
+        return self._standing_at(self.readable, gaps, cancelled)
 
     def window_on(self, text: str, gap: Gap, cancelled: Callable[[], bool]) -> Window:
         """Return a window at a later gap of a text that has the gaps before it filled.
@@ -134,7 +134,7 @@ class Session:
                 return True
         if self._gaps is not None:
             full = self._full = self._full or self._new_window(self._parts.full)
-            self._aim(full, self._readable, self._gaps)
+            self._aim(full, self.readable, self._gaps)
             if full.pending_rows or full.merge_small_chunks():
                 full.encode(max_rows=IDLE_SLICE_ROWS, slice_rows=IDLE_SLICE_ROWS)
                 return True

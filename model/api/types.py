@@ -190,28 +190,55 @@ class PartialInfill:
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """Ask for the likelihood of `texts[i]` standing in `gaps[i]`, left to right."""
+    """Ask for the likelihood of `texts[i]` standing in `gaps[i]`, each gap by itself.
+
+    Under left_to_right the clean head scores; under block:B, window:S and
+    uniform the mask rows do, over `orders` orders drawn with `seed` (all of
+    them where there are no more).
+    """
 
     file_id: str
     version: int
     gaps: tuple[Gap, ...]
     texts: tuple[str, ...]
+    policy: str = "left_to_right"
+    orders: int = 8
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class TokenScore:
-    """One token of a scored text, in nats."""
+    """One token of a scored text.
+
+    `logprob` is in nats, the mean over orders if there are several; `head` is
+    clean or mask.
+    """
 
     text: str
     logprob: float
+    head: str
+
+
+@dataclass(frozen=True)
+class GapScore:
+    """The likelihood of a text in a gap.
+
+    `logprob` is the text's, in nats: the sum over its tokens, or over several
+    orders the logarithm of their mean probability. `stop_logprob` is that of
+    the text ending there, None for a model that was not trained to stop.
+    """
+
+    tokens: tuple[TokenScore, ...]
+    logprob: float
+    stop_logprob: float | None
 
 
 @dataclass(frozen=True)
 class Score:
-    """Per gap, its tokens and, where the model can say it, the log-probability of stopping after them."""
+    """The answer to a `ScoreRequest`, one entry for each gap."""
 
-    gaps: tuple[tuple[TokenScore, ...], ...]
-    stop_logprobs: tuple[float | None, ...]
+    gaps: tuple[GapScore, ...]
+    ms: float
 
 
 @dataclass(frozen=True)

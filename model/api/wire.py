@@ -16,19 +16,36 @@ from __future__ import annotations
 import asyncio
 import struct
 import types
+import zlib
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgpack
 
+from model.api import messages
+from model.api import types as record_types
 from model.api.messages import MESSAGES, Hello
 from model.errors import FrameError
 
-PROTOCOL = 1  # raised whenever a message changes; both sides must agree
+_REVISION = 1  # raised when a message comes to mean something else while its fields stay as they are
 MAX_FRAME_BYTES = 64 * 2**20
 MAX_HELLO_BYTES = 4096  # a stranger is not given more before the handshake
 NO_REQUEST = 0
+
+
+def _fingerprint() -> int:
+    """Return a number that changes with every change of a declared record, 32 bits."""
+    records = {**vars(record_types), **vars(messages)}
+    declared = [
+        (name, [(field.name, str(field.type)) for field in fields(record)])
+        for name, record in sorted(records.items())
+        if is_dataclass(record) and isinstance(record, type)
+    ]
+    return zlib.crc32(repr((_REVISION, sorted(MESSAGES), declared)).encode())
+
+
+PROTOCOL = _fingerprint()  # both sides must have the same
 
 _LENGTH = struct.Struct(">I")
 _KINDS = {message_type: kind for kind, message_type in MESSAGES.items()}

@@ -74,8 +74,7 @@ def fill_any_order(
                 fresh.append((gap, gap.end_rank or 0))
                 continue
             proposals = [
-                _propose(gap, rank, logits[index], sampling, generator)
-                for rank, index in zip(ranks, mine, strict=True)
+                _propose(gap, rank, logits[index], sampling, generator) for rank, index in zip(ranks, mine, strict=True)
             ]
             for proposal in _chosen(gap, proposals, rule, times[gap.index]):
                 if gap.stop is None:
@@ -133,23 +132,28 @@ def _chosen(gap: OpenGap, proposals: list[_Proposal], rule: RevealRule, times: T
 
 
 def _draw_length(gap: OpenGap, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> None:
-    """Draw where `<eoi>` stands from mask rows at ranks 1, 2, ..., logits [W, V], and reveal it there.
+    """Draw where `<eoi>` stands from mask rows at ranks 1, 2, ..., logits [W, V], and reveal it there."""
+    eoi_id = gap.spelling.vocabulary.eoi_id
+    log_probs = ending_distribution(logits, eoi_id, may_be_empty=gap.spelling.is_settled)
+    index = draw(log_probs, sampling, generator)
+    gap.end_rank = index + 1
+    gap.place(gap.end_rank, eoi_id, float(log_probs[index]))
+
+
+def ending_distribution(logits: Tensor, eoi_id: int, may_be_empty: bool) -> Tensor:
+    """Return the log-probabilities [W] of `<eoi>` standing at ranks 1, 2, ..., from their mask rows' logits [W, V].
 
     Rows past the end say `<eoi>` too, so P(<eoi>) at rank r is the probability
     that the gap ends at r or before: its increments are the distribution of
     the end. What is left over belongs to the last rank asked about.
     """
-    eoi_id = gap.spelling.vocabulary.eoi_id
-    ended = logits.softmax(-1)[:, eoi_id].cummax(0).values
+    ended = logits.double().softmax(-1)[:, eoi_id].cummax(0).values
     ended[-1] = 1.0
     ends = ended.diff(prepend=ended.new_zeros(1))
-    if not gap.spelling.is_settled:
+    if not may_be_empty and len(ends) > 1:
         ends[0] = 0.0  # the held-back piece takes a token at least
         ends[-1] += 1e-9
-    log_probs = torch.log(ends / ends.sum())
-    index = draw(log_probs, sampling, generator)
-    gap.end_rank = index + 1
-    gap.place(gap.end_rank, eoi_id, float(log_probs[index]))
+    return (ends / ends.sum()).log()
 
 
 def _record(rows: GapRows, gap: OpenGap, proposal: _Proposal) -> None:

@@ -8,6 +8,7 @@ tokens are never drawn.
 from __future__ import annotations
 
 import codecs
+import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from functools import lru_cache
@@ -16,6 +17,9 @@ import torch
 from torch import Tensor
 
 from model.tokenization import ByteTokenizer
+
+
+_SURROGATE_BEGUN = re.compile(rb"\xed[\xa0-\xbf]\Z")
 
 
 class Vocabulary:
@@ -105,7 +109,8 @@ def is_utf8_so_far(spelled: bytes) -> bool:
         codecs.utf_8_decode(spelled, "strict", False)
     except UnicodeDecodeError:
         return False
-    return True
+    # The decoder takes the first two bytes of a surrogate for the beginning of a character.
+    return not _SURROGATE_BEGUN.search(spelled)
 
 
 def unfinished(spelled: bytes) -> bytes:

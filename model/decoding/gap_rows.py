@@ -78,9 +78,7 @@ class GapRows:
         visible = self._visible(rows, len(tail), cache.left_begin - see_begin, slot - see_begin)
         started = time.perf_counter()
         logits = window.network.forward(
-            Rows(
-                torch.tensor(token_ids), torch.tensor(position_ids), slot, see_begin, slot + len(token_ids), visible
-            ),
+            Rows(torch.tensor(token_ids), torch.tensor(position_ids), slot, see_begin, slot + len(token_ids), visible),
             cache,
             wanted if rows else [len(tail) - 1],
         )

@@ -156,7 +156,9 @@ class InfillRun:
     def _begin_trace(self, window: Window, encoded: int) -> None:
         capabilities = window.capabilities
         names = {capabilities.infill_id: "<infill>", self._vocabulary.eoi_id: "<eoi>"}
-        self._recorder = Recorder(window.tokenizer, {token_id: name for token_id, name in names.items() if token_id is not None})
+        self._recorder = Recorder(
+            window.tokenizer, {token_id: name for token_id, name in names.items() if token_id is not None}
+        )
         self.trace = Trace(
             policy=str(self._policy),
             reveal=str(self._rule),

@@ -1,47 +1,149 @@
-"""How likely given text is in a gap."""
+"""How likely given text is in a gap: left to right by the clean head, in other orders by mask rows.
+
+For an ordered partition s_1, s_2, ... of the gap's positions (DESIGN section 1)
+
+    p(x) = prod_n  p(x[s_n] | x[s_1], ..., x[s_{n-1}])
+
+and one forward gives all factors: clean rows see the sets before their own, mask
+rows stand at every position beside them.
+"""
 
 from __future__ import annotations
 
-import torch
+import math
+from collections.abc import Sequence
+from itertools import permutations
 
-from model.api.types import Gap, TokenScore
+import torch
+from torch import Tensor
+
+from model.api.types import GapScore, TokenScore
+from model.decoding.any_order import ending_distribution
 from model.decoding.constraint import Spelling, Vocabulary
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.gap_rows import UNSEEN, GapRow, GapRows
+from model.decoding.policies import UNIFORM_MAX_TOKENS, OrderPolicy
 from model.decoding.sampling import log_probabilities
 from model.errors import InputError
 from model.window import Window
 
 
-def score_left_to_right(
-    window: Window, vocabulary: Vocabulary, gap: Gap, text: str
-) -> tuple[tuple[TokenScore, ...], float | None]:
-    """Return the tokens of `text` in the gap that `window` stands at, each with its log-probability, and that of `<eoi>`.
-
-    The tokens are the canonical ones of held-back piece + text, each taken
-    under the constraint that decoding follows, all in one forward. The last
-    value is None for a model that was not trained to stop.
-    """
+def score_left_to_right(window: Window, vocabulary: Vocabulary, text: str) -> GapScore:
+    """Return the likelihood of `text` in the first gap of `window`, under the constraint that decoding follows."""
     capabilities = window.capabilities
-    ids = window.tokenizer.encode(window.held_back[0] + window.tokenizer.readable(text))
-    if len(ids) >= window.gap_free_ids(0):
-        raise InputError(f"the text has {len(ids)} tokens: at most {window.gap_free_ids(0) - 1} fit into the gap")
+    ids = text_ids(window, text)
     first_id, rows = window.gap_first_id(0), GapRows(window)
     if capabilities.infill_id is not None:
-        logits = rows.feed(_chain([capabilities.infill_id, *ids], first_id, first_rank=0))
+        logits = rows.feed(chain([capabilities.infill_id, *ids], first_id, first_rank=0))
     else:
         logits = rows.feed([])
         if len(ids) > 1:
-            logits = torch.cat((logits, rows.feed(_chain(ids[:-1], first_id, first_rank=1))))
-    spelling = Spelling(vocabulary, window.held_back[0].encode())
+            logits = torch.cat((logits, rows.feed(chain(ids[:-1], first_id, first_rank=1))))
+    return clean_score(vocabulary, window.held_back[0], ids, logits, stops=capabilities.infill)
+
+
+def clean_score(vocabulary: Vocabulary, held_back: str, ids: Sequence[int], logits: Tensor, stops: bool) -> GapScore:
+    """Return the score of `ids` from clean rows' `logits`: row n predicts token n, the row after the last, `<eoi>`."""
+    spelling = Spelling(vocabulary, held_back.encode())
     scores = []
     for token_id, token_logits in zip(ids, logits, strict=False):
         log_probs = log_probabilities(token_logits, spelling.allowed())
         spelling.push(token_id)
-        scores.append(TokenScore(vocabulary.token_bytes[token_id].decode(errors="replace"), float(log_probs[token_id])))
-    if not capabilities.infill:
-        return tuple(scores), None
-    return tuple(scores), float(log_probabilities(logits[len(ids)], spelling.allowed())[vocabulary.eoi_id])
+        scores.append(TokenScore(_text(vocabulary, token_id), float(log_probs[token_id]), "clean"))
+    stop = float(log_probabilities(logits[len(ids)], spelling.allowed())[vocabulary.eoi_id]) if stops else None
+    return GapScore(tuple(scores), sum(score.logprob for score in scores), stop)
 
 
-def _chain(ids: list[int], first_id: int, first_rank: int) -> list[GapRow]:
-    return [GapRow(token_id, first_id + n, first_rank + n, first_rank + n) for n, token_id in enumerate(ids)]
+def score_in_orders(
+    window: Window, vocabulary: Vocabulary, text: str, policy: OrderPolicy, orders: int, generator: torch.Generator
+) -> GapScore:
+    """Return the likelihood of `text` in the first gap that `window` stands at, its positions revealed one by one.
+
+    Over the policy's own random orders: `orders` draws of them, or for
+    `uniform` every permutation once, if they are no more. Under `uniform` the
+    end is known first, under the others it comes last.
+    """
+    ids = text_ids(window, text)
+    if policy.kind == "uniform" and len(ids) > UNIFORM_MAX_TOKENS:
+        raise InputError(f"the text has {len(ids)} tokens: policy uniform knows at most {UNIFORM_MAX_TOKENS}")
+    ends_first = policy.kind == "uniform"
+    end_rank = len(ids) + 1
+    partitions: list[list[list[int]]]
+    if policy.kind == "uniform" and math.factorial(len(ids)) <= orders:
+        partitions = [[[rank] for rank in order] for order in permutations(range(1, end_rank))]
+    else:
+        times = [policy.hitting_times(len(ids), generator) for _ in range(orders)]
+        partitions = [[[int(index) + 1] for index in drawn.argsort(stable=True)] for drawn in times]
+    totals, by_rank = [], torch.zeros(len(ids), dtype=torch.float64)
+    stop = score_ending(window, vocabulary, end_rank) if ends_first else 0.0
+    for partition in partitions:
+        sets = [[end_rank], *partition] if ends_first else [*partition, [end_rank]]
+        log_probs = score_sets(window, [*ids, vocabulary.eoi_id], sets)
+        by_rank += log_probs[:-1] / len(partitions)
+        totals.append(log_probs[:-1].sum())
+        if not ends_first:
+            stop += float(log_probs[-1]) / len(partitions)
+    logprob = float(torch.stack(totals).logsumexp(0)) - math.log(len(totals))
+    tokens = [
+        TokenScore(_text(vocabulary, token_id), float(value), "mask")
+        for token_id, value in zip(ids, by_rank, strict=True)
+    ]
+    return GapScore(tuple(tokens), logprob, stop)
+
+
+def score_sets(window: Window, ids: Sequence[int], sets: Sequence[Sequence[int]]) -> Tensor:
+    """Return log p of every token [len(ids)] float64, given that ranks 1, 2, ... are revealed in `sets`.
+
+    `ids` may end with `<eoi>`. Within a set no mask row sees another token of
+    it. No constraint: the sum over all texts of one length is one.
+    """
+    capabilities = window.capabilities
+    if capabilities.infill_id is None or capabilities.mask_id is None:
+        raise InputError("this model has no mask rows: only left_to_right likelihoods can be had")
+    if sorted(rank for revealed in sets for rank in revealed) != list(range(1, len(ids) + 1)):
+        raise InputError("the sets must name every rank of the text once")
+    first_id = window.gap_first_id(0)
+    clean = [GapRow(capabilities.infill_id, first_id, sees_below=0, key=0)]
+    masks: list[GapRow] = []
+    for revealed in sets:
+        sees_below = len(clean)
+        for rank in sorted(revealed):
+            masks.append(GapRow(capabilities.mask_id, first_id + rank, sees_below, None, rank=rank))
+            key = len(clean)
+            clean.append(GapRow(ids[rank - 1], first_id + rank, sees_below=key, key=key, rank=rank))
+    rows = [*clean, *masks]
+    log_probs = GapRows(window).feed(rows, range(len(clean), len(rows))).double().log_softmax(-1)
+    found = torch.empty(len(ids), dtype=torch.float64)
+    for row, row_log_probs in zip(masks, log_probs, strict=True):
+        found[row.rank - 1] = row_log_probs[ids[row.rank - 1]]
+    return found
+
+
+def score_ending(window: Window, vocabulary: Vocabulary, end_rank: int) -> float:
+    """Return the log-probability that the gap ends at `end_rank`, as the uniform policy draws it."""
+    capabilities, first_id = window.capabilities, window.gap_first_id(0)
+    assert capabilities.infill_id is not None
+    assert capabilities.mask_id is not None
+    last_rank = min(UNIFORM_MAX_TOKENS + 1, window.gap_free_ids(0) - 1)
+    masks = [GapRow(capabilities.mask_id, first_id + rank, UNSEEN, None, rank=rank) for rank in range(1, last_rank + 1)]
+    logits = GapRows(window).feed([GapRow(capabilities.infill_id, first_id, 0, 0), *masks])[1:]
+    return float(ending_distribution(logits, vocabulary.eoi_id, window.held_back[0] == "")[end_rank - 1])
+
+
+def text_ids(window: Window, text: str) -> list[int]:
+    """Return the canonical tokens of held-back piece and `text`. Raises InputError if they do not fit into the gap."""
+    ids = window.tokenizer.encode(window.held_back[0] + window.tokenizer.readable(text))
+    if len(ids) >= window.gap_free_ids(0) - 1:
+        raise InputError(f"the text has {len(ids)} tokens: at most {window.gap_free_ids(0) - 2} fit into the gap")
+    return ids
+
+
+def chain(ids: Sequence[int], first_id: int, first_rank: int) -> list[GapRow]:
+    """Return clean rows that each see those before them."""
+    return [
+        GapRow(token_id, first_id + n, first_rank + n, first_rank + n, rank=first_rank + n)
+        for n, token_id in enumerate(ids)
+    ]
+
+
+def _text(vocabulary: Vocabulary, token_id: int) -> str:
+    return vocabulary.token_bytes[token_id].decode(errors="replace")

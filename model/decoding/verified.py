@@ -26,7 +26,7 @@ from model.decoding.gap_rows import GapRow, GapRows
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap
 from model.decoding.sampling import draw, log_probabilities, shaped
-from model.decoding.widths import Widths, WidthPlanner
+from model.decoding.widths import WidthPlanner, Widths
 
 
 def fill_verified(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from model.decoding.drafts import MAX_DRAFT_TOKENS
 
@@ -60,7 +61,7 @@ class WidthPlanner:
 
     def forward_ms(self, rows: int) -> float:
         """Return the expected milliseconds of a forward of `rows` rows."""
-        for low, high in zip(_WIDTHS, _WIDTHS[1:], strict=False):
+        for low, high in pairwise(_WIDTHS):
             if rows <= high:
                 part = max(0, rows - low) / (high - low)
                 return self._ms[low] + part * max(0.0, self._ms[high] - self._ms[low])

@@ -20,6 +20,7 @@ if str(ROOT) not in sys.path:
 from model.api.types import (  # noqa: E402
     Edit,
     GapInfill,
+    GapScore,
     Infill,
     InfillRequest,
     ModelDescription,
@@ -99,7 +100,7 @@ class StandInEngine:
         return Infill(request.version, gaps, 1, 1, 0, 0.1)
 
     def score(self, request: ScoreRequest, cancelled: Callable[[], bool]) -> Score:
-        return Score(tuple((TokenScore(text, -1.0),) for text in request.texts), tuple(None for _ in request.texts))
+        return Score(tuple(GapScore((TokenScore(text, -1.0, "clean"),), -1.0, None) for text in request.texts), 0.0)
 
     def idle_slice(self) -> bool:
         time.sleep(0.002 if self.idle_slices_left else 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from model.api.client import WorkerClient
-from model.api.types import Edit, Gap, InfillRequest, PartialInfill, ScoreRequest, Snippet, TokenScore
+from model.api.types import Edit, Gap, GapScore, InfillRequest, PartialInfill, ScoreRequest, Snippet, TokenScore
 from model.errors import (
     Cancelled,
     CheckpointError,
@@ -36,7 +36,7 @@ def test_open_edit_infill_score_close() -> None:
         assert infill.gaps[0].text == "async def f():\n    return 🐍\n# b" == client.documents["a"].text + "# b"
         assert infill.gaps[0].gap == Gap(0, 0)
         score = await client.score(ScoreRequest("a", 2, (Gap(0, 0),), ("x",)))
-        assert score.gaps == ((TokenScore("x", -1.0),),)
+        assert score.gaps == (GapScore((TokenScore("x", -1.0, "clean"),), -1.0, None),)
         assert (await client.stats())["open_files"] == 1
         client.close("a")
         assert (await client.stats())["open_files"] == 0

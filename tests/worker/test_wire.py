@@ -142,6 +142,13 @@ def test_errors_name_the_place_and_never_the_value() -> None:
     check_refused(body("describe", {}, request_id="1"), "the frame is not [kind, request id, fields]")
 
 
+def test_the_protocol_changes_with_every_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert wire._fingerprint() == wire.PROTOCOL
+    changed = dataclasses.make_dataclass("Gap", [("start", "int"), ("end", "int"), ("kind", "str")], frozen=True)
+    monkeypatch.setattr("model.api.types.Gap", changed)
+    assert wire._fingerprint() != wire.PROTOCOL
+
+
 def test_defaults_may_be_left_out_and_int_may_stand_for_float() -> None:
     short = {"file_id": "a", "version": 1, "gaps": [], "limits": {"max_ms": 5}, "sampling": {"temperature": 1}}
     _, request = wire.decode_body(body("infill", short))
@@ -175,7 +182,7 @@ def test_what_cannot_be_sent_is_refused_on_the_sending_side(monkeypatch: pytest.
 
 
 def test_a_hello_of_another_version_is_told_so_whatever_else_it_holds() -> None:
-    with pytest.raises(FrameError, match=r"speaks protocol 2, this one 1: .*restart"):
+    with pytest.raises(FrameError, match=r"speaks protocol 2, this one \d+: .*restart"):
         wire.decode_body(body("hello", {"protocol": 2, "colour": "blue"}))
     with pytest.raises(FrameError, match="protocol unknown"):
         wire.decode_body(body("hello", {}))

@@ -1,0 +1,205 @@
+"""Likelihood of many gaps of one file at once, on one encoding of the file.
+
+The text is encoded once as left stack and once as right stack whose chunks end
+at every gap; each gap sees the left rows before it and the right chunks behind
+it (DESIGN section 7 packs training examples the same way). This equals scoring
+each gap by itself between the same seams.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.api.types import Gap, GapScore
+from model.config import Capabilities
+from model.decoding.constraint import Vocabulary
+from model.decoding.likelihood import clean_score
+from model.errors import Cancelled
+from model.kv_cache import KVCache
+from model.network import Decoder, Rows
+from model.seams import Encoded, chunk_texts, encode, left_cut
+from model.tokenization import ByteTokenizer
+
+GROUP_CHARS = 4000  # gaps within so much text share an encoding
+CONTEXT_CHARS = 3000  # text on each side of a group that its gaps see
+SLICE_ROWS = 256
+_CHUNK_TOKENS = 64
+_FREE_IDS = 1024  # position ids of a gap, at least
+
+
+@dataclass(frozen=True)
+class _PackedGap:
+    """One gap: its tokens, and which of the context rows it sees."""
+
+    held_back: str
+    ids: list[int]
+    left_rows: int  # it sees the first so many left rows
+    right_rows: int  # and the first so many right rows, the farthest
+
+
+class PackedScorer:
+    """Scores gaps of one text by the clean head, left to right."""
+
+    def __init__(
+        self, network: Decoder, tokenizer: ByteTokenizer, capabilities: Capabilities, vocabulary: Vocabulary, path: str
+    ) -> None:
+        self._network, self._tokenizer, self._capabilities = network, tokenizer, capabilities
+        self._vocabulary = vocabulary
+        self._header = [capabilities.sink_id]
+        if capabilities.filename_id is not None and path:
+            self._header += [capabilities.filename_id, *tokenizer.encode(tokenizer.readable(path) + "\n")]
+        self.rows_computed = 0
+
+    def score(
+        self, text: str, gaps: Sequence[Gap], texts: Sequence[str], cancelled: Callable[[], bool]
+    ) -> list[GapScore | None]:
+        """Return a score for each of `gaps` (ascending) of the readable `text`. Raises Cancelled between forwards.
+
+        None stands for a gap that has to be scored by itself: the tokens of
+        the whole text run across its beginning, or it does not fit.
+        """
+        scores: list[GapScore | None] = []
+        begin = 0
+        for end in range(1, len(gaps) + 1):
+            if end == len(gaps) or gaps[end].end - gaps[begin].start > GROUP_CHARS:
+                scores += self._score_group(text, gaps[begin:end], texts[begin:end], cancelled)
+                begin = end
+        return scores
+
+    def _score_group(
+        self, text: str, gaps: Sequence[Gap], texts: Sequence[str], cancelled: Callable[[], bool]
+    ) -> list[GapScore | None]:
+        begin = text.rfind("\n", 0, max(0, gaps[0].start - CONTEXT_CHARS)) + 1
+        left = encode(self._tokenizer, text[begin : gaps[-1].start])
+        chunks, right_rows = self._right_chunks(text, [gap.end for gap in gaps])
+        packed = [
+            self._pack(text, begin, left, gap, given, rows)
+            for gap, given, rows in zip(gaps, texts, right_rows, strict=True)
+        ]
+        reach = [gap.left_rows + gap.right_rows + max(_FREE_IDS, len(gap.ids) + 2) for gap in packed if gap]
+        if not reach or max(reach) > self._network.config.context_length:
+            return [None] * len(gaps)
+        cache = self._network.new_cache(
+            right_slots=sum(map(len, chunks)) + 1,
+            left_slots=len(self._header) + len(left.ids) + SLICE_ROWS + max(len(gap.ids) + 1 for gap in packed if gap),
+        )
+        last_id = max(reach) - 1
+        self._push_left(cache, self._header + left.ids, cancelled)
+        if self._capabilities.infill:
+            self._push_right(cache, chunks, last_id, cancelled)
+        scores: dict[int, GapScore] = {}
+        waiting: list[int] = []
+        for index, gap in enumerate(packed):
+            if gap is not None:
+                waiting.append(index)
+            rows = sum(len(other.ids) + 1 for i in waiting if (other := packed[i]))
+            if waiting and (rows >= SLICE_ROWS or index == len(packed) - 1):
+                batch = [other for i in waiting if (other := packed[i])]
+                found = self._score_batch(cache, batch, self._header + left.ids)
+                scores.update(zip(waiting, found, strict=True))
+                waiting = []
+                if cancelled():
+                    raise Cancelled("the request was cancelled")
+        return [scores.get(index) for index in range(len(gaps))]
+
+    def _right_chunks(self, text: str, gap_ends: Sequence[int]) -> tuple[list[list[int]], list[int]]:
+        """Return the chunks behind the gaps, farthest first, and the rows that the gap ending at each place sees."""
+        if not self._capabilities.infill:
+            return [], [0] * len(gap_ends)
+        end = min(len(text), gap_ends[-1] + CONTEXT_CHARS)
+        if end < len(text):
+            end = max(text.rfind("\n", 0, end), gap_ends[-1])
+        chunks: list[list[int]] = []
+        rows, seen = 1, []  # the sink row is the first
+        for begin in reversed(gap_ends):
+            pushed = [
+                self._tokenizer.encode(chunk) for chunk in chunk_texts(self._tokenizer, text[begin:end], _CHUNK_TOKENS)
+            ]
+            chunks += pushed
+            rows += sum(map(len, pushed))
+            seen.append(rows)
+            end = begin
+        return chunks, seen[::-1]
+
+    def _pack(self, text: str, begin: int, left: Encoded, gap: Gap, given: str, right_rows: int) -> _PackedGap | None:
+        tail = max(begin, gap.start - 512)
+        cut = tail + left_cut(self._tokenizer, text[tail : gap.start]) - begin
+        token = bisect_left(left.starts, cut)
+        if token < len(left.ids) and not (left.starts[token] == cut and left.begins_pre_token[token]):
+            return None
+        if token == len(left.ids) and cut != len(left.text):
+            return None
+        held_back = text[begin + cut : gap.start]
+        ids = self._tokenizer.encode(held_back + self._tokenizer.readable(given))
+        return _PackedGap(held_back, ids, len(self._header) + token, right_rows)
+
+    def _push_left(self, cache: KVCache, ids: Sequence[int], cancelled: Callable[[], bool]) -> None:
+        for begin in range(0, len(ids), SLICE_ROWS):
+            if cancelled():
+                raise Cancelled("the request was cancelled")
+            pushed = ids[begin : begin + SLICE_ROWS]
+            self._feed(cache, pushed, range(begin, begin + len(pushed)), cache.left_end, cache.left_begin, None)
+            cache.left_rows += len(pushed)
+
+    def _push_right(
+        self, cache: KVCache, chunks: Sequence[list[int]], last_id: int, cancelled: Callable[[], bool]
+    ) -> None:
+        for chunk in [[self._capabilities.sink_id], *chunks]:
+            if cancelled():
+                raise Cancelled("the request was cancelled")
+            slot, end_id = cache.right_begin - len(chunk), last_id - cache.right_rows
+            visible = torch.ones(len(chunk), cache.right_end - slot, dtype=torch.bool)
+            visible[:, : len(chunk)].tril_()
+            self._feed(cache, chunk, range(end_id - len(chunk) + 1, end_id + 1), slot, slot, visible)
+            cache.right_rows += len(chunk)
+
+    def _score_batch(self, cache: KVCache, batch: Sequence[_PackedGap], left_ids: Sequence[int]) -> list[GapScore]:
+        """Feed all rows of `batch` in one forward and return its scores."""
+        adapted, infill_id = self._capabilities.infill, self._capabilities.infill_id
+        before = 0 if adapted else 1  # without <infill>, the last row before the gap is fed again in its place
+        ids: list[int] = []
+        position_ids: list[int] = []
+        rows = sum(len(gap.ids) + 1 for gap in batch)
+        see_begin = cache.right_begin if adapted else cache.left_begin
+        visible = torch.zeros(rows, cache.left_end + rows - see_begin, dtype=torch.bool)
+        for gap in batch:
+            first = left_ids[gap.left_rows - 1] if infill_id is None else infill_id
+            own = slice(len(ids), len(ids) + len(gap.ids) + 1)
+            first_id = gap.left_rows - before
+            position_ids += range(first_id, first_id + len(gap.ids) + 1)
+            ids += [first, *gap.ids]
+            if adapted:
+                visible[own, cache.right_end - gap.right_rows - see_begin : cache.right_end - see_begin] = True
+            left = cache.left_begin - see_begin
+            visible[own, left : left + gap.left_rows - before] = True
+            chain = cache.left_end - see_begin
+            causal = torch.ones(len(gap.ids) + 1, len(gap.ids) + 1, dtype=torch.bool).tril()
+            visible[own, chain + own.start : chain + own.stop] = causal
+        logits = self._feed(cache, ids, position_ids, cache.left_end, see_begin, visible, list(range(rows)))
+        assert logits is not None
+        scores, begin = [], 0
+        for gap in batch:
+            own_logits = logits[begin : begin + len(gap.ids) + 1]
+            scores.append(clean_score(self._vocabulary, gap.held_back, gap.ids, own_logits, stops=adapted))
+            begin += len(gap.ids) + 1
+        return scores
+
+    def _feed(
+        self,
+        cache: KVCache,
+        ids: Sequence[int],
+        position_ids: Sequence[int],
+        slot: int,
+        see_begin: int,
+        visible: Tensor | None,
+        logits_at: list[int] | None = None,
+    ) -> Tensor | None:
+        see_end = slot + len(ids) if visible is None else see_begin + visible.shape[1]
+        self.rows_computed += len(ids)
+        rows = Rows(torch.tensor(ids), torch.tensor(position_ids), slot, see_begin, see_end, visible)
+        return self._network.forward(rows, cache, logits_at)
