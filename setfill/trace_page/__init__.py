@@ -29,9 +29,8 @@ _LINES_AROUND = 7  # of the file, shown before and after each gap
 _CHARS_AROUND = 2_000  # at the most, where lines are very long
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-# Plain HTML cannot hold these characters, or obeys them.
-_CONTROLS = {code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-_CONTROLS = {code: sign for code, sign in _CONTROLS.items() if chr(code) not in "\n\t"}
+# In plain HTML: what it cannot hold, what would break lines or turn the direction of the text around it.
+_NOT_SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def render(path: str, text: str, infill: Infill, model: str) -> str:
@@ -105,7 +104,7 @@ def _clean(data: Any) -> Any:
 
 
 def _as_html(text: str) -> str:
-    return html.escape(_LONE_SURROGATE.sub("\ufffd", text).translate(_CONTROLS))
+    return html.escape(_NOT_SHOWN.sub("\ufffd", text))
 
 
 def _page_data(path: str, text: str, infill: Infill, model: str) -> dict[str, Any]:
@@ -204,5 +203,6 @@ def _line_and_column(text: str, index: int) -> tuple[int, int]:
 def _filled(text: str, infill: Infill) -> str:
     """Return what the gaps now hold, for a browser that runs no script."""
     return "\n\n".join(
-        f"{'{}:{}'.format(*_line_and_column(text, gap.gap.start))}\n{gap.text or '(no suggestion)'}" for gap in infill.gaps
+        f"{'{}:{}'.format(*_line_and_column(text, gap.gap.start))}\n{gap.text or '(no suggestion)'}"
+        for gap in infill.gaps
     )
