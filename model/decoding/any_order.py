@@ -6,7 +6,9 @@ forward both commits and predicts (DESIGN section 1).
 
 `<eoi>` is revealed at the frontier only, so a position whose row says `<eoi>`
 while something before it is unknown waits. Until the held-back piece and any
-UTF-8 sequence begun are spelled, nothing but the frontier is revealed.
+UTF-8 sequence begun are spelled, nothing but the frontier is revealed; where
+something behind the frontier is known already, only whole characters are put
+before it. Tokens revealed behind the end of a gap are unseen from then on.
 """
 
 from __future__ import annotations
@@ -101,8 +103,8 @@ def _propose(gap: OpenGap, rank: int, logits: Tensor, sampling: Sampling, genera
     whole = gap.spelling.vocabulary.whole
     if rank > gap.frontier:
         allowed = whole
-    elif rank + 1 in gap.ids:
-        allowed = gap.allowed() & whole if bool((gap.allowed() & whole).any()) else gap.allowed()
+    elif gap.spelling.is_settled and any(known > rank for known in gap.ids):
+        allowed = gap.allowed() & whole  # a character begun here might need a place that is taken
     else:
         allowed = gap.allowed()
     if gap.end_rank is not None:

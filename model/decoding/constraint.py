@@ -18,7 +18,6 @@ from torch import Tensor
 
 from model.tokenization import ByteTokenizer
 
-
 _SURROGATE_BEGUN = re.compile(rb"\xed[\xa0-\xbf]\Z")
 
 

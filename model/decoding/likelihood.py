@@ -62,6 +62,7 @@ def score_in_orders(
     `uniform` every permutation once, if they are no more. Under `uniform` the
     end is known first, under the others it comes last.
     """
+    _mask_rows_needed(window)
     ids = text_ids(window, text)
     if policy.kind == "uniform" and len(ids) > UNIFORM_MAX_TOKENS:
         raise InputError(f"the text has {len(ids)} tokens: policy uniform knows at most {UNIFORM_MAX_TOKENS}")
@@ -96,18 +97,16 @@ def score_sets(window: Window, ids: Sequence[int], sets: Sequence[Sequence[int]]
     `ids` may end with `<eoi>`. Within a set no mask row sees another token of
     it. No constraint: the sum over all texts of one length is one.
     """
-    capabilities = window.capabilities
-    if capabilities.infill_id is None or capabilities.mask_id is None:
-        raise InputError("this model has no mask rows: only left_to_right likelihoods can be had")
+    infill_id, mask_id = _mask_rows_needed(window)
     if sorted(rank for revealed in sets for rank in revealed) != list(range(1, len(ids) + 1)):
         raise InputError("the sets must name every rank of the text once")
     first_id = window.gap_first_id(0)
-    clean = [GapRow(capabilities.infill_id, first_id, sees_below=0, key=0)]
+    clean = [GapRow(infill_id, first_id, sees_below=0, key=0)]
     masks: list[GapRow] = []
     for revealed in sets:
         sees_below = len(clean)
         for rank in sorted(revealed):
-            masks.append(GapRow(capabilities.mask_id, first_id + rank, sees_below, None, rank=rank))
+            masks.append(GapRow(mask_id, first_id + rank, sees_below, None, rank=rank))
             key = len(clean)
             clean.append(GapRow(ids[rank - 1], first_id + rank, sees_below=key, key=key, rank=rank))
     rows = [*clean, *masks]
@@ -120,9 +119,8 @@ def score_sets(window: Window, ids: Sequence[int], sets: Sequence[Sequence[int]]
 
 def score_ending(window: Window, vocabulary: Vocabulary, end_rank: int) -> float:
     """Return the log-probability that the gap ends at `end_rank`, as the uniform policy draws it."""
-    capabilities, first_id = window.capabilities, window.gap_first_id(0)
-    assert capabilities.infill_id is not None
-    assert capabilities.mask_id is not None
+    infill_id, mask_id = _mask_rows_needed(window)
+    first_id = window.gap_first_id(0)
     last_rank = min(UNIFORM_MAX_TOKENS + 1, window.gap_free_ids(0) - 1)
     masks = [GapRow(capabilities.mask_id, first_id + rank, UNSEEN, None, rank=rank) for rank in range(1, last_rank + 1)]
     logits = GapRows(window).feed([GapRow(capabilities.infill_id, first_id, 0, 0), *masks])[1:]
@@ -143,6 +141,14 @@ def chain(ids: Sequence[int], first_id: int, first_rank: int) -> list[GapRow]:
         GapRow(token_id, first_id + n, first_rank + n, first_rank + n, rank=first_rank + n)
         for n, token_id in enumerate(ids)
     ]
+
+
+def _mask_rows_needed(window: Window) -> tuple[int, int]:
+    """Return the ids of `<infill>` and `<mask>`, or raise InputError."""
+    infill_id, mask_id = window.capabilities.infill_id, window.capabilities.mask_id
+    if infill_id is None or mask_id is None:
+        raise InputError("this model has no mask rows: only left_to_right likelihoods can be had")
+    return infill_id, mask_id
 
 
 def _text(vocabulary: Vocabulary, token_id: int) -> str:

@@ -43,7 +43,7 @@ class WidthPlanner:
     def forward_took(self, rows: int, seconds: float) -> None:
         """Learn that a forward of `rows` rows took so long."""
         width = min(_WIDTHS, key=lambda known: abs(known - rows))
-        ms = seconds * 1000
+        ms = max(seconds * 1000, 1e-3)
         if not self._measured:  # the guesses keep their proportions until they are measured themselves
             scale = ms / self._ms[width]
             self._ms = {known: guess * scale for known, guess in self._ms.items()}

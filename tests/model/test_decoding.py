@@ -1,0 +1,440 @@
+"""Decoding: every fast path against a slow one.
+
+Verified decoding against one token per forward; cached rows against rows
+recomputed from nothing at every step.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.api.types import Gap, GapInfill, Limits, Sampling
+from model.checkpoint import Checkpoint
+from model.decoding.any_order import fill_any_order
+from model.decoding.branches import fill_branches
+from model.decoding.constraint import Vocabulary
+from model.decoding.drafts import Draft, TextDrafts
+from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.left_to_right import fill_left_to_right
+from model.decoding.open_gap import OpenGap, open_gaps
+from model.decoding.policies import first_hitting_times, parse_policy
+from model.decoding.verified import fill_verified
+from model.decoding.widths import WidthPlanner, Widths
+from model.errors import InputError
+from model.session import Session
+from model.window import Window
+from tests.model.reference import RowList, dense_logits
+from tests.model.test_exactness import STANDARD_TEXT, parts, reference_rows
+from tests.model.tiny import EOI, INFILL, MASK, SINK, tiny_checkpoint
+
+GREEDY = Sampling()
+
+
+def on() -> bool:
+    return True
+
+
+def eager_checkpoint(seed: int, infill: bool = True, **changes: object) -> Checkpoint:
+    """A tiny model that also likes to end gaps: its <eoi> embedding is long."""
+    checkpoint = tiny_checkpoint(seed=seed, infill=infill, **changes)
+    checkpoint.tensors["embed_tokens.weight"][EOI if infill else SINK] *= 1.6
+    return checkpoint
+
+
+class Setting:
+    """A window at some gaps of the standard text, and what decoders need."""
+
+    def __init__(self, checkpoint: Checkpoint, gaps: Sequence[Gap], max_tokens: int = 8) -> None:
+        self.checkpoint, self.gaps = checkpoint, list(gaps)
+        self.parts = parts(checkpoint)
+        self.capabilities = checkpoint.capabilities
+        eoi_id = self.capabilities.eoi_id if self.capabilities.infill else self.capabilities.sink_id
+        self.vocabulary = Vocabulary(self.parts.tokenizer, eoi_id)
+        self.session = Session(self.parts, "a.py", STANDARD_TEXT)
+        self.limits = Limits(max_tokens=max_tokens)
+
+    def window(self) -> Window:
+        return self.session.window_at(self.gaps, lambda: False)
+
+    def open(self, lengths_tok: Sequence[int] = ()) -> list[OpenGap]:
+        return open_gaps(self.window(), self.vocabulary, self.gaps, self.limits, lengths_tok)
+
+    def left_to_right(self, rows: GapRows | None = None, sampling: Sampling = GREEDY, seed: int = 0) -> list[OpenGap]:
+        opened, generator = self.open(), torch.Generator().manual_seed(seed)
+        rows = rows or GapRows(self.window())
+        fill_left_to_right(rows, opened, self.capabilities.infill_id, sampling, generator, on)
+        return opened
+
+    def verified(
+        self, drafts: object, planner: WidthPlanner, rows: GapRows | None = None, generator: object = None
+    ) -> list[OpenGap]:
+        opened = self.open()
+        mask_id = self.capabilities.mask_id if self.capabilities.infill else None
+        fill_verified(
+            rows or GapRows(self.window()), opened, self.capabilities.infill_id, mask_id, drafts, planner,
+            GREEDY, generator or torch.Generator(), on,
+        )  # fmt: skip
+        return opened
+
+
+def results(gaps: Sequence[OpenGap]) -> list[tuple[str, int, str]]:
+    return [(gap.text(), gap.result().tokens, gap.result().stop) for gap in gaps]
+
+
+def random_gaps(rng: random.Random, count: int) -> list[Gap]:
+    """Gaps anywhere in the standard text, apart from each other."""
+    cuts = sorted(rng.sample(range(len(STANDARD_TEXT) + 1), 2 * count))
+    return [Gap(start, end if rng.random() < 0.5 else start) for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
+
+
+class CorruptedTruth:
+    """Drafts from what one-token decoding answered, each token wrong with some probability."""
+
+    def __init__(self, truth: Sequence[OpenGap], rate: float, rng: random.Random) -> None:
+        self.ids = [[gap.ids[rank] for rank in sorted(gap.ids)] for gap in truth]
+        self.rate, self.rng = rate, rng
+
+    def propose(self, gap: OpenGap) -> list[Draft]:
+        if self.rng.random() < 0.3:
+            return []  # leaves the word to the mask rows
+        rest = self.ids[gap.index][gap.frontier - 1 :]
+        wrong = [token if self.rng.random() >= self.rate else self.rng.randrange(5, 300) for token in rest]
+        return [Draft(token, "ngram") for token in wrong]
+
+
+class AnyWidths(WidthPlanner):
+    """Widths drawn at random, and a count of how many drafts were right in a row."""
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(has_masks=True)
+        self.rng = rng
+        self.outcomes: set[tuple[int, int]] = set()  # (drafts, the first so many right)
+        self._run = 0
+
+    def choose(self, gaps: int, sources: Sequence[str]) -> Widths:
+        self.widths = Widths(self.rng.randrange(min(len(sources), 5) + 1), self.rng.randrange(4))
+        self._run = 0
+        return self.widths
+
+    def draft_was(self, source: str, distance: int, right: bool) -> None:
+        self._run += right
+        if not right or distance == self.widths.drafts:
+            self.outcomes.add((self.widths.drafts, self._run))
+
+
+@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
+def test_verified_equals_one_token_greedy(infill: bool) -> None:
+    """2,000 random cases with one to three gaps and drafts corrupted at rates from 0 to 100 %."""
+    rng = random.Random(0)
+    outcomes: set[tuple[int, int]] = set()
+    stops: set[str] = set()
+    for case in range(100):
+        gaps = random_gaps(rng, 1 + case % 3 if infill else 1)
+        setting = Setting(eager_checkpoint(seed=case, infill=infill, layers=1), gaps)
+        truth = setting.left_to_right()
+        stops |= {stop for _, _, stop in results(truth)}
+        for trial in range(10):
+            planner = AnyWidths(rng)
+            found = setting.verified(CorruptedTruth(truth, trial / 9, rng), planner)
+            assert results(found) == results(truth)
+            for gap, true_gap in zip(found, truth, strict=True):
+                assert gap.ids == true_gap.ids
+                assert gap.logprobs == pytest.approx(true_gap.logprobs, abs=1e-3)
+            outcomes |= planner.outcomes
+    assert outcomes >= {(drafts, right) for drafts in range(1, 6) for right in range(drafts + 1)}
+    assert stops >= {"eoi", "tokens"}
+
+
+def test_text_drafts_do_not_change_the_answer() -> None:
+    """Type-through, held-back and n-gram drafts with the real planner: the same answer, right or wrong."""
+    rng = random.Random(1)
+    for case in range(20):
+        gaps = random_gaps(rng, 1 + case % 2)
+        setting = Setting(eager_checkpoint(seed=case), gaps, max_tokens=12)
+        truth = setting.left_to_right()
+        for expected in ([gap.text() for gap in truth], [gap.text()[:3] + "x" for gap in truth], []):
+            drafts = TextDrafts(setting.window(), setting.vocabulary.eoi_id, expected)
+            assert results(setting.verified(drafts, WidthPlanner(has_masks=True))) == results(truth)
+
+
+def test_typing_through_takes_few_forwards() -> None:
+    """A suggestion that is right is verified in a forward or two, not a forward a token."""
+    setting = Setting(tiny_checkpoint(seed=5), [Gap(60, 60)], max_tokens=12)
+    truth = setting.left_to_right()
+    rows = GapRows(setting.window())
+    drafts = TextDrafts(setting.window(), setting.vocabulary.eoi_id, [truth[0].text()])
+    # Canonical tokens of the text may differ from those decoded; then drafts stop being right there.
+    canonical = setting.parts.tokenizer.encode(setting.window().held_back[0] + truth[0].text())
+    agree = next((i for i, (a, b) in enumerate(zip(canonical, truth[0].ids.values(), strict=False)) if a != b), 12)
+    setting.verified(drafts, WidthPlanner(has_masks=True), rows)
+    assert rows.forwards <= 2 + (12 - agree)
+
+
+class DenseRows(GapRows):
+    """Stands in for the cache: every forward recomputes every row from nothing, by the independent reference."""
+
+    def __init__(self, window: Window, setting: Setting) -> None:
+        super().__init__(window)
+        self.setting = setting
+        self._saw: list[list[int]] = []  # per committed row, the committed rows visible when it was fed
+
+    def feed(self, rows: Sequence[GapRow], logits_at: Sequence[int] | None = None) -> Tensor:
+        window, setting = self.window, self.setting
+        if window.capabilities.infill:
+            listed, context = reference_rows(window, STANDARD_TEXT, setting.gaps)
+        else:
+            listed, context = RowList(), []
+            ids = window.left_ids
+            context = listed.add_chain(ids, 0, [])
+        everything = [*self._committed, *rows]
+        begin = len(listed.token_ids)
+        committed = len(self._committed)
+        self._saw_now = self._saw + [self._seen(row, everything[: committed + index]) for index, row in enumerate(rows)]
+        for row, seen in zip(everything, self._saw_now, strict=True):
+            listed.add(row.token_id, row.position_id, context + [begin + index for index in seen])
+        self._fed = list(rows)
+        self.forwards += 1
+        first = begin + len(self._committed)
+        wanted = [first + index for index in (range(len(rows)) if logits_at is None else logits_at)] or [context[-1]]
+        return dense_logits(setting.checkpoint, listed)[wanted].float()
+
+    def commit(self, count: int) -> None:
+        self._saw = self._saw_now[: len(self._committed) + count]
+        super().commit(count)
+
+    @staticmethod
+    def _seen(row: GapRow, others: list[GapRow]) -> list[int]:
+        seen = []
+        for index, other in enumerate(others):
+            if other.key is None:
+                continue
+            limit = row.sees_below if other.branch == row.branch else row.shares_below if other.branch == 0 else 0
+            if other.key < limit:
+                seen.append(index)
+        return seen
+
+    def drop_behind(self, gap: int, rank: int) -> None:
+        for index, row in enumerate(self._committed):
+            if row.gap == gap and row.rank > rank:
+                self._committed[index] = GapRow(row.token_id, row.position_id, row.sees_below, 2**31 - 1, gap, row.rank)
+
+
+POLICIES = [
+    ("left_to_right", None), ("verified", None),
+    *((policy, rule) for policy in ("block:1", "block:3", "window:1", "window:4", "uniform")
+      for rule in ("threshold:0.02", "threshold:0.5", "first_hitting")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize(("policy_name", "reveal"), POLICIES)
+def test_cached_decoding_equals_recomputing_everything(policy_name: str, reveal: str | None, count: int) -> None:
+    rng = random.Random(count)
+    for seed in range(2):
+        setting = Setting(eager_checkpoint(seed=seed + 20, layers=2), random_gaps(rng, count), max_tokens=6)
+        policy, rule = parse_policy(policy_name, reveal)
+
+        def fill(rows: GapRows, setting: Setting = setting) -> list[OpenGap]:
+            generator = torch.Generator().manual_seed(7)
+            if rule.kind == "verified":
+                drafts = TextDrafts(setting.window(), EOI, [])
+                return setting.verified(drafts, WidthPlanner(has_masks=True), rows, generator)
+            if policy.kind == "left_to_right":
+                return setting.left_to_right(rows)
+            opened = setting.open()
+            fill_any_order(rows, opened, INFILL, MASK, policy, rule, GREEDY, generator, on)
+            return opened
+
+        window = setting.window()
+        window.encode()
+        found, expected = fill(GapRows(window)), fill(DenseRows(window, setting))
+        assert results(found) == results(expected)
+        for gap, true_gap in zip(found, expected, strict=True):
+            assert gap.ids == true_gap.ids
+            assert gap.logprobs == pytest.approx(true_gap.logprobs, abs=2e-3)
+
+
+def test_base_model_decodes_as_recomputed() -> None:
+    setting = Setting(eager_checkpoint(seed=2, infill=False), [Gap(90, 90)])
+    window = setting.window()
+    found = setting.left_to_right(GapRows(window))
+    assert results(found) == results(setting.left_to_right(DenseRows(window, setting)))
+
+
+def test_branches_equal_decoding_their_beginning_anew() -> None:
+    """Each candidate is what greedy decoding makes of the answer's beginning and the second choice there."""
+    setting = Setting(eager_checkpoint(seed=4), [Gap(60, 60)], max_tokens=10)
+    window = setting.window()
+    window.encode()
+    found = []
+    for rows in (GapRows(window), DenseRows(window, setting)):
+        (answer,) = setting.left_to_right(rows)
+        branches = fill_branches(rows, answer, 3, GREEDY, torch.Generator(), on)
+        found.append([(branch.ids, branch.text(), branch.stop) for branch in branches])
+        assert len({branch.text() for branch in branches} | {answer.text()}) == len(branches) + 1
+        for branch in branches:
+            parted = next(rank for rank in branch.ids if branch.ids[rank] != answer.ids.get(rank))
+            assert branch.ids[parted] == answer.runners_up[parted][0]
+    assert found[0] == found[1]
+    assert len(found[0]) >= 2
+
+
+def chi_square(counts: dict[object, int], probabilities: dict[object, float], draws: int) -> tuple[float, int]:
+    """Pearson's statistic and degrees of freedom, outcomes expected fewer than 8 times pooled."""
+    pooled_count, pooled_expected, statistic, cells = 0, 0.0, 0.0, 0
+    for outcome, probability in probabilities.items():
+        expected = probability * draws
+        if expected < 8:
+            pooled_count += counts.get(outcome, 0)
+            pooled_expected += expected
+            continue
+        statistic += (counts.get(outcome, 0) - expected) ** 2 / expected
+        cells += 1
+    if pooled_expected > 1:
+        statistic += (pooled_count - pooled_expected) ** 2 / pooled_expected
+        cells += 1
+    return statistic, cells - 1
+
+
+def test_sampled_verified_decoding_follows_the_clean_head() -> None:
+    """20,000 draws of two tokens over a vocabulary of six, against the exact product of probabilities."""
+    checkpoint = tiny_checkpoint(seed=11, scale=0.15, layers=1)
+    setting = Setting(checkpoint, [Gap(0, 0)], max_tokens=2)
+    keep = torch.zeros(checkpoint.config.vocab_size, dtype=torch.bool)
+    few = [EOI, *setting.parts.tokenizer.encode("x=1(y")]
+    keep[few] = True
+    setting.vocabulary._free = keep
+    setting.vocabulary.whole = keep
+    sampling, draws = Sampling(temperature=5.0, top_p=0.95), 20_000
+    window = setting.window()
+    window.encode()
+
+    probabilities: dict[object, float] = {}
+
+    def walk(prefix: tuple[int, ...], probability: float) -> None:
+        if probability == 0:
+            return
+        if len(prefix) == 2 or EOI in prefix:
+            probabilities[prefix] = probability
+            return
+        rows = GapRows(window)
+        first_id = window.gap_first_id(0)
+        chain = [GapRow(token, first_id + n, n, n) for n, token in enumerate([INFILL, *prefix])]
+        logits = rows.feed(chain)[-1].masked_fill(~keep, -torch.inf)
+        probs = (logits.double() / sampling.temperature).softmax(-1)
+        ordered, order = probs.sort(descending=True)
+        probs[order[(ordered.cumsum(-1) - ordered) >= sampling.top_p]] = 0
+        for token in few:
+            walk((*prefix, token), probability * float(probs[token] / probs.sum()))
+
+    walk((), 1.0)
+    assert sum(probabilities.values()) == pytest.approx(1)
+
+    class GuessedDrafts:
+        """Always the same guess, so that it is right now and then; otherwise mask drafts."""
+
+        def __init__(self, rng: random.Random) -> None:
+            self.rng = rng
+
+        def propose(self, gap: OpenGap) -> list[Draft]:
+            return [Draft(few[1 + self.rng.randrange(3)], "ngram")] if self.rng.random() < 0.5 else []
+
+    rng, generator = random.Random(3), torch.Generator().manual_seed(5)
+    counts: dict[object, int] = {}
+    for _ in range(draws):
+        opened = open_gaps(window, setting.vocabulary, setting.gaps, setting.limits)
+        fill_verified(
+            GapRows(window), opened, INFILL, MASK, GuessedDrafts(rng), AnyWidths(rng), sampling, generator, on
+        )
+        outcome = tuple(opened[0].ids.values())
+        counts[outcome] = counts.get(outcome, 0) + 1
+    assert set(counts) <= set(probabilities)
+    statistic, freedom = chi_square(counts, probabilities, draws)
+    assert freedom >= 8
+    # Wilson-Hilferty: beyond 4 standard deviations, less than one run in 30,000.
+    z = ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / math.sqrt(2 / (9 * freedom))
+    assert z < 4, (statistic, freedom)
+
+
+def test_window_order_is_the_limit_of_first_hitting_times() -> None:
+    """Positions come in the same order, statistically: how far ahead of its turn a position is revealed."""
+    size, length, generator = 16, 3000, torch.Generator().manual_seed(0)
+    policy, _ = parse_policy(f"window:{size}")
+    samples = []
+    for times in (-first_hitting_times(length, size, generator), policy.hitting_times(length, generator)):
+        turns = times.argsort().argsort().double() - torch.arange(length)
+        samples.append(turns[200:-200].sort().values)  # away from the ends, where the exact form knows the length
+    a, b = samples
+    points = torch.cat((a, b)).unique()
+    distance = (torch.searchsorted(a, points, right=True) - torch.searchsorted(b, points, right=True)).abs().max()
+    assert float(distance) / len(a) < 1.95 * math.sqrt(2 / len(a)) * 1.5  # Kolmogorov-Smirnov at 0.1 %, with ties
+    assert a.std() == pytest.approx(float(b.std()), rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_window_reveals_within_its_reach(seed: int) -> None:
+    """No position waits behind one that is S or more places later."""
+    policy, _ = parse_policy("window:8")
+    times = policy.hitting_times(500, torch.Generator().manual_seed(seed))
+    order = times.argsort().tolist()
+    revealed: set[int] = set()
+    frontier = 0
+    for position in order:
+        assert position < frontier + 8
+        revealed.add(position)
+        while frontier in revealed:
+            frontier += 1
+
+
+def test_blocks_are_ascending_and_mixed_inside() -> None:
+    policy, _ = parse_policy("block:8")
+    order = policy.hitting_times(400, torch.Generator().manual_seed(0)).argsort().tolist()
+    assert all(a // 8 <= b // 8 for a, b in pairwise(order))
+    assert order != sorted(order)
+
+
+@pytest.mark.parametrize(
+    ("policy", "reveal", "problem"),
+    [
+        ("left_to_right", "threshold:0.5", "cannot reveal by threshold"),
+        ("block:4", "verified", "cannot reveal by verified"),
+        ("uniform", "verified", "cannot reveal by verified"),
+        ("verified", "first_hitting", "rule of its own"),
+        ("block", None, "unknown policy"),
+        ("block:0", None, "size"),
+        ("window:1000", None, "size"),
+        ("uniform:3", None, "unknown policy"),
+        ("sideways", None, "unknown policy"),
+        ("window:4", "threshold:0", "probability"),
+        ("window:4", "threshold:nan", "probability"),
+        ("window:4", "magic", "unknown reveal rule"),
+    ],
+)
+def test_illegal_pairs_are_refused(policy: str, reveal: str | None, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        parse_policy(policy, reveal)
+
+
+@pytest.mark.parametrize("policy_name", ["block:3", "window:4", "uniform", "left_to_right"])
+def test_a_length_that_is_told_is_kept(policy_name: str) -> None:
+    """Evaluation with gold lengths: exactly so many tokens, whatever the model would have chosen."""
+    setting = Setting(eager_checkpoint(seed=9), [Gap(0, 0), Gap(200, 204)], max_tokens=50)
+    setting.session.edit([])
+    lengths = [5, 3]
+    opened = setting.open(lengths)
+    rows, generator = GapRows(setting.window()), torch.Generator().manual_seed(0)
+    policy, rule = parse_policy(policy_name)
+    if policy.kind == "left_to_right":
+        fill_left_to_right(rows, opened, INFILL, GREEDY, generator, on)
+    else:
+        fill_any_order(rows, opened, INFILL, MASK, policy, rule, GREEDY, generator, on)
+    found: list[GapInfill] = [gap.result() for gap in opened]
+    assert [result.tokens for result in found] == lengths
+    assert {result.stop for result in found} == {"eoi"}

@@ -1,0 +1,234 @@
+"""Likelihoods: against enumeration, against the dense reference, and packed against one by one."""
+
+from __future__ import annotations
+
+import math
+import random
+from itertools import permutations, product
+
+import pytest
+import torch
+
+from model.api.types import Gap, Limits, ScoreRequest
+from model.decoding.constraint import Vocabulary
+from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.likelihood import clean_score, score_in_orders, score_left_to_right, score_sets
+from model.decoding.open_gap import open_gaps
+from model.decoding.packed import PackedScorer
+from model.decoding.policies import parse_policy
+from model.decoding.sampling import log_probabilities
+from model.engine import Engine
+from model.errors import InputError
+from model.linear import Precision
+from model.network import Decoder
+from model.seams import left_cut
+from model.session import Session
+from model.window import Window
+from tests.model.reference import RowList, dense_logits
+from tests.model.test_decoding import Setting
+from tests.model.test_exactness import SMALL, STANDARD_TEXT, parts, reference_rows
+from tests.model.tiny import EOI, INFILL, MASK, SINK, tiny_checkpoint
+
+ORDERED_PARTITIONS_OF_3 = [
+    [[1, 2, 3]],
+    *([[a], sorted({1, 2, 3} - {a})] for a in (1, 2, 3)),
+    *([sorted({1, 2, 3} - {a}), [a]] for a in (1, 2, 3)),
+    *([[a], [b], [c]] for a, b, c in permutations((1, 2, 3))),
+]
+
+
+def window_of_six_tokens() -> Window:
+    """An empty file under a network that knows six tokens."""
+    checkpoint = tiny_checkpoint(seed=3, vocab_size=6, scale=0.2)
+    shared = parts()
+    window = Window(Decoder(checkpoint, Precision.FLOAT32), shared.tokenizer, shared.capabilities, SMALL, "")
+    window.retarget("", [Gap(0, 0)])
+    window.encode()
+    return window
+
+
+@pytest.mark.parametrize("sets", ORDERED_PARTITIONS_OF_3, ids=str)
+def test_set_likelihoods_sum_to_one(sets: list[list[int]]) -> None:
+    """Whatever the order, the probabilities of all texts of three tokens add up to one."""
+    window = window_of_six_tokens()
+    total = sum(math.exp(float(score_sets(window, ids, sets).sum())) for ids in product(range(6), repeat=3))
+    assert total == pytest.approx(1, abs=1e-4)
+
+
+def test_set_likelihoods_differ_between_orders() -> None:
+    """The test above would also pass if mask rows saw nothing: they do see what is revealed."""
+    window = window_of_six_tokens()
+    totals = {round(float(score_sets(window, [5, 1, 4], sets).sum()), 5) for sets in ORDERED_PARTITIONS_OF_3}
+    assert len(totals) == len(ORDERED_PARTITIONS_OF_3)
+
+
+@pytest.mark.parametrize("sets", [[[2], [1, 4], [3]], [[4], [3], [2], [1]], [[1, 2, 3, 4]]], ids=str)
+def test_set_likelihood_equals_the_dense_reference(sets: list[list[int]]) -> None:
+    setting = Setting(tiny_checkpoint(seed=1), [Gap(100, 104)])
+    window, ids = setting.window(), [40, 50, 60, EOI]
+    window.encode()
+    found = score_sets(window, ids, sets)
+    listed, context = reference_rows(window, STANDARD_TEXT, setting.gaps)
+    first_id = window.gap_first_id(0)
+    seen = [*context, listed.add(INFILL, first_id, context)]
+    asked = {}
+    for revealed in sets:
+        for rank in revealed:
+            asked[rank] = listed.add(MASK, first_id + rank, list(seen))
+        for rank in sorted(revealed):
+            seen.append(listed.add(ids[rank - 1], first_id + rank, list(seen)))
+    log_probs = dense_logits(setting.checkpoint, listed).log_softmax(-1)
+    expected = torch.stack([log_probs[asked[rank]][ids[rank - 1]] for rank in range(1, 5)])
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_uniform_is_the_average_over_all_permutations() -> None:
+    """Three tokens revealed one by one in every order, each step a forward of its own."""
+    setting = Setting(tiny_checkpoint(seed=6), [Gap(0, 0)])
+    window, text = setting.window(), "x=1("
+    window.encode()
+    ids = setting.parts.tokenizer.encode(window.held_back[0] + text)
+    count = len(ids)
+    assert 3 <= count <= 5
+    first_id, totals = window.gap_first_id(0), []
+    for order in permutations(range(1, count + 1)):
+        rows = GapRows(window)
+        rows.feed([GapRow(INFILL, first_id, 0, 0), GapRow(EOI, first_id + count + 1, 1, 1)])
+        rows.commit(2)
+        total = 0.0
+        for key, rank in enumerate(order, start=2):
+            logits = rows.feed([GapRow(MASK, first_id + rank, key, None)])
+            total += float(logits.double().log_softmax(-1)[0, ids[rank - 1]])
+            rows.feed([GapRow(ids[rank - 1], first_id + rank, key, key)])
+            rows.commit(1)
+        totals.append(total)
+    expected = math.log(sum(map(math.exp, totals)) / len(totals))
+    uniform, _ = parse_policy("uniform")
+    score = score_in_orders(window, setting.vocabulary, text, uniform, math.factorial(count), torch.Generator())
+    assert score.logprob == pytest.approx(expected, abs=1e-3)
+    assert sum(token.logprob for token in score.tokens) == pytest.approx(sum(totals) / len(totals), abs=1e-3)
+    assert {token.head for token in score.tokens} == {"mask"}
+
+
+@pytest.mark.parametrize("policy", ["uniform", "window:4", "block:2"])
+def test_sampled_orders_repeat_with_their_seed(policy: str) -> None:
+    engine = Engine(tiny_checkpoint(seed=6), Precision.FLOAT32)
+    engine.open("f", "a.py", STANDARD_TEXT, 1)
+
+    def score(seed: int) -> float:
+        request = ScoreRequest("f", 1, (Gap(40, 40),), ("print(self.name)",), policy, orders=3, seed=seed)
+        return engine.score(request).gaps[0].logprob
+
+    assert score(0) == pytest.approx(score(0), abs=1e-5)
+    assert abs(score(0) - score(1)) > 1e-3
+
+
+@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
+@pytest.mark.parametrize("text", ["", "self.name = 1\n", "👋", "é" * 9])
+def test_score_equals_one_row_at_a_time(text: str, infill: bool) -> None:
+    """One forward for the whole text gives what decoding would say token by token, constraint included."""
+    setting = Setting(tiny_checkpoint(seed=3, infill=infill), [Gap(66, 70)])
+    window = setting.window()
+    ids = setting.parts.tokenizer.encode(window.held_back[0] + text)
+    (opened,) = open_gaps(window, setting.vocabulary, setting.gaps, Limits())
+    rows, expected = GapRows(window), []
+    pending = [opened.row(0, INFILL, key=0)] if infill else []
+    for rank, token_id in enumerate(ids, start=1):
+        log_probs = log_probabilities(rows.feed(pending)[0], opened.allowed())
+        rows.commit(len(pending))
+        expected.append(float(log_probs[token_id]))
+        opened.place(rank, token_id, expected[-1])
+        pending = [opened.clean_row(rank, key=rank)]
+    stop = float(log_probabilities(rows.feed(pending)[0], opened.allowed())[setting.vocabulary.eoi_id])
+    score = score_left_to_right(setting.window(), setting.vocabulary, text)
+    assert [token.logprob for token in score.tokens] == pytest.approx(expected, abs=1e-3)
+    assert score.logprob == pytest.approx(sum(expected), abs=1e-2)
+    assert score.stop_logprob == (pytest.approx(stop, abs=1e-3) if infill else None)
+
+
+@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
+def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
+    """Many gaps on one encoding: each equals the dense reference of that gap alone between the same seams."""
+    rng = random.Random(4)
+    text = STANDARD_TEXT * 3
+    checkpoint = tiny_checkpoint(seed=2, infill=infill)
+    shared = parts(checkpoint)
+    vocabulary = Vocabulary(shared.tokenizer, EOI if infill else SINK)
+    scorer = PackedScorer(
+        Decoder(checkpoint, Precision.FLOAT32), shared.tokenizer, checkpoint.capabilities, vocabulary, "a.py"
+    )
+    cuts = sorted(rng.sample(range(1, len(text)), 24))
+    gaps = [Gap(start, end) for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
+    texts = [text[gap.start : gap.end] for gap in gaps]
+    found = scorer.score(text, gaps, texts, lambda: False)
+    assert sum(score is not None for score in found) >= 10
+    encode = shared.tokenizer.encode
+    chunks, right_rows = scorer._right_chunks(text, [gap.end for gap in gaps])
+    header = scorer._header
+    last_id = None
+    for index in range(len(gaps)):  # the right stack stands where the gap with the most rows around it has 1,024 ids
+        left_rows = len(header) + len(encode(text[: left_cut(shared.tokenizer, text[: gaps[index].start])]))
+        if found[index] is not None:
+            last_id = max(last_id or 0, left_rows + right_rows[index] + 1024 - 1)
+    for gap, given, seen_rows, score in zip(gaps, texts, right_rows, found, strict=True):
+        if score is None:
+            continue
+        rows = RowList()
+        cut = left_cut(shared.tokenizer, text[: gap.start])
+        left = header + encode(text[:cut])
+        context = rows.add_chain(left, 0, [])
+        right: list[int] = []
+        if infill:
+            assert last_id is not None
+            next_id = last_id
+            for chunk in [[SINK], *chunks]:
+                if len(right) < seen_rows:
+                    right += rows.add_chain(chunk, next_id - len(chunk) + 1, list(right))
+                    next_id -= len(chunk)
+            assert len(right) == seen_rows
+        held_back = text[cut : gap.start]
+        ids = encode(held_back + given)
+        if infill:
+            asked = rows.add_chain([INFILL, *ids], len(left), context + right)
+        else:
+            asked = [context[-1], *rows.add_chain(ids, len(left), context)]
+        expected = clean_score(vocabulary, held_back, ids, dense_logits(checkpoint, rows)[asked], stops=infill)
+        assert score.logprob == pytest.approx(expected.logprob, abs=2e-3)
+        assert [token.logprob for token in score.tokens] == pytest.approx(
+            [token.logprob for token in expected.tokens], abs=1e-3
+        )
+        assert score.stop_logprob == pytest.approx(expected.stop_logprob, abs=1e-3)
+
+
+def test_gaps_that_cannot_be_packed_are_scored_alone() -> None:
+    """Every gap gets a score, also where the file's tokens run across its beginning."""
+    engine = Engine(tiny_checkpoint(seed=2), Precision.FLOAT32)
+    text = "it's we're they'll " * 30 + "\n" + "x" * 300
+    engine.open("f", "a.py", text, 1)
+    gaps = tuple(Gap(start, start + 2) for start in range(3, 800, 7))
+    score = engine.score(ScoreRequest("f", 1, gaps, tuple(text[gap.start : gap.end] for gap in gaps)))
+    assert len(score.gaps) == len(gaps)
+    assert all(math.isfinite(gap.logprob) and gap.tokens for gap in score.gaps)
+
+
+def test_bad_score_requests_are_refused() -> None:
+    engine = Engine(tiny_checkpoint(seed=2, infill=False), Precision.FLOAT32)
+    engine.open("f", "a.py", "x = 1\n", 1)
+    for request, problem in (
+        (ScoreRequest("f", 1, (Gap(0, 1),), ()), "one text for each gap"),
+        (ScoreRequest("f", 1, (Gap(0, 1),), ("y",), policy="uniform"), "no mask rows"),
+        (ScoreRequest("f", 1, (Gap(0, 1),), ("y",), policy="sideways"), "unknown policy"),
+        (ScoreRequest("f", 1, (Gap(0, 1),), ("y",), orders=0), "at least 1"),
+        (ScoreRequest("f", 1, (Gap(0, 1),), ("y " * 2000,)), "at most"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            engine.score(request)
+
+
+def test_scoring_leaves_the_session_alone() -> None:
+    setting = Setting(tiny_checkpoint(seed=8), [Gap(66, 66)])
+    before = setting.left_to_right()
+    assert isinstance(setting.session, Session)
+    score_left_to_right(setting.window(), setting.vocabulary, "hello world")
+    after = setting.left_to_right()
+    assert [gap.ids for gap in before] == [gap.ids for gap in after]
