@@ -104,9 +104,7 @@ async def _fill_all(model: Path, out: Console, progress: Console) -> None:
 async def _fill(client: WorkerClient, piece: Piece, progress: Console) -> Infill:
     name = piece.source.path.name
     client.open(name, name, piece.source.text, version=1)
-    request = InfillRequest(
-        name, 1, piece.gaps, "left_to_right", limits=Limits(max_tokens=48, max_lines=piece.max_lines)
-    )
+    request = InfillRequest(name, 1, piece.gaps, limits=Limits(max_tokens=24, max_lines=piece.max_lines))
     infill = await infill_with_progress(client, request, progress)
     client.close(name)
     return infill

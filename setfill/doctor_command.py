@@ -155,8 +155,8 @@ async def _check_worker(report: _Report, model: str, has_model: bool) -> None:
         millions = description.parameters / 1e6
         report.passed("weights", f"{description.name}, {millions:.1f} M parameters, loaded in {loaded_s:.1f} s; {sees}")
         report.passed("precision", f"{description.precision}: {description.precision_reason}")
-        threads = (await client.stats()).get("threads", "not told")
-        report.passed("threads", f"{threads}")
+        threads = (await client.stats()).get("threads", "as many as PyTorch chooses")
+        report.passed("threads", f"{threads} (OMP_NUM_THREADS is {os.environ.get('OMP_NUM_THREADS', 'not set')})")
         report.passed("forward", _forward_time(await _time_infill(client)))
     except SetfillError as error:
         report.failed("worker", error)
@@ -168,7 +168,7 @@ async def _time_infill(client: WorkerClient) -> Infill:
     """Return the second of two infills: the first one also encodes the text before it."""
     client.open("sample", "sample.py", _SAMPLE, version=1)
     end = len(_SAMPLE)
-    request = InfillRequest("sample", 1, (Gap(end, end),), "left_to_right", limits=Limits(max_tokens=8))
+    request = InfillRequest("sample", 1, (Gap(end, end),), limits=Limits(max_tokens=8))
     await client.infill(request)
     return await client.infill(request)
 

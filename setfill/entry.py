@@ -32,13 +32,21 @@ def only_our_packages() -> None:
     from importlib.util import find_spec
 
     for name in _OURS:
-        found = find_spec(name)
-        places = list(found.submodule_search_locations or []) if found else []
-        if not any(_same(place, os.path.join(root, name)) for place in places[:1]):
-            where = f"another package of that name, {places[0]}, comes before it" if places else "it is not there"
-            print(f"setfill: error: cannot use the package `{name}` of setfill: {where}; reinstall setfill "
-                  "in a virtual environment of its own", file=sys.stderr)  # fmt: skip
-            sys.exit(2)
+        spec = find_spec(name)
+        if spec is None:
+            continue  # not there; what needs it will say so
+        found = next(iter(spec.submodule_search_locations or [spec.origin or name]))
+        if not _same(found, os.path.join(root, name)):
+            sys.exit(_refuse(name, found))
+
+
+def _refuse(name: str, found: str) -> int:
+    print(
+        f"setfill: error: {found} hides setfill's own package `{name}`: "
+        "uninstall it, or install setfill in a virtual environment of its own",
+        file=sys.stderr,
+    )
+    return 2
 
 
 def _trusted(path: list[str], root: str) -> list[str]:

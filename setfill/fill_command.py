@@ -14,6 +14,7 @@ from rich.console import Console
 from model import store
 from model.api.client import WorkerClient
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
+from setfill import trace_page
 from setfill.arguments import Parser, add_color, fraction, non_negative, positive, seed
 from setfill.display import console, notes, show_infill, visible
 from setfill.running import child_worker, model_path
@@ -56,7 +57,12 @@ def add_parser(commands: Any) -> None:
         help="replace this text; may be repeated",
     )
     parser.add_argument(
-        "--policy", choices=["left_to_right"], default="left_to_right", help="order of decoding (default: %(default)s)"
+        "--policy",
+        metavar="P",
+        type=policy,
+        help="order in which tokens become known: left_to_right, verified (the same, with drafts that save forwards), "
+        "block:B, window:S or uniform; verified when this is "
+        "left out, but left_to_right with a temperature, as drafts depend on timing and so would the draw",
     )
     parser.add_argument(
         "--max-lines", metavar="N", type=positive, help="end each infill after N lines (default: no limit)"
@@ -92,9 +98,21 @@ def add_parser(commands: Any) -> None:
         help="an installed model, a model directory or a GGUF file (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, see below")
+    parser.add_argument(
+        "--trace", metavar="HTML", type=Path, help="write a page that replays the decode, forward by forward"
+    )
     parser.add_argument("--write", action="store_true", help="write the infills into FILE")
     add_color(parser)
     parser.set_defaults(run=run)
+
+
+def policy(text: str) -> str:
+    """Read the name of an order policy, for argparse; what a model can do of it the engine says."""
+    if not re.fullmatch(r"left_to_right|verified|uniform|(block|window):[1-9][0-9]{0,3}", text):
+        raise argparse.ArgumentTypeError(
+            f"expected left_to_right, verified, block:B, window:S or uniform, not {text!r}"
+        )
+    return text
 
 
 def place_at(text: str) -> tuple[Position, Position]:
@@ -127,6 +145,9 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(_as_json(source, description, infill, fillings)))
     else:
         _show(console(options.color), source, description, infill, text, places)
+    if options.trace:
+        trace_page.write(options.trace, trace_page.render(str(source.path), source.text, infill, description.name))
+        notes.print(f"wrote {visible(str(options.trace))}", markup=False)
     if options.write:
         if text != source.text:
             source.write(text)
@@ -144,9 +165,10 @@ async def _fill(
             "file",
             version=1,
             gaps=tuple(gaps),
-            policy=options.policy,
+            policy=options.policy or ("verified" if options.temperature == 0 else "left_to_right"),
             limits=Limits(max_tokens=options.max_tokens, max_lines=options.max_lines),
             sampling=Sampling(options.temperature, options.top_p, options.seed),
+            trace=options.trace is not None,
         )
         return description, await infill_with_progress(client, request, progress)
 

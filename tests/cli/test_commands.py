@@ -66,7 +66,10 @@ def test_bad_input(file: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.
         ([*fill, "--range", "2:1-1:1"], "reversed"),
         ([*fill, "--range", "1:1"], "expected L:C-L:C"),
         ([*fill, "--range", "1:1-1:5", "--at", "1:2"], "overlap"),
-        ([*fill, "--at", "1:1", "--policy", "magic"], "invalid choice: 'magic'"),
+        (
+            [*fill, "--at", "1:1", "--policy", "magic"],
+            "expected left_to_right, verified, block:B, window:S or uniform, not 'magic'",
+        ),
         ([*fill, "--at", "1:1", "--max-lines", "0"], "a whole number above 0, not '0'"),
         ([*fill, "--at", "1:1", "--max-tokens", "²"], "a whole number above 0"),
         ([*fill, "--at", "1:1", "--temperature", "nan"], "a number of 0 or more"),
@@ -128,25 +131,25 @@ def test_fill_writes_what_it_tells(file: Path, tiny_model: Path, capsys: pytest.
     file.write_bytes(SOURCE.encode())
     again = json.loads(fill(file, tiny_model, "--at", "2:12", "--json", *sampled, capsys=capsys))
     assert again["gaps"][0]["text"] == text
-    other = json.loads(
-        fill(file, tiny_model, "--at", "2:12", "--json", "--temperature", "1", "--seed", "4", capsys=capsys)
-    )
-    assert other["gaps"][0]["text"] != text
 
 
 def test_fill_shows_the_infill_in_its_lines(file: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = fill(file, tiny_model, "--at", "2:12", "--temperature", "1", "--seed", "3", capsys=capsys)
     assert plain.startswith(f"{file}:2:12\n    1 │ def area(w, h):\n    2 │     return ⟦")
     assert re.search(r"\d+ tokens, \d+ forwards, \d+ ms \(ended by \w+\) · tiny, \w+\n$", plain)
-    coloured = fill(file, tiny_model, "--at", "2:12", "--color", "always", capsys=capsys)
-    assert "\x1b[1;32m" in coloured
-    assert "⟦" not in coloured
 
 
 def test_control_characters_are_shown_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
     text = "a = '\x1b[2J\x07'\r\nb = ‹\x9b›\n"
     display.show_infill(display.console("never"), text, Gap(5, 9))
     assert capsys.readouterr().out == "    1 │ a = '⟦␛[2J⟧␇'\n    2 │ b = ‹�›\n    3 │\n"
+
+
+def test_colour_instead_of_marks(capsys: pytest.CaptureFixture[str]) -> None:
+    display.show_infill(display.console("always"), "return 1", Gap(7, 8))
+    coloured = capsys.readouterr().out
+    assert "\x1b[1;32m1" in coloured
+    assert "⟦" not in coloured
 
 
 def test_models(home: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,10 +195,13 @@ def test_doctor_finds_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(r"^wrong +model .*setfill models fetch", out, re.MULTILINE)
 
 
-def test_demo(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pieces = list(demo_command.pieces())
+    assert len(pieces) >= 4  # whatever the version of Python
+    monkeypatch.setattr(demo_command, "pieces", lambda: pieces[:2])
     assert cli.run(["demo", "--model", str(tiny_model), "--color", "always"]) == 0
     out = capsys.readouterr().out
-    assert out.count("forwards") == len(list(demo_command.pieces())) >= 4
+    assert out.count("forwards") == 2
     assert "\x1b[" in out
 
 
@@ -255,10 +261,13 @@ def test_help_tells_the_truth() -> None:
     for line in re.findall(r"^  setfill (fill .*)$", all_help(), re.MULTILINE):
         parser.parse_args(line.split())
     options = vars(parser.parse_args(["fill", "x", "--at", "1:1"]))
+    checked = 0
     page = next(each.format_help() for each in _parsers(parser) if each.prog == "setfill fill")
     for name, told in re.findall(r"--([a-z-]+) [^-]*?\(default: ([^)]*)\)", page):
         default = options[name.replace("-", "_")]
+        checked += 1
         assert told == ("no limit" if default is None else str(default))
+    assert checked >= 6
 
 
 if __name__ == "__main__":

@@ -60,13 +60,17 @@ def test_the_worker_too(hostile: Path) -> None:
     assert lines[6].startswith("ok    worker     process")
 
 
-def test_a_package_of_our_name_that_comes_first_is_told(tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "__init__.py").write_text(TRAP)
+@pytest.mark.parametrize("as_file", [False, True])
+def test_a_package_of_our_name_that_comes_first_is_told(tmp_path: Path, as_file: bool) -> None:
+    if as_file:
+        (tmp_path / "model.py").write_text(TRAP)
+    else:
+        (tmp_path / "model").mkdir()
+        (tmp_path / "model" / "__init__.py").write_text(TRAP)
     done = run_from(ROOT.parent, *start(str(tmp_path)), "--version")  # neither PYTHONPATH nor the working directory
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "cannot use the package `model` of setfill: another package of that name" in done.stderr
+    assert f"{tmp_path}/model{'.py' * as_file} hides setfill's own package `model`" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
