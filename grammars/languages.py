@@ -38,6 +38,8 @@ class Language:
     """How a line ends that opens a block."""
     block_tags: tuple[str, ...] = ()
     """Named node kinds that delimit a block; anonymous ones (`{`, `do`) are found without help."""
+    max_indents: int = 0
+    """How many different columns lines may begin at, for a scanner that writes past its buffer beyond; 0: any."""
     indentation: str = "    "
     """The unit of indentation to assume for a file that shows none."""
 
@@ -204,6 +206,7 @@ LANGUAGES: tuple[Language, ...] = (
         queries=("yaml",),
         line_comments=_HASH,
         block_openers=(":",),
+        max_indents=200,  # tree-sitter-yaml 0.7.2 crashes somewhere between 200 and 300
         indentation="  ",
     ),
     Language(

@@ -9,6 +9,7 @@ shifted by the edits made since, answers. A file that is too large, too deep or 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -33,9 +34,14 @@ RETRY_SECONDS = 60.0
 """How long a document that was given up is left alone while it is edited."""
 MAX_DEPTH = 4_000
 """Deeper trees are dropped: tree-sitter counts depth in 16 bits and its queries grow quadratic near that limit."""
+MAX_ERROR_CHILDREN = 3_000
+"""A tree with a larger error is not used: queries take quadratic time in one, 40 ms for 5,000 pieces."""
 
 _CHUNK_BYTES = 1 << 16
 _DEPTH_SAMPLES = 32
+_ERROR_STEPS = 50_000
+_LINE_BEGIN = re.compile(r"(?:(?<=[\r\n])|\A)[ \t\ufeff]*(?:(?:[-?:]|[&!*|>][^\s]*)[ \t]+)*")
+_ITEM = re.compile(r"[ \t\ufeff]+|[^ \t\ufeff]+[ \t]+")
 
 
 class TreeState(StrEnum):
@@ -59,7 +65,7 @@ class SyntaxSnapshot:
     problem: str = "not parsed yet"
     """Why there is no tree of exactly this text, in words; empty when there is one."""
     is_pending: bool = True
-    """Whether parsing (longer) may still give a current tree. False for no syntax and for what is too large or deep."""
+    """Whether parsing (longer) may still give a current tree. False for no syntax and for what is hopeless."""
     revision: int = 0
     """Counts the edits of a document. Two snapshots of a document with the same revision have the same text."""
     tree: tree_sitter.Tree | None = field(default=None, repr=False)
@@ -90,11 +96,16 @@ class SyntaxSnapshot:
             return self._without_syntax(grammar.problem)
         if len(self.offsets.data) > MAX_PARSED_BYTES:
             return self._without_syntax(f"larger than {MAX_PARSED_BYTES} bytes")
+        limit = self.language.max_indents
+        if limit and _indent_count(self.text) > limit:
+            return self._without_syntax(f"indented in more than {limit} ways")
         tree = _parse(grammar.parser_language, self.offsets.data, self.tree, timeout_seconds, cancelled)
         if tree is None:
             return self._with(problem=f"parsing was stopped after {timeout_seconds:g} s")
         if _is_too_deep(tree):
             return self._without_syntax(f"nested more than {MAX_DEPTH} levels deep")
+        if _is_too_broken(tree):
+            return self._with(problem=f"more than {MAX_ERROR_CHILDREN} pieces in one error", is_pending=False)
         return self._with(tree=tree, tree_state=TreeState.CURRENT, problem="", is_pending=False)
 
     def _without_syntax(self, problem: str) -> SyntaxSnapshot:
@@ -256,6 +267,17 @@ def _parse(
         return None
 
 
+def _indent_count(text: str) -> int:
+    """How many different columns there are at which a line, or an item on it (`- - ? a`), begins.
+
+    No stack of indents can be higher. A scanner that does not check its own stack takes the whole process with it.
+    """
+    columns: set[int] = set()
+    for found in _LINE_BEGIN.finditer(text):
+        columns.update(item.end() for item in _ITEM.finditer(found[0]))
+    return len(columns)
+
+
 def _is_too_deep(tree: tree_sitter.Tree) -> bool:
     """Whether the tree is deeper than `MAX_DEPTH` at any of some evenly spaced places."""
     size = tree.root_node.end_byte
@@ -265,4 +287,19 @@ def _is_too_deep(tree: tree_sitter.Tree) -> bool:
         while cursor.goto_first_child_for_byte(goal_byte) is not None:
             if cursor.depth > MAX_DEPTH:
                 return True
+    return False
+
+
+def _is_too_broken(tree: tree_sitter.Tree) -> bool:
+    """Whether some error holds more than `MAX_ERROR_CHILDREN` pieces. Looks only where the tree has errors."""
+    cursor = tree.walk()
+    for _step in range(_ERROR_STEPS):
+        node = cursor.node
+        if node is None or (node.is_error and node.child_count > MAX_ERROR_CHILDREN):
+            return node is not None
+        if node.has_error and cursor.goto_first_child():
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return False
     return False

@@ -102,17 +102,18 @@ def test_an_empty_file() -> None:
 
 
 @pytest.mark.parametrize("language", ALL, ids=lambda language: language.name)
-@pytest.mark.parametrize("pattern", ["x", "(", "a.", "[1,", '"', "{a:", "<a>", "- ", "\n", "😀 "])
-def test_what_no_parser_should_see_at_once(language: Language, pattern: str) -> None:
-    """300 kB of one thing: deep, flat or hopeless. The same limits hold as for 5 MB, where the slow test looks."""
-    ask_within(snapshot_of(pattern * (300_000 // len(pattern)), language, timeout_seconds=0.2), 6.0)
+@pytest.mark.parametrize("pattern", ["(", "- "])
+def test_hopeless_text(language: Language, pattern: str) -> None:
+    """One error of a hundred thousand pieces, in which a query would take minutes: found when `(` * 300,000 hung."""
+    ask_within(snapshot_of(pattern * (100_000 // len(pattern)), language, timeout_seconds=0.3), 6.0)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("language", ALL, ids=lambda language: language.name)
-@pytest.mark.parametrize("pattern", ["x", "(", "a.", "[1,", '"', "{a:", "<a>", "- ", "x = f(1) ", "😀 "])
-def test_a_line_of_five_megabytes(language: Language, pattern: str) -> None:
-    ask_within(snapshot_of(pattern * (5_000_000 // len(pattern)), language), 6.0)
+@pytest.mark.parametrize("size_char", [300_000, 5_000_000])
+@pytest.mark.parametrize("pattern", ["x", "(", "a.", "[1,", '"', "{a:", "<a>", "- ", "x = f(1) ", "\n", "😀 "])
+def test_a_line_of_one_pattern(language: Language, pattern: str, size_char: int) -> None:
+    ask_within(snapshot_of(pattern * (size_char // len(pattern)), language), 6.0)
 
 
 @pytest.mark.parametrize("language", ALL, ids=lambda language: language.name)
