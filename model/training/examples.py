@@ -1,0 +1,269 @@
+"""From windows of documents to packed rows (DESIGN section 7: many gaps on one encoding).
+
+A window's text is encoded once as left island and once as chunked right island,
+shifted by one slack; gaps hang on both. Cuts and tokens are those of sessions
+(`model.window`): the left of a gap is canonical up to the cut, so where a gap
+cuts a pre-token the few tokens that differ from the shared left island become
+rows of the gap's own.
+
+A unit is a pure function of its windows and a seed: no state to save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from model.seams import Encoded, chunk_texts, encode, left_cut, re_encode
+from model.tokenization import ByteTokenizer
+from model.training.config import ExampleConfig
+from model.training.orders import GapTokens, SpecialIds, group_rows, log_uniform
+from model.training.rows import ALWAYS, NO_TARGET, GapTable, PackedRows, RowWriter
+from model.training.spans import SpanSource, draw_joint_spans, draw_span, walk_bounds
+
+_CUT_CHARS = 512  # as in model.window: the left cut needs no more text than this
+
+
+@dataclass(frozen=True)
+class WindowText:
+    """A stretch of a document, with snippets of other files: what one encoding is made of.
+
+    `nodes` are syntax nodes [(begin, end)] in string indices, ascending.
+    """
+
+    path: str
+    text: str
+    at_start: bool  # the document begins where the text does
+    at_end: bool
+    nodes: Sequence[tuple[int, int]] = ()
+    snippets: Sequence[tuple[str, str]] = ()  # (path, text)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Gaps that are filled jointly; most groups have one."""
+
+    left_ids: list[int]  # the left island up to the first gap's cut
+    held_back: list[str]
+    middles: list[list[int]]  # tokens of the island after each gap but the last, its sink included
+    gap_ids: list[list[int]]  # tokens of held-back piece and gap, then <eoi>
+    end: int  # string index at which the right island begins
+
+    @property
+    def rows_at_least(self) -> int:
+        """Rows that any order takes, about: a clean and a mask row for every token, and some past the end."""
+        return sum(2 * len(ids) + 7 for ids in self.gap_ids) + sum(len(ids) for ids in self.middles)
+
+
+@dataclass
+class ExampleBuilder:
+    """Builds units for one tokenizer."""
+
+    tokenizer: ByteTokenizer
+    special: SpecialIds
+    config: ExampleConfig
+    _header_cache: dict[str, list[int]] = field(default_factory=dict)
+
+    def unit(self, windows: Sequence[WindowText], rng: np.random.Generator) -> PackedRows:
+        """Return one unit with `windows`, the room left by each going to the next, and gaps in all that is left."""
+        writer = RowWriter(self.config.unit_rows)
+        weights = [len(window.text) for window in windows]
+        for index, window in enumerate(windows):
+            share = weights[index] / max(1, sum(weights[index:]))
+            WindowRows(self, window, rng, int(writer.room * share)).write(writer)
+        return writer.finish(self.special.sink)
+
+    def header(self, path: str) -> list[int]:
+        """Return the sink row and, with a path, the line that names the file."""
+        special = self.special
+        if special.filename is None or not path:
+            return [special.sink]
+        name = self.tokenizer.encode(self.tokenizer.readable(path) + "\n")
+        return [special.sink, special.filename, *name][: self.config.header_max]
+
+    def group(self, left: Encoded, spans: Sequence[tuple[int, int]], header: Sequence[int]) -> Group:
+        """Return the group of gaps at `spans` of the text with the canonical tokens `left`, cut as a session does."""
+        text, tokenizer = left.text, self.tokenizer
+        first = spans[0][0]
+        tail = max(0, first - _CUT_CHARS)
+        cut = tail + left_cut(tokenizer, text[tail:first])
+        held_back, middles = [text[cut:first]], []
+        for (_, end), (begin, _) in pairwise(spans):
+            between = text[end:begin]
+            between_cut = left_cut(tokenizer, between)
+            held_back.append(between[between_cut:])
+            spelled = between[:between_cut]
+            middles.append([self.special.sink, *tokenizer.encode(spelled)] if spelled else [])
+        gap_ids = [
+            [*tokenizer.encode(piece + text[begin:end]), self.special.eoi]
+            for piece, (begin, end) in zip(held_back, spans, strict=True)
+        ]
+        left_ids = [*header, *re_encode(tokenizer, left, text[:cut]).ids]
+        return Group(left_ids, held_back, middles, gap_ids, spans[-1][1])
+
+
+class WindowRows:
+    """One window on its way into a unit: gaps first, then the islands they need, then all rows."""
+
+    def __init__(self, builder: ExampleBuilder, window: WindowText, rng: np.random.Generator, room: int) -> None:
+        self.builder, self.window, self.config, self.rng = builder, window, builder.config, rng
+        self.room = room
+        self.left = encode(builder.tokenizer, window.text)
+        self.header = builder.header("" if rng.random() < self.config.drop_filename else window.path)
+        self.islands = [[*builder.header(path), *builder.tokenizer.encode(text)] for path, text in window.snippets]
+        self.joint = bool(rng.random() < self.config.joint_window_share)
+        self.groups: list[Group] = []
+        self.bounds = {0, len(window.text)}  # of right chunks, in string indices
+        self._draw_groups()
+
+    def _draw_groups(self) -> None:
+        """Draw gaps until the room is taken, reckoning with an extra token at every chunk bound."""
+        source = self._source()
+        if source is None:
+            return
+        gap_rows, left_end, right_begin = 0, 0, len(self.left.ids)  # the last two in tokens: what gaps see so far
+        always = len(self.header) + 1 + sum(len(ids) for ids in self.islands)
+        while True:
+            if self.joint and self.rng.random() < self.config.joint_share:
+                spans = draw_joint_spans(source, self.config, self.rng)
+            else:
+                spans = [draw_span(source, self.config, self.rng)]
+            group = self.builder.group(self.left, spans, self.header)
+            if any(len(ids) > self._longest(group) for ids in group.gap_ids):
+                gap_rows += 1  # moved to the end of a very long line; counted, so that this ends
+                continue
+            bounds = {group.end}
+            if self.rng.random() < self.config.walk_share:
+                bounds.update(walk_bounds(self.window.text, group.end, self.config, self.rng))
+            gap_rows += group.rows_at_least + len(bounds)
+            left_end = max(left_end, len(group.left_ids))
+            right_begin = min(right_begin, source.token_at(group.end))
+            if always + left_end + len(self.left.ids) - right_begin + gap_rows > self.room:
+                return
+            self.groups.append(group)
+            self.bounds |= bounds
+
+    def _longest(self, group: Group) -> int:
+        """Return how many tokens a gap of `group` may have; the engine leaves only so many ids to joint gaps."""
+        return self.config.span_max + 40 if len(group.gap_ids) == 1 else self.config.joint_free_ids - 40
+
+    def _source(self) -> SpanSource | None:
+        tokens, config = len(self.left.ids), self.config
+        first = 0 if self.window.at_start else min(config.left_min, tokens // 3)
+        last = tokens if self.window.at_end else max(first, tokens - config.right_min)
+        if last - first < 2:
+            return None
+        return SpanSource(self.left, self.window.nodes, first, last)
+
+    def write(self, writer: RowWriter) -> None:
+        """Add all rows of the window to `writer`; groups that turn out too large for the room are left out."""
+        if not self.groups:
+            return
+        limit = writer.count + self.room
+        context = self._write_islands(writer)
+        right_begin, right_rows_from = self._write_right(writer, self._last_right_id())
+        left_begin, left_ids = self._write_left(writer)
+        for group in self.groups:
+            tail_begin = _common_prefix(left_ids, group.left_ids)
+            table, middle_ids = self._group_table(group)
+            extra = len(group.left_ids) - tail_begin + sum(len(ids) for ids in group.middles)
+            if writer.count + extra + len(table) > limit:
+                continue
+            group_begin = writer.count
+            left = (left_begin, left_begin + tail_begin)
+            if tail := group.left_ids[tail_begin:]:
+                writer.chain(tail, tail_begin, sees=left, key=ALWAYS)
+            for ids, first_id in zip(group.middles, middle_ids, strict=True):
+                writer.chain(ids, first_id, self.sampled_targets(ids), key=ALWAYS)
+            right_end = right_begin + right_rows_from[group.end]
+            writer.gap_rows(table, (context, right_end, *left), group_begin)
+
+    def _group_table(self, group: Group) -> tuple[GapTable, list[int]]:
+        """Return the group's gap rows, and the position id at which each island between its gaps begins."""
+        first_id, middle_ids, gaps = len(group.left_ids), [], []
+        for index, ids in enumerate(group.gap_ids):
+            gaps.append(GapTokens(first_id, ids))
+            if index < len(group.middles):
+                middle_ids.append(first_id + self.config.joint_free_ids)
+                first_id = middle_ids[-1] + len(group.middles[index])
+        return group_rows(gaps, self.builder.special, self.config, self.rng), middle_ids
+
+    def _last_right_id(self) -> int:
+        """Return the position id of the right island's sink row, so that gaps have their free ids.
+
+        One group drawn at random gets a free gap that does not depend on its
+        length; the others', on the same encoding, differ by the gaps' lengths.
+        """
+        rows_from = self._right_rows()
+        taken, least = [], 0
+        for group in self.groups:
+            between = sum(self.config.joint_free_ids + len(ids) for ids in group.middles)
+            begin = len(group.left_ids) + between + rows_from[group.end] - 1
+            taken.append(begin)
+            least = max(least, begin + len(group.gap_ids[-1]) + self.config.past_end_rows + 1)
+        free = log_uniform(self.rng, self.config.free_min, self.config.free_max)
+        wanted = taken[int(self.rng.integers(len(taken)))] + free
+        return max(least, min(wanted, self.config.context_length - 1))
+
+    def _chunks(self) -> list[tuple[int, list[int]]]:
+        """Return the right chunks, the farthest first: (string index at which it begins, its tokens)."""
+        if not hasattr(self, "_chunk_list"):
+            tokenizer, text = self.builder.tokenizer, self.window.text
+            nearest = min(group.end for group in self.groups)
+            bounds = sorted(bound for bound in self.bounds if bound >= nearest)
+            self._chunk_list: list[tuple[int, list[int]]] = []
+            for begin, end in reversed(list(pairwise(bounds))):
+                at = end
+                for chunk in chunk_texts(tokenizer, text[begin:end], self.config.chunk_tokens):
+                    at -= len(chunk)
+                    self._chunk_list.append((at, tokenizer.encode(chunk)))
+        return self._chunk_list
+
+    def _right_rows(self) -> dict[int, int]:
+        """Return, for every chunk bound, the rows of the right island from there on, its sink row included."""
+        rows = {len(self.window.text): 1}
+        total = 1
+        for begin, ids in self._chunks():
+            total += len(ids)
+            rows[begin] = total
+        return rows
+
+    def _write_right(self, writer: RowWriter, last_id: int) -> tuple[int, dict[int, int]]:
+        """Write the sink row at the highest id and the chunks below it; return the sink's row and `_right_rows`."""
+        begin = writer.chain([self.builder.special.sink], last_id)
+        for _, ids in self._chunks():
+            last_id -= len(ids)
+            writer.chain(ids, last_id, self.sampled_targets(ids), begin=begin)
+        return begin, self._right_rows()
+
+    def _write_left(self, writer: RowWriter) -> tuple[int, list[int]]:
+        """Write the left island as far as any gap sees it; return its first row and its tokens."""
+        ids = [*self.header, *self.left.ids]
+        ids = ids[: max(_common_prefix(ids, group.left_ids) for group in self.groups)]
+        return writer.chain(ids, 0, self.sampled_targets(ids)), ids
+
+    def _write_islands(self, writer: RowWriter) -> int:
+        """Write the context islands, with ids ending at -1; return the first one's first row."""
+        begin = writer.count
+        first_id = -sum(len(ids) for ids in self.islands)
+        for ids in self.islands:
+            writer.chain(ids, first_id, self.sampled_targets(ids))
+            first_id += len(ids)
+        return begin
+
+    def sampled_targets(self, ids: Sequence[int]) -> np.ndarray:
+        """Return the next-token targets of an island's rows, a random share of them; its last row has none."""
+        targets = np.full(len(ids), NO_TARGET, np.int32)
+        targets[:-1] = ids[1:]
+        dropped = self.rng.random(len(ids)) >= self.config.island_target_share
+        return np.where(dropped, NO_TARGET, targets)
+
+
+def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    shorter = min(len(a), len(b))
+    if a[:shorter] == b[:shorter]:
+        return shorter
+    return next(index for index in range(shorter) if a[index] != b[index])

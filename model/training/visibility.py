@@ -1,0 +1,60 @@
+"""From the eight integers of a row to attention masks: dense on a CPU, FlexAttention's block mask on a GPU.
+
+Both are made from the same comparisons (`mask_mod`), so they cannot differ in
+meaning. B units, R rows each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
+
+MaskMod = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def dense_mask(sees: Tensor) -> Tensor:
+    """Return who sees whom, bool [B, R, R], from `sees` [B, R, SEES_COLUMNS]."""
+    units, rows, _ = sees.shape
+    unit = torch.arange(units, device=sees.device)[:, None, None]
+    row = torch.arange(rows, device=sees.device)
+    return mask_mod(sees)(unit, unit, row[None, :, None], row[None, None, :])
+
+
+def mask_mod(sees: Tensor) -> MaskMod:
+    """Return who sees whom by `sees` [B, R, SEES_COLUMNS], as FlexAttention asks: (unit, head, query row, key row).
+
+    The meaning of the columns is that of `model.training.rows`.
+    """
+    # Plain names rather than a list: the compiler takes captured tensors as the kernel's inputs.
+    first_begin, first_end, second_begin, second_end, group_begin, group_end, below, keys = (
+        column.contiguous() for column in sees.unbind(-1)
+    )
+
+    def visible(unit: Tensor, _head: Tensor, query_row: Tensor, key_row: Tensor) -> Tensor:
+        first = (key_row >= first_begin[unit, query_row]) & (key_row < first_end[unit, query_row])
+        second = (key_row >= second_begin[unit, query_row]) & (key_row < second_end[unit, query_row])
+        group = (key_row >= group_begin[unit, query_row]) & (key_row < group_end[unit, query_row])
+        earlier = keys[unit, key_row] < below[unit, query_row]
+        return first | second | (group & earlier) | (query_row == key_row)
+
+    return visible
+
+
+def block_mask(sees: Tensor, block_rows: int = 128, compiled: bool = True) -> BlockMask:
+    """Return FlexAttention's block mask of `sees` [B, R, SEES_COLUMNS], shared by all heads.
+
+    R must be a multiple of `block_rows`. Compiled, no R x R matrix is made whole.
+    """
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    units, rows, _ = sees.shape
+    assert rows % block_rows == 0, "units must be whole blocks"
+    return create_block_mask(
+        mask_mod(sees), units, None, rows, rows, device=sees.device, BLOCK_SIZE=block_rows, _compile=compiled
+    )
