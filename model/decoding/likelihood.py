@@ -122,8 +122,8 @@ def score_ending(window: Window, vocabulary: Vocabulary, end_rank: int) -> float
     infill_id, mask_id = _mask_rows_needed(window)
     first_id = window.gap_first_id(0)
     last_rank = min(UNIFORM_MAX_TOKENS + 1, window.gap_free_ids(0) - 1)
-    masks = [GapRow(capabilities.mask_id, first_id + rank, UNSEEN, None, rank=rank) for rank in range(1, last_rank + 1)]
-    logits = GapRows(window).feed([GapRow(capabilities.infill_id, first_id, 0, 0), *masks])[1:]
+    masks = [GapRow(mask_id, first_id + rank, UNSEEN, None, rank=rank) for rank in range(1, last_rank + 1)]
+    logits = GapRows(window).feed([GapRow(infill_id, first_id, 0, 0), *masks])[1:]
     return float(ending_distribution(logits, vocabulary.eoi_id, window.held_back[0] == "")[end_rank - 1])
 
 

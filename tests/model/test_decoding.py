@@ -237,24 +237,24 @@ POLICIES = [
 @pytest.mark.parametrize(("policy_name", "reveal"), POLICIES)
 def test_cached_decoding_equals_recomputing_everything(policy_name: str, reveal: str | None, count: int) -> None:
     rng = random.Random(count)
+    policy, rule = parse_policy(policy_name, reveal)
+
+    def fill(setting: Setting, rows: GapRows) -> list[OpenGap]:
+        generator = torch.Generator().manual_seed(7)
+        if rule.kind == "verified":
+            drafts = TextDrafts(setting.window(), EOI, [])
+            return setting.verified(drafts, WidthPlanner(has_masks=True), rows, generator)
+        if policy.kind == "left_to_right":
+            return setting.left_to_right(rows)
+        opened = setting.open()
+        fill_any_order(rows, opened, INFILL, MASK, policy, rule, GREEDY, generator, on)
+        return opened
+
     for seed in range(2):
         setting = Setting(eager_checkpoint(seed=seed + 20, layers=2), random_gaps(rng, count), max_tokens=6)
-        policy, rule = parse_policy(policy_name, reveal)
-
-        def fill(rows: GapRows, setting: Setting = setting) -> list[OpenGap]:
-            generator = torch.Generator().manual_seed(7)
-            if rule.kind == "verified":
-                drafts = TextDrafts(setting.window(), EOI, [])
-                return setting.verified(drafts, WidthPlanner(has_masks=True), rows, generator)
-            if policy.kind == "left_to_right":
-                return setting.left_to_right(rows)
-            opened = setting.open()
-            fill_any_order(rows, opened, INFILL, MASK, policy, rule, GREEDY, generator, on)
-            return opened
-
         window = setting.window()
         window.encode()
-        found, expected = fill(GapRows(window)), fill(DenseRows(window, setting))
+        found, expected = fill(setting, GapRows(window)), fill(setting, DenseRows(window, setting))
         assert results(found) == results(expected)
         for gap, true_gap in zip(found, expected, strict=True):
             assert gap.ids == true_gap.ids
