@@ -1,8 +1,9 @@
 """Compile every language's queries, time them, and print a table: ``python -m grammars.check [FILE ...]``.
 
 Without files, each language is timed on the samples of our own tests when they lie beside the package, else on an
-empty text. A file is repeated up to 100 kB; the times are milliseconds for all of it, but for one question at `cursor`. Exits with status 1 when a grammar does not load, a query does not compile or mentions a capture that is
-not in the vocabulary, or a question takes longer than its limit.
+empty text. A file is repeated up to 100 kB; times are milliseconds for all of it, and for one question at `cursor`.
+Exits with status 1 when a grammar does not load, a query does not compile or mentions a capture that is not in the
+vocabulary, or a question takes longer than its limit.
 """
 
 from __future__ import annotations
