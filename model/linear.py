@@ -76,8 +76,8 @@ class QuantisedRows:
 def quantise_rows(rows: Tensor) -> QuantisedRows:
     """Quantise `rows` [R, I] float32 to 255 steps between each row's minimum and maximum.
 
-    Rows narrower than 1e-8 come out as their minimum or near it; a row that is
-    not finite stays so and spoils no other.
+    Rows narrower than 1e-8 come out near their minimum; a row with an infinity
+    comes out as NaN and spoils no other. NaN itself is not looked for.
     """
     if rows.device.type != "cpu" or not _has("quantized", "embedding_bag_byte_prepack"):
         return _quantise_rows_plainly(rows)
