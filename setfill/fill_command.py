@@ -147,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
         _show(console(options.color), source, description, infill, text, places)
     if options.trace:
         trace_page.write(options.trace, trace_page.render(str(source.path), source.text, infill, description.name))
-        notes.print(f"wrote {visible(str(options.trace))}", markup=False)
+        progress.print(f"wrote {visible(str(options.trace))}", markup=False)
     if options.write:
         if text != source.text:
             source.write(text)
