@@ -142,7 +142,7 @@ def _trace_data(trace: Trace) -> dict[str, Any]:
         "leftRows": trace.left_rows,
         "rightRows": trace.right_rows,
         "islandRows": trace.island_rows,
-        "rowsEncoded": trace.rows_encoded,
+        "rowsEncoded": min(trace.rows_encoded, trace.left_rows + trace.right_rows + trace.island_rows),
         "heldBack": trace.held_back,
         "steps": [
             {

@@ -254,15 +254,35 @@
       const reveals = new Map(known.filter((reveal) => reveal.gap === gap).map((reveal) => [reveal.rank, reveal]));
       const ranks = [...new Set([...rows.map((row) => row.rank), ...reveals.keys()])].sort((a, b) => a - b);
       if (!ranks.length) return h("p", { class: "note" }, several ? `Gap ${gap + 1} took no part.` : "Only rows of the context were fed.");
-      const at = new Map(ranks.map((rank) => [rank, rows.filter((row) => row.rank === rank)]));
-      const cells = (make) => ranks.map((rank, index) => make(rank, index && ranks[index - 1] < rank - 1 ? "jump" : null));
-      return h("div", { class: "lane", tabindex: ranks.length > 6 ? "0" : null, role: "region", "aria-label": `Rows of gap ${gap + 1}` }, h("table", null,
-        h("tr", { class: "ranks" }, h("th", { scope: "row" }, several ? `gap ${gap + 1}` : "place"), cells((rank, jump) => h("td", { class: jump }, String(rank)))),
-        h("tr", { class: "fed" }, h("th", { scope: "row" }, "in"), cells((rank, jump) => h("td", { class: jump }, fedCell(at.get(rank), step)))),
-        h("tr", { class: "read" }, h("th", { scope: "row" }, "out"), cells((rank, jump) => h("td", { class: jump }, reveals.has(rank) ? readCell(reveals.get(rank)) : null)))));
+      const columns = inColumns(ranks, rows, reveals);
+      const cells = (make) => columns.map((column, index) => {
+        const jump = index && columns[index - 1].last < column.first - 1;
+        return h("td", { class: jump ? "jump" : null }, make(column));
+      });
+      return h("div", { class: "lane", tabindex: columns.length > 6 ? "0" : null, role: "region", "aria-label": `Rows of gap ${gap + 1}` }, h("table", null,
+        h("tr", { class: "ranks" }, h("th", { scope: "row" }, several ? `gap ${gap + 1}` : "place"), cells(({ first, last }) => (first === last ? String(first) : `${first} to ${last}`))),
+        h("tr", { class: "fed" }, h("th", { scope: "row" }, "in"), cells((column) => fedCell(column.rows, step))),
+        h("tr", { class: "read" }, h("th", { scope: "row" }, "out"), cells(({ first }) => (reveals.has(first) ? readCell(reveals.get(first)) : null)))));
     });
     fill("lanes", lanes);
     holdHeight(byId("lanes"));
+  }
+
+  /** Ranks as the columns of a lane; five or more masks in a row that revealed nothing share one. */
+  function inColumns(ranks, rows, reveals) {
+    const columns = ranks.map((rank) => ({ first: rank, last: rank, rows: rows.filter((row) => row.rank === rank) }));
+    const isQuiet = (column) => !reveals.has(column.first) && column.rows.every((row) => row.kind === "mask");
+    const joined = [];
+    for (let at = 0; at < columns.length; at++) {
+      let end = at;
+      while (end < columns.length && isQuiet(columns[end]) && columns[end].first === columns[at].first + end - at) end++;
+      if (end - at < 5) joined.push(columns[at]);
+      else {
+        joined.push({ first: columns[at].first, last: columns[end - 1].last, rows: columns.slice(at, end).flatMap((column) => column.rows) });
+        at = end - 1;
+      }
+    }
+    return joined;
   }
 
   /** What stands below must not jump from forward to forward: an element never gets smaller again. */
@@ -280,7 +300,7 @@
       else signs.push(h("span", { class: "row clean-row" }, chip(row.text), h("small", null, "cached")));
     }
     const masks = rows.filter((row) => row.kind === "mask").length;
-    if (masks) signs.push(h("span", { class: "row mask-row" }, h("span", { class: "hole mask" }), h("small", null, masks > 1 ? `mask ×${masks}` : "mask")));
+    if (masks) signs.push(h("span", { class: "row mask-row" }, h("span", { class: "hole mask" }), h("small", null, masks > 1 ? `${masks} masks` : "mask")));
     return signs;
   }
 
