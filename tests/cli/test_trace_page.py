@@ -19,7 +19,7 @@ import pytest
 
 from model.api.types import Alternative, Gap, GapInfill, Infill, Trace, TraceReveal, TraceRow, TraceStep
 from model.errors import InputError
-from setfill import trace_page
+from setfill import cli, trace_page
 
 EOI = "<eoi>"
 
@@ -445,11 +445,16 @@ console.log(JSON.stringify({ answers, percents }));
 
 
 def replayed(decode: tuple[str, Infill]) -> dict[str, Any]:
+    return in_node(rendered(decode).data)
+
+
+def in_node(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page's script says of `data`, for every step."""
     assert NODE is not None
     with resources.as_file(resources.files(trace_page) / "replay.js") as path:
         done = subprocess.run(
             [NODE, "-e", RUNNER, str(path)],
-            input=json.dumps({"data": rendered(decode).data}),
+            input=json.dumps({"data": data}),
             capture_output=True,
             text=True,
             check=True,
@@ -572,3 +577,29 @@ def test_writing_where_it_cannot_be(tmp_path: Path) -> None:
         trace_page.write(tmp_path, "page")
     with pytest.raises(InputError, match=r"cannot write the trace to .*: No such file"):
         trace_page.write(tmp_path / "missing" / "out.html", "page")
+
+
+# ---- from the command line --------------------------------------------------------------------------------------
+
+
+@needs_node
+@pytest.mark.parametrize("policy", ["verified", "window:4", "uniform"])
+def test_fill_writes_a_page_of_what_the_network_did(
+    policy: str, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    file, page = tmp_path / "area.py", tmp_path / "out.html"
+    file.write_text("def area(w, h):\n    return w\n\nprint('🐍', area(2, 3), )\n")
+    arguments = ["fill", str(file), "--at", "2:13", "--at", "4:24", "--model", str(tiny_model), "--max-tokens", "8"]
+    assert cli.run([*arguments, "--policy", policy, "--json", "--trace", str(page)]) == 0
+    out, err = capsys.readouterr()
+    assert f"wrote {page}" in err
+    infill = json.loads(out)
+    data = Page(page.read_text(encoding="utf-8")).data
+    assert [gap["text"] for gap in data["gaps"]] == [gap["text"] for gap in infill["gaps"]]
+    last = in_node(data)["answers"][-1]["slots"]
+    for slots, gap, held_back in zip(last, data["gaps"], data["trace"]["heldBack"], strict=True):
+        shown = "".join(slot["text"] for slot in slots if slot["kind"] in ("known", "fresh"))
+        if "\ufffd" not in shown:  # else tokens are parts of characters
+            assert shown.startswith((held_back + gap["text"])[: len(shown)])
+        assert sum(slot["kind"] in ("known", "fresh", "cut") for slot in slots) >= gap["tokens"]
