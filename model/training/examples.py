@@ -76,13 +76,13 @@ class ExampleBuilder:
             WindowRows(self, window, rng, int(writer.room * share)).write(writer)
         return writer.finish(self.special.sink)
 
-    def header(self, path: str) -> list[int]:
-        """Return the sink row and, with a path, the line that names the file."""
+    def header(self, path: str, path_max: int | None = None) -> list[int]:
+        """Return the sink row and, with a path, the line that names the file: of a long path, the end."""
         special = self.special
         if special.filename is None or not path:
             return [special.sink]
         name = self.tokenizer.encode(self.tokenizer.readable(path) + "\n")
-        return [special.sink, special.filename, *name][: self.config.header_max]
+        return [special.sink, special.filename, *name[-(path_max or len(name)) :]]
 
     def group(self, left: Encoded, spans: Sequence[tuple[int, int]], header: Sequence[int]) -> Group:
         """Return the group of gaps at `spans` of the text with the canonical tokens `left`, cut as a session does."""
@@ -112,7 +112,9 @@ class WindowRows:
         self.builder, self.window, self.config, self.rng = builder, window, builder.config, rng
         self.room = room
         self.left = encode(builder.tokenizer, window.text)
-        self.header = builder.header("" if rng.random() < self.config.drop_filename else window.path)
+        self.header = builder.header(
+            "" if rng.random() < self.config.drop_filename else window.path, self.config.path_max
+        )
         self.islands = [[*builder.header(path), *builder.tokenizer.encode(text)] for path, text in window.snippets]
         self.joint = bool(rng.random() < self.config.joint_window_share)
         self.groups: list[Group] = []

