@@ -21,7 +21,7 @@ class Schedule:
     run: RunConfig
     total: int  # updates; a guess until `is_fixed`
     is_fixed: bool = False
-    is_decaying: bool = False
+    decay_began: int | None = None  # update at which it did, once the number of updates is final
     _measured_from: tuple[int, float] | None = None  # (update, time) after compilation
 
     @classmethod
@@ -31,6 +31,8 @@ class Schedule:
 
     @property
     def decay_begin(self) -> int:
+        if self.decay_began is not None:
+            return self.decay_began
         return round(self.total * (1 - self.optimiser.decay_share))
 
     def rate(self, update: int) -> float:
@@ -47,7 +49,7 @@ class Schedule:
 
     def tick(self, done: int, now_s: float) -> bool:
         """Note that `done` updates are done at `now_s`; return whether the number of updates was (re)fixed just now."""
-        if not self.run.finish_within_s or self.is_decaying:
+        if not self.run.finish_within_s or self.decay_began is not None:
             return False
         if self._measured_from is None:  # the first update compiled: it measures nothing
             self._measured_from = (done, now_s)
@@ -60,15 +62,17 @@ class Schedule:
         update_s = (now_s - since_s) / max(1, done - since_update)
         left = int((self.run.finish_within_s - self.run.reserve_s - now_s) / update_s)
         self.total = min(self.run.updates, done + max(1, left))
-        self.is_decaying = about_to_decay
         self.is_fixed = True
+        if about_to_decay:
+            self.decay_began = done
+        self._measured_from = (done, now_s)
         return True
 
-    def to_dict(self) -> dict[str, int | bool]:
-        return {"total": self.total, "is_fixed": self.is_fixed, "is_decaying": self.is_decaying}
+    def to_dict(self) -> dict[str, int | None]:
+        """Return what a run needs to go on."""
+        return {"total": self.total, "decay_began": self.decay_began}
 
-    def resume(self, saved: dict[str, int | bool]) -> None:
+    def resume(self, saved: dict[str, int | None]) -> None:
         """Go on as a killed run would have: a decay that has begun ends as planned, else time is measured anew."""
-        self.is_decaying = bool(saved["is_decaying"])
-        if self.is_decaying or not self.run.finish_within_s:
-            self.total, self.is_fixed = int(saved["total"]), bool(saved["is_fixed"])
+        if saved["decay_began"] is not None:
+            self.total, self.decay_began, self.is_fixed = int(saved["total"] or 0), saved["decay_began"], True
