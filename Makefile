@@ -1,0 +1,66 @@
+# The two commands: `make demo` completes real files with the real model, `make test` passes the tests.
+# Both set up all they need in .venv. `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := 2.13.0
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check bench rehearse clean
+
+help:
+	@echo "make demo       infill real source files with the default model (downloads it on the first run)"
+	@echo "make test       run the tests"
+	@echo "make test-slow  run also the long tests and those of the real model"
+	@echo "make check      formatting, lint, types, grammar queries"
+	@echo "make bench      measure forwards, decoding and the server, each beside its peer"
+	@echo "make rehearse   the training pipeline on a tiny model, to its last step (about 20 minutes)"
+	@echo "make setup      only install into $(VENV)"
+	@echo "make clean      remove $(VENV) and caches"
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("setfill needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "Python's venv module is missing; on Debian: apt-get install -y make python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing PyTorch $(TORCH), the CPU build"
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install -q "torch==$(TORCH)+cpu" -c constraints.txt || { \
+		echo; \
+		echo "The CPU build of PyTorch $(TORCH) cannot be had from your package index."; \
+		echo "Install it, or the build for your GPU, the way PyTorch's install page says, with"; \
+		echo "    $(BIN)/pip install torch==$(TORCH) ..."; \
+		echo "and run make again. (Plain 'pip install torch' also works; on Linux it brings gigabytes of CUDA.)"; \
+		exit 1; }
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: setup
+	@$(BIN)/setfill models fetch
+	@$(BIN)/setfill demo
+
+test: setup
+	$(BIN)/python -m pytest
+
+test-slow: setup
+	$(BIN)/setfill models fetch
+	$(BIN)/python -m pytest --slow --timeout=3600
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m grammars.check
+
+bench: setup
+	@$(BIN)/setfill models fetch
+	$(BIN)/python -m benchmarks.forward
+	$(BIN)/python -m benchmarks.decoding
+
+rehearse: setup
+	$(BIN)/python -m model.training.rehearse
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
