@@ -148,7 +148,7 @@ def test_time_fixes_the_updates(slower: float) -> None:
         now_s += 1.0 if now_s < 300 else slower
         plan.tick(done, now_s)
         assert now_s < 1400
-    assert now_s == pytest.approx(1280, abs=10 * slower)
+    assert 1265 < now_s <= 1300
     assert min(rates[10:600]) == plan.optimiser.peak_rate
     assert rates[-1] < 0.01 * plan.optimiser.peak_rate
 
