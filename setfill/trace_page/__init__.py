@@ -118,6 +118,9 @@ def _page_data(path: str, text: str, infill: Infill, model: str) -> dict[str, An
         "ms": infill.ms,
         "stretches": _stretches(text, infill),
         "gaps": [_gap_data(text, gap) for gap in infill.gaps],
+        "heldBack": _held_back(text, infill),
+        # A model that sees only the text before a gap fills one gap after the other.
+        "joint": infill.trace is not None and len(infill.trace.held_back) == len(infill.gaps),
         "trace": None if infill.trace is None else _trace_data(infill.trace),
     }
 
@@ -143,7 +146,6 @@ def _trace_data(trace: Trace) -> dict[str, Any]:
         "rightRows": trace.right_rows,
         "islandRows": trace.island_rows,
         "rowsEncoded": min(trace.rows_encoded, trace.left_rows + trace.right_rows + trace.island_rows),
-        "heldBack": trace.held_back,
         "steps": [
             {
                 "ms": step.ms,
@@ -161,8 +163,7 @@ def _stretches(text: str, infill: Infill) -> list[dict[str, Any]]:
     What is held back is taken off a stretch's end, for the gap spells it again.
     """
     gaps = [gap.gap for gap in infill.gaps]
-    held_back = list(infill.trace.held_back) if infill.trace else []
-    held_back += [""] * (len(gaps) - len(held_back))
+    held_back = _held_back(text, infill)
     edges = [Gap(0, 0), *gaps, Gap(len(text), len(text))]
     stretches = []
     for index, (before, after) in enumerate(pairwise(edges)):
@@ -171,6 +172,20 @@ def _stretches(text: str, infill: Infill) -> list[dict[str, Any]]:
             stretch = stretch.removesuffix(held_back[index])
         stretches.append(_shortened(stretch, first=index == 0, last=index == len(gaps)))
     return stretches
+
+
+def _held_back(text: str, infill: Infill) -> list[str]:
+    """Return what is held back of each gap: as the trace says or, where it is silent, as the tokens spell it."""
+    if infill.trace is None:
+        return [""] * len(infill.gaps)
+    pieces = list(infill.trace.held_back[: len(infill.gaps)])
+    for index, gap in enumerate(infill.gaps[len(pieces) :], len(pieces)):
+        reveals = [reveal for step in infill.trace.steps for reveal in step.reveals if reveal.gap == index]
+        spelled = "".join(reveal.text for reveal in sorted(reveals, key=lambda reveal: reveal.rank))
+        before = text[: gap.gap.start]
+        ends = (end for end in range(len(spelled) + 1) if spelled.startswith(gap.text, end))
+        pieces.append(next((spelled[:end] for end in ends if before.endswith(spelled[:end])), ""))
+    return pieces
 
 
 def _shortened(stretch: str, first: bool, last: bool) -> dict[str, Any]:

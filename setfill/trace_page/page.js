@@ -192,7 +192,7 @@
       pieces(slot.text === EOI ? "⟨eoi⟩" : slot.text, (part, breaks) => h("span", { class: "ghost", title: "a draft: the next forward checks it" }, part, blankEnd(breaks)));
     } else {
       const kinds = `tok ${slot.kind === "known" ? "known" : slot.kind} ${slot.reveal.head === "clean" ? "clean" : "mask-head"}`;
-      const text = slot.kind === "end" ? "⟨eoi⟩" : slot.text;
+      const text = slot.kind === "end" ? "⟨eoi⟩" : slot.kind === "cut" ? lineBreaks(slot.text).replace(/\n/g, "↵") : slot.text;
       if (slot.kind === "end" && !slot.fresh && now === steps.length) return;
       pieces(text, (part, breaks, first) => h(slot.kind === "cut" ? "s" : "span", {
         class: slot.fresh && slot.kind === "end" ? `${kinds} fresh` : kinds,
@@ -346,6 +346,7 @@
     const timeline = byId("timeline");
     timeline.setAttribute("aria-valuemax", String(steps.length));
     timeline.classList.toggle("dense", steps.length > 60);
+    timeline.classList.toggle("packed", steps.length > 150);
     const bars = steps.map((step, index) => {
       const counts = countRows(step);
       const kinds = KINDS.filter(([kind]) => counts[kind]).map(([kind, name]) => `${counts[kind]} ${name}`).join(", ");

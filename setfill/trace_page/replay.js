@@ -88,9 +88,15 @@ function slots(state, index, data) {
     }
     const reveal = gap.known.get(rank);
     if (reveal) {
-      const behind = (gap.end !== null && rank > gap.end) || length >= trimmed;
-      const kind = reveal.text === EOI ? "end" : behind ? "cut" : gap.fresh.has(rank) ? "fresh" : "known";
-      found.push({ kind, rank, text: reveal.text, reveal, fresh: gap.fresh.has(rank) });
+      const behind = gap.end !== null && rank > gap.end;
+      const taken = behind ? 0 : Math.max(0, trimmed - length);
+      const fresh = gap.fresh.has(rank);
+      if (reveal.text === EOI) found.push({ kind: "end", rank, text: EOI, reveal, fresh });
+      else {
+        const [text, rest] = [reveal.text.slice(0, taken), reveal.text.slice(taken)];
+        if (text || (!rest && taken)) found.push({ kind: fresh ? "fresh" : "known", rank, text, reveal, fresh });
+        if (rest || (!text && !taken)) found.push({ kind: "cut", rank, text: rest, reveal, fresh });
+      }
       length += reveal.text.length;
     } else if (rank <= gap.last && (gap.end === null || rank < gap.end)) {
       const next = gap.next.get(rank);
@@ -106,7 +112,7 @@ function cutAt(state, index, data) {
   if (state.count < state.total) return Infinity;
   const tokens = [...state.gaps[index].known.values()].filter((reveal) => reveal.text !== EOI);
   const spelled = tokens.sort((a, b) => a.rank - b.rank).map((reveal) => reveal.text).join("");
-  const taken = (data.trace.heldBack[index] || "") + data.gaps[index].text;
+  const taken = data.heldBack[index] + data.gaps[index].text;
   return spelled.startsWith(taken) && spelled.length > taken.length ? taken.length : Infinity;
 }
 
@@ -204,19 +210,20 @@ function narrate(data, number) {
 
 function beforeFirst(data) {
   const told = revealsOf(data.trace.steps, 0);
-  const { leftRows, rightRows, islandRows, rowsEncoded, heldBack } = data.trace;
+  const { leftRows, rightRows, islandRows, rowsEncoded } = data.trace;
   const several = data.gaps.length > 1;
   const gap = several ? `the ${plural(data.gaps.length, "gap")}` : "the gap";
   const rows = leftRows + rightRows + islandRows;
   const say = [[
-    `The text around ${gap} is what the network sees: ${grouped(rows)} tokens, each with a row in its cache. `,
+    `The text ${rightRows || islandRows ? "around" : "before"} ${gap} is what the network sees: ${grouped(rows)} tokens, each with a row in its cache. `,
     rowsEncoded >= rows && rows ? "All of them were encoded for this request."
       : rowsEncoded ? `${grouped(rows - rowsEncoded)} of these rows were there already; ${grouped(rowsEncoded)} had to be encoded anew.`
         : "All of these rows were there already: nothing had to be encoded.",
   ]];
-  if (several) say.push([`${data.gaps.length === 2 ? "Both gaps" : `All ${plural(data.gaps.length, "gap")}`} are filled in one decode: each forward serves all of them, and each gap sees what the others hold so far.`]);
+  if (several && !data.joint) say.push(["The gaps are filled one after the other; each sees what was put into those before it."]);
+  if (several && data.joint) say.push([`${data.gaps.length === 2 ? "Both gaps" : `All ${plural(data.gaps.length, "gap")}`} are filled in one decode: each forward serves all of them, and each gap sees what the others hold so far.`]);
   for (const end of told) say.push([`The length of ${several ? `gap ${end.gap + 1}` : "the gap"} was told: ${plural(end.rank - 1, "token")}.`]);
-  const pieces = heldBack.filter((piece) => piece);
+  const pieces = data.heldBack.filter((piece) => piece);
   if (pieces.length) {
     say.push(["The piece ", { code: pieces[0] }, ...pieces.slice(1).flatMap((piece) => [" and the piece ", { code: piece }]),
       ` before the cursor ${pieces.length > 1 ? "are" : "is"} held back: the infill spells ${pieces.length > 1 ? "them" : "it"} again, so that a token need not end just where the cursor stands.`]);
@@ -265,7 +272,7 @@ function aboutReveals(data, step, before) {
     say.push([`${capital(plural(asked.length, "mask"))} asked ${asked.length === 1 ? "whether its own place is" : "which of their own places is"} the end.`]);
   } else if (asked.length) {
     const last = data.trace.steps[data.trace.steps.length - 1] === step;
-    say.push([`${capital(plural(asked.length, "mask"))} looked ahead${last ? "; nobody needed what they saw." : " to guess what may stand behind."}`]);
+    say.push([`${capital(plural(asked.length, "mask"))} looked ahead${last ? `; nobody needed what ${asked.length === 1 ? "it" : "they"} saw.` : " to guess what may stand behind."}`]);
   }
   return say;
 }
@@ -294,9 +301,11 @@ const STOPS = {
 
 function atTheEnd(data) {
   const sums = totals(data);
-  const ends = data.gaps.map((gap, index) => `${data.gaps.length > 1 ? `gap ${index + 1} ended: ` : "it ended because "}${STOPS[gap.stop] || gap.stop}`);
-  if (sums.tokens <= sums.forwards) return [[`Done; ${ends.join("; ")}.`]];
-  return [[`Done: ${grouped(sums.tokens)} tokens in ${plural(sums.forwards, "forward")}; ${ends.join("; ")}.`]];
+  const several = data.gaps.length > 1;
+  const ends = data.gaps.map((gap, index) => `${several ? `gap ${index + 1} ended: ` : "it ended because "}${STOPS[gap.stop] || gap.stop}`);
+  const asUsual = data.gaps.every((gap) => gap.stop === "eoi");
+  const done = sums.tokens > sums.forwards ? `Done: ${grouped(sums.tokens)} tokens in ${plural(sums.forwards, "forward")}` : "Done";
+  return [[asUsual ? `${done}.` : `${done}; ${ends.join("; ")}.`]];
 }
 
 if (typeof module !== "undefined") {
