@@ -38,7 +38,8 @@ class KVCache:
         self._below_slots = right_slots  # slots of right stack and islands
         shape = (self.config.layers, self.config.kv_heads, right_slots + left_slots, self.config.head_dim)
         # Untouched pages of an empty tensor cost no memory, so room is taken generously.
-        self.keys = torch.empty(shape, dtype=self.dtype)
+        # In memory keys stand [head_dim, slots]: the products with few queries run twice as fast in bfloat16.
+        self.keys = torch.empty((*shape[:2], shape[3], shape[2]), dtype=self.dtype).transpose(2, 3)
         self.values = torch.empty(shape, dtype=self.dtype)
         self.unrotated_keys = torch.empty((*shape[:2], right_slots, shape[3]), dtype=self.dtype)
         self.position_ids = torch.zeros(shape[2], dtype=torch.int64)

@@ -11,6 +11,7 @@ K key/value heads, G = H / K, D head_dim, V vocabulary.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.checkpoint import Checkpoint
-from model.config import ModelConfig
 from model.kv_cache import KVCache
 from model.linear import Linear, Precision, make_linear
 from model.rope import RotaryEmbedding, rotate
@@ -46,21 +46,18 @@ class Decoder:
     def __init__(self, checkpoint: Checkpoint, precision: Precision) -> None:
         config = self.config = checkpoint.config
         self.precision = precision
-        self.compute_dtype = torch.bfloat16 if precision is Precision.BFLOAT16 else torch.float32
+        # Rows are float32 throughout: element-wise calls on a few of them cost no more than in bfloat16.
+        self.cache_dtype = torch.float32 if precision is Precision.FLOAT32 else torch.bfloat16
         self.rope = RotaryEmbedding(config)
-        self.embedding = checkpoint.float_tensor("embed_tokens.weight").to(self.compute_dtype)  # [V, T]
-        self.layers = [_Layer(checkpoint, index, precision, self.compute_dtype) for index in range(config.layers)]
-        self.final_norm = checkpoint.float_tensor("norm.weight").to(self.compute_dtype)
+        self.embedding = checkpoint.float_tensor("embed_tokens.weight").to(self.cache_dtype)  # [V, T]
+        self.layers = [_Layer(checkpoint, index, precision) for index in range(config.layers)]
+        self.final_norm = _RMSNorm(checkpoint.float_tensor("norm.weight"), config.norm_eps)
         head = "embed_tokens.weight" if config.tied_head else "lm_head.weight"
         self.head = _linear(checkpoint, [head], [], precision)
 
     def new_cache(self, right_slots: int, left_slots: int) -> KVCache:
         """Return an empty cache of this network's shape and precision."""
         return KVCache(self.config, self.cache_dtype, right_slots, left_slots)
-
-    @property
-    def cache_dtype(self) -> torch.dtype:
-        return self.compute_dtype
 
     @torch.inference_mode()
     def forward(self, rows: Rows, cache: KVCache, logits_at: list[int] | None = None) -> Tensor | None:
@@ -74,25 +71,24 @@ class Decoder:
         cache.position_ids[rows.slot : end] = rows.position_ids
         cos, sin = self.rope.cos_sin(rows.position_ids)
         groups = self.config.heads_per_kv_head
-        mask = _attention_mask(rows, groups, self.compute_dtype)
-        hidden = F.embedding(rows.token_ids, self.embedding)  # [R, T]
+        mask = _attention_mask(rows, groups, self.cache_dtype)
+        hidden = F.embedding(rows.token_ids, self.embedding).float()  # [R, T]
         for index, layer in enumerate(self.layers):
             hidden = layer.forward(hidden, cos, sin, mask, rows, cache, index)
         if logits_at is None:
             return None
         if logits_at != list(range(count)):
             hidden = hidden[logits_at]
-        hidden = F.rms_norm(hidden, (self.config.width,), self.final_norm, self.config.norm_eps)
-        return self.head(hidden).float()
+        return self.head(self.final_norm(hidden))
 
 
 class _Layer:
-    def __init__(self, checkpoint: Checkpoint, index: int, precision: Precision, dtype: torch.dtype) -> None:
+    def __init__(self, checkpoint: Checkpoint, index: int, precision: Precision) -> None:
         self.config = config = checkpoint.config
         name = f"layers.{index}."
 
-        def norm(suffix: str) -> Tensor:
-            return checkpoint.float_tensor(name + suffix).to(dtype)
+        def norm(suffix: str) -> _RMSNorm:
+            return _RMSNorm(checkpoint.float_tensor(name + suffix), config.norm_eps)
 
         def linear(*parts: str, bias: bool) -> Linear:
             weights = [f"{name}{part}.weight" for part in parts]
@@ -107,47 +103,64 @@ class _Layer:
         self.key_norm = norm("self_attn.k_norm.weight") if config.qk_norm else None
 
     def forward(
-        self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, rows: Rows, cache: KVCache, index: int
+        self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, rows: Rows, cache: KVCache, index: int
     ) -> Tensor:
         """One layer over `hidden` [R, T]."""
-        config = self.config
-        normed = F.rms_norm(hidden, (config.width,), self.attention_norm, config.norm_eps)
-        hidden = hidden + self.output(self._attend(self.qkv(normed), cos, sin, mask, rows, cache, index))
-        normed = F.rms_norm(hidden, (config.width,), self.ffn_norm, config.norm_eps)
-        gate, up = self.gate_up(normed).chunk(2, -1)
-        return hidden + self.down(F.silu(gate) * up)
+        attended = self._attend(self.qkv(self.attention_norm(hidden)), cos, sin, mask, rows, cache, index)
+        hidden = hidden + self.output(attended)
+        gate, up = self.gate_up(self.ffn_norm(hidden)).chunk(2, -1)
+        return hidden + self.down(F.silu(gate).mul_(up))
 
     def _attend(
-        self, qkv: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, rows: Rows, cache: KVCache, index: int
+        self, qkv: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, rows: Rows, cache: KVCache, index: int
     ) -> Tensor:
         config, count = self.config, qkv.shape[0]
         heads, kv_heads, dim = config.heads, config.kv_heads, config.head_dim
-        query, key, value = qkv.view(count, heads + 2 * kv_heads, dim).transpose(0, 1).split((heads, kv_heads, kv_heads))
+        by_head = qkv.view(count, heads + 2 * kv_heads, dim).transpose(0, 1)
+        query_key, value = by_head.split((heads + kv_heads, kv_heads))
         if self.query_norm is not None and self.key_norm is not None:
-            query = F.rms_norm(query, (dim,), self.query_norm, config.norm_eps)
-            key = F.rms_norm(key, (dim,), self.key_norm, config.norm_eps)
-        key = key.to(cache.dtype)  # rounded as stored, so that a row and its shifted copy are alike
+            query_key = torch.cat((self.query_norm(query_key[:heads]), self.key_norm(query_key[heads:])))
+        query_key = query_key.to(cache.dtype)  # rounded as stored, so that a row and its shifted copy are alike
+        rotated = rotate(query_key, cos, sin)  # float32
         slots = slice(rows.slot, rows.slot + count)
         if slots.start < cache.left_begin:
-            cache.unrotated_keys[index, :, slots] = key
-        cache.keys[index, :, slots] = rotate(key.float(), cos, sin)
-        cache.values[index, :, slots] = value
+            cache.unrotated_keys[index, :, slots] = query_key[heads:]
+        keys, values = cache.keys[index], cache.values[index]
+        keys[:, slots] = rotated[heads:]
+        values[:, slots] = value
         # Query heads that share a key head become further rows of it: [K, G * R, D].
-        query = rotate(query.float(), cos, sin).to(cache.dtype).reshape(1, kv_heads, -1, dim)
+        query = rotated[:heads].to(cache.dtype).reshape(kv_heads, -1, dim)
+        # Three calls are faster here than scaled_dot_product_attention, whose CPU kernel gains by
+        # not storing the scores only when there are many; most of all in bfloat16.
         seen = slice(rows.see_begin, rows.see_end)
-        attended = F.scaled_dot_product_attention(
-            query, cache.keys[None, index, :, seen], cache.values[None, index, :, seen], attn_mask=mask
-        )
-        return attended.view(heads, count, dim).transpose(0, 1).reshape(count, heads * dim).to(qkv.dtype)
+        scores = torch.baddbmm(mask, query, keys[:, seen].transpose(1, 2), alpha=dim**-0.5)  # [K, G * R, N]
+        attended = torch.bmm(scores.softmax(-1), values[:, seen])
+        return attended.view(heads, count, dim).transpose(0, 1).reshape(count, heads * dim).float()
 
 
-def _attention_mask(rows: Rows, groups: int, dtype: torch.dtype) -> Tensor | None:
-    """Return the additive mask [G * R, N] of `rows`, or None if they see everything."""
+class _RMSNorm:
+    """x / sqrt(mean(x**2) + eps) * weight over the last dimension, in half the time of F.rms_norm's many steps.
+
+    With n features, sqrt(mean(x**2) + eps) = hypot(|x|, sqrt(n * eps)) / sqrt(n).
+    """
+
+    def __init__(self, weight: Tensor, eps: float) -> None:
+        features = weight.shape[0]
+        self._weight = weight * math.sqrt(features)
+        self._floor = torch.tensor(math.sqrt(features * eps))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(x, 2, -1, keepdim=True)
+        return (x / torch.hypot(length, self._floor)).mul_(self._weight)
+
+
+def _attention_mask(rows: Rows, groups: int, dtype: torch.dtype) -> Tensor:
+    """Return the additive mask of `rows`, [G * R, N], or [1, 1] if they see everything."""
     visible = rows.visible
     if visible is None:
         count, span = rows.token_ids.shape[0], rows.see_end - rows.see_begin
         if count == 1 and rows.see_end == rows.slot + 1:
-            return None
+            return torch.zeros(1, 1, dtype=dtype)
         slots = torch.arange(span)
         visible = slots <= torch.arange(rows.slot - rows.see_begin, rows.slot - rows.see_begin + count)[:, None]
     mask = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, float("-inf"))
