@@ -1,0 +1,567 @@
+"""The engine: requests on sessions, their limits and errors, and the memory that all sessions share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from model.api.types import (
+    Edit,
+    Gap,
+    Infill,
+    InfillRequest,
+    Limits,
+    PartialInfill,
+    Sampling,
+    ScoreRequest,
+    Snippet,
+)
+from model.decoding.constraint import Vocabulary
+from model.engine import Engine
+from model.errors import Cancelled, InputError, RangeError, UnknownFileError, VersionError
+from model.linear import Precision
+from model.seams import left_cut
+from model.session import Session
+from model.tokenization import ByteTokenizer
+from model.window import FULL, NEAR
+from tests.model.test_exactness import SMALL, SMALLER, STANDARD_TEXT, check_window
+from tests.model.tiny import tiny_checkpoint
+
+TEXT = STANDARD_TEXT * 3
+AT = TEXT.index("parts = []")
+
+
+def engine_of(infill: bool = True, seed: int = 0, **options: Any) -> Engine:
+    options = {"full": SMALL, "near": SMALLER, **options}
+    return Engine(tiny_checkpoint(seed=seed, infill=infill), Precision.FLOAT32, **options)
+
+
+def opened(text: str = TEXT, **options: Any) -> Engine:
+    engine = engine_of(**options)
+    engine.open("f", "src/a.py", text, 1)
+    return engine
+
+
+# Windows that hold all of TEXT, so that answers do not depend on the way that a window came there.
+WHOLE = {"full": FULL, "near": FULL}
+
+
+def settled(engine: Engine, *gaps: Gap) -> Engine:
+    """Let idle work get ready for `gaps` to the end."""
+    session_of(engine, "f").prepare(gaps)
+    while engine.idle_slice():
+        pass
+    return engine
+
+
+def session_of(engine: Engine, file_id: str) -> Session:
+    return engine._sessions[file_id]
+
+
+def fill(engine: Engine, *gaps: Gap | int, version: int = 1, max_tokens: int = 12, **options: Any) -> Infill:
+    places = tuple(gap if isinstance(gap, Gap) else Gap(gap, gap) for gap in gaps)
+    callbacks = {name: options.pop(name) for name in ("on_partial", "cancelled") if name in options}
+    limits = Limits(max_tokens=max_tokens, **{n: options.pop(n) for n in ("max_lines", "max_ms") if n in options})
+    request = InfillRequest("f", version, places, "left_to_right", limits=limits, **options)
+    return engine.infill(request, **callbacks)
+
+
+def texts(infill: Infill) -> list[str]:
+    return [gap.text for gap in infill.gaps]
+
+
+# -- files and versions -----------------------------------------------------------------------
+
+
+def test_an_edit_moves_the_version_on() -> None:
+    engine = opened()
+    engine.edit("f", [Edit(0, 0, "x")], 5)
+    with pytest.raises(VersionError, match="version 1 of a file that is at version 5"):
+        fill(engine, 0, version=1)
+    assert fill(engine, 0, version=5).version == 5
+    for version in (5, 4):
+        with pytest.raises(VersionError, match="versions must grow"):
+            engine.edit("f", [Edit(0, 0, "y")], version)
+
+
+def test_a_refused_edit_changes_nothing() -> None:
+    engine = opened("abc")
+    with pytest.raises(RangeError, match=r"edit \[4, 5\) lies outside the text of 4 characters"):
+        engine.edit("f", [Edit(0, 0, "x"), Edit(4, 5, "y")], 2)
+    with pytest.raises(RangeError):
+        engine.edit("f", [Edit(2, 1, "y")], 2)
+    assert fill(engine, 3, version=1).version == 1
+    with pytest.raises(RangeError):
+        fill(engine, 4)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda engine: engine.edit("g", [], 2),
+        lambda engine: engine.close("g"),
+        lambda engine: engine.prepare("g", 0),
+        lambda engine: engine.set_context("g", []),
+        lambda engine: engine.infill(InfillRequest("g", 1, (Gap(0, 0),))),
+        lambda engine: engine.score(ScoreRequest("g", 1, (Gap(0, 0),), ("x",))),
+    ],
+)
+def test_an_unknown_file_is_refused(ask: Callable[[Engine], object]) -> None:
+    engine = opened()
+    with pytest.raises(UnknownFileError, match="not open"):
+        ask(engine)
+    engine.open("g", "b.py", "x", 1)
+    engine.close("g")
+    with pytest.raises(UnknownFileError):
+        ask(engine)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "message"),
+    [
+        ([], "no gap was given"),
+        ([Gap(2, 1)], "reversed"),
+        ([Gap(-1, 1)], "outside the text"),
+        ([Gap(0, len(TEXT) + 1)], f"outside the text of {len(TEXT)} characters"),
+        ([Gap(0, 5), Gap(4, 6)], "overlap"),
+        ([Gap(0, 5), Gap(5, 6)], "touch"),
+        ([Gap(7, 8), Gap(1, 2)], "out of order"),
+    ],
+)
+def test_bad_ranges_are_refused(gaps: list[Gap], message: str) -> None:
+    engine = opened()
+    with pytest.raises(RangeError, match=message):
+        fill(engine, *gaps)
+    assert fill(engine, 3).gaps
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_tokens": 0}, "max_tokens is 0"),
+        ({"max_lines": 0}, "max_lines is 0"),
+        ({"max_ms": 0}, "max_ms is 0"),
+        ({"sampling": Sampling(temperature=-1)}, "temperature is -1"),
+        ({"sampling": Sampling(temperature=float("nan"))}, "temperature is nan"),
+        ({"sampling": Sampling(top_p=0)}, "top_p is 0"),
+        ({"sampling": Sampling(top_p=1.5)}, "top_p is 1.5"),
+    ],
+)
+def test_bad_settings_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fill(opened(), 3, **options)
+
+
+def test_opening_a_file_again_replaces_it() -> None:
+    engine = opened("abc")
+    engine.open("f", "b.py", "x" * 50, 7)
+    assert fill(engine, 50, version=7).version == 7
+    assert engine.stats()["files"] == 1
+
+
+# -- limits -----------------------------------------------------------------------------------
+
+
+def test_tokens_end_an_infill() -> None:
+    for max_tokens in (1, 2, 7):
+        (gap,) = fill(opened(), AT, max_tokens=max_tokens).gaps
+        assert gap.stop in ("tokens", "eoi")
+        assert gap.tokens == len(gap.logprobs)
+    engine = opened("x = ")
+    held_back = 1
+    (gap,) = fill(engine, 4, max_tokens=5).gaps
+    assert gap.stop == "tokens"
+    assert 5 <= gap.tokens <= 5 + held_back, "the held-back piece does not count"
+
+
+def favouring(engine: Engine, *pieces: bytes) -> None:
+    """Make an engine draw these tokens, one after the other and again from the first, where they are allowed."""
+    token_bytes = engine._vocabulary.token_bytes
+    ids = itertools.cycle([token_bytes.index(piece) for piece in pieces])
+    head = engine._network.head
+
+    def favour(hidden: Any) -> Any:
+        logits = head(hidden)
+        logits[:, next(ids)] += 1e4
+        return logits
+
+    engine._network.head = favour
+
+
+@pytest.mark.parametrize(
+    ("pieces", "max_lines", "text"),
+    [
+        ([b"a", b"\n"], 1, "a"),
+        ([b"a", b"\n"], 3, "a\na\na"),
+        ([b"a", b"\r", b"\n"], 1, "a"),
+        ([b"a", b"\r", b"\n"], 2, "a\r\na"),
+        ([b"a", b"\r"], 2, "a\ra"),
+        ([b"\n"], 1, ""),
+        ([b"\r", b"\r", b"\n"], 3, "\r\r\n"),
+    ],
+)
+def test_lines_end_an_infill_whatever_ends_a_line(pieces: list[bytes], max_lines: int, text: str) -> None:
+    engine = opened("x = 1;\n")
+    favouring(engine, *pieces)
+    (gap,) = fill(engine, 0, max_lines=max_lines, max_tokens=40).gaps
+    assert (gap.text, gap.stop) == (text, "lines")
+
+
+def test_the_end_of_the_window_ends_an_infill() -> None:
+    engine = opened()
+    favouring(engine, b"a")
+    (gap,) = fill(engine, AT, max_tokens=10_000).gaps
+    assert gap.stop == "context"
+    assert SMALL.free_min - 2 <= gap.tokens <= SMALL.free_max
+
+
+def test_a_long_infill_outgrows_the_room_of_the_cache() -> None:
+    """More rows of a gap than the cache had room for: those before were lost when it grew. Twice as much room
+    to begin with must give the same answer."""
+    limits = replace(SMALL, free_ids=1500, free_min=1400, free_max=1600)
+    narrow = opened(full=limits, near=limits)
+    roomy = opened(full=replace(limits, left_max=2000), near=limits)
+    for engine in (narrow, roomy):
+        favouring(engine, b"a", b" b", b"c")
+    a, b = fill(narrow, AT, max_tokens=900).gaps[0], fill(roomy, AT, max_tokens=900).gaps[0]
+    assert a.tokens > 800
+    assert a.text == b.text
+    assert a.logprobs == pytest.approx(b.logprobs, abs=1e-3)
+
+
+def test_time_ends_an_infill() -> None:
+    engine = opened()
+    favouring(engine, b"a")
+    (gap,) = fill(engine, AT, max_ms=0.001, max_tokens=50).gaps
+    assert gap.stop == "time"
+    assert gap.tokens == 1
+
+
+# -- cancelling, partial texts ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("infill", [True, False])
+def test_cancelling_at_any_look_leaves_the_session_usable(infill: bool) -> None:
+    gaps = [Gap(AT, AT), Gap(AT + 100, AT + 105)]
+    expected = texts(fill(settled(opened(infill=infill, **WHOLE), *gaps), *gaps))
+    for looks in itertools.count():
+        engine, count = opened(infill=infill, **WHOLE), itertools.count()
+        try:
+            fill(engine, *gaps, max_tokens=6, cancelled=lambda count=count, looks=looks: next(count) == looks)
+            break
+        except Cancelled:
+            assert texts(fill(settled(engine, *gaps), *gaps)) == expected
+    assert looks > 8
+
+
+@pytest.mark.parametrize("infill", [True, False])
+def test_partial_texts_grow_and_end_in_the_answer(infill: bool) -> None:
+    partials: list[PartialInfill] = []
+    answer = fill(opened(infill=infill), AT, AT + 60, on_partial=partials.append, max_tokens=20)
+    for index, gap in enumerate(answer.gaps):
+        shown = [partial.text for partial in partials if partial.gap_index == index]
+        assert len(shown) > 3
+        for before, after in itertools.pairwise(shown):
+            assert after.startswith(before)
+            assert after != before
+        assert shown[-1] == gap.text
+
+
+# -- sampling ---------------------------------------------------------------------------------
+
+
+def test_greedy_is_the_same_every_time_and_for_every_seed() -> None:
+    engine = opened()
+    first = texts(fill(engine, AT))
+    assert texts(fill(engine, AT)) == first
+    assert texts(fill(engine, AT, sampling=Sampling(seed=9))) == first
+    assert texts(fill(opened(), AT)) == first
+
+
+def test_a_seed_makes_a_draw_repeatable() -> None:
+    def drawn(seed: int, **options: float) -> str:
+        return texts(fill(engine, AT, sampling=Sampling(temperature=1.0, seed=seed, **options)))[0]
+
+    engine = opened()
+    assert drawn(1) == drawn(1)
+    assert len({drawn(seed) for seed in range(6)}) > 1
+    greedy = texts(fill(engine, AT))[0]
+    assert {drawn(seed, top_p=1e-6) for seed in range(6)} == {greedy}
+
+
+def test_a_low_temperature_is_nearly_greedy() -> None:
+    engine = opened()
+    greedy = texts(fill(engine, AT))
+    assert texts(fill(engine, AT, sampling=Sampling(temperature=1e-4, seed=3))) == greedy
+
+
+# -- the held-back piece ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("infill", [True, False])
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "",
+        "def gre",
+        "    if x:\n        ",
+        "x = ",
+        "hello 👋",
+        "caf\u00e9",
+        "a\r",
+        "1234567",
+        "x\ud83d",
+        "\x04\x04",
+        "w" * 100,
+        " " * 100,
+    ],
+)
+def test_the_held_back_piece_is_spelled_and_not_answered(prefix: str, infill: bool) -> None:
+    """The answer is what comes after the cursor; tokens before it spell the piece, and only the piece."""
+    text = prefix + ("\n" if prefix.endswith("\r") else "") + "\nprint(x)\n"
+    engine = opened(text, infill=infill, **WHOLE)
+    seen: list[bytes] = []
+    push = Vocabulary.allowed
+
+    def spied(self: Vocabulary, to_spell: bytes, *rest: Any) -> Any:
+        seen.append(to_spell)
+        return push(self, to_spell, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Vocabulary, "allowed", spied)
+        (gap,) = fill(engine, len(prefix), max_tokens=6).gaps
+    tokenizer = ByteTokenizer(tiny_checkpoint().tokenizer, 512)
+    readable = tokenizer.readable(prefix)
+    piece = readable[left_cut(tokenizer, readable) :].encode()
+    assert seen[0] == piece
+    assert all(piece.endswith(to_spell) for to_spell in seen)
+    assert seen[-1] == b"", "after the piece, anything goes"
+    assert gap.text.encode()
+    assert gap.tokens >= len(gap.logprobs) > 0
+    assert all(logprob <= 0 for logprob in gap.logprobs)
+
+
+def test_an_answer_is_always_unicode() -> None:
+    for seed in range(8):
+        engine = opened("naïve 👋 ", seed=seed)
+        (gap,) = fill(engine, 8, max_tokens=30, sampling=Sampling(temperature=3.0, seed=seed)).gaps
+        assert "\ufffd" not in gap.text
+        assert gap.text.encode().decode() == gap.text
+
+
+@pytest.mark.parametrize("odd", ["\ud83d", "\x00\x04\x7f", "\ud83d\udc4b" * 3, "<|endoftext|><infill>"])
+def test_any_character_may_stand_in_the_text(odd: str) -> None:
+    engine = opened(f"a = '{odd}'\n" * 4)
+    engine.set_context("f", [Snippet(f"{odd}.py", odd)])
+    engine.edit("f", [Edit(3, 3, odd)], 2)
+    while engine.idle_slice():
+        pass
+    assert fill(engine, 5, Gap(12, 14), version=2).gaps[1].tokens > 0
+    engine.score(ScoreRequest("f", 2, (Gap(3, 3),), (odd,)))
+
+
+# -- models that see only what stands before ---------------------------------------------------
+
+
+def test_without_infill_only_what_stands_before_counts() -> None:
+    one = fill(opened(TEXT, infill=False), AT)
+    other = fill(opened(TEXT[: AT + 4] + "something else", infill=False), Gap(AT, AT + 4))
+    assert texts(one) == texts(other)
+    assert texts(fill(opened(TEXT[AT - 20 :], infill=False), 20)) != texts(one)
+
+
+def test_without_infill_gaps_are_filled_one_after_another() -> None:
+    """Each sees the infills before it: the same as accepting them and asking again."""
+    gaps = [Gap(AT, AT), Gap(AT + 50, AT + 60), Gap(len(TEXT) - 5, len(TEXT))]
+    together = fill(opened(infill=False, **WHOLE), *gaps)
+    assert [gap.gap for gap in together.gaps] == gaps
+    engine, shift = opened(infill=False, **WHOLE), 0
+    for version, (gap, found) in enumerate(zip(gaps, together.gaps, strict=True), 1):
+        (alone,) = fill(engine, Gap(gap.start + shift, gap.end + shift), version=version).gaps
+        assert (alone.text, alone.stop) == (found.text, found.stop)
+        assert alone.logprobs == pytest.approx(found.logprobs, abs=1e-4)
+        engine.edit("f", [Edit(gap.start + shift, gap.end + shift, alone.text)], version + 1)
+        shift += len(alone.text) - (gap.end - gap.start)
+
+
+def test_without_infill_the_real_text_is_back_after_several_gaps() -> None:
+    engine = opened(infill=False, **WHOLE)
+    expected = texts(fill(opened(infill=False, **WHOLE), AT + 50))
+    fill(engine, AT, AT + 50)
+    assert texts(fill(engine, AT + 50)) == expected
+
+
+# -- likelihood -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("infill", [True, False])
+def test_the_score_of_an_answer_is_what_decoding_reported(infill: bool) -> None:
+    checked = 0
+    for at in range(20, 200, 6):
+        engine = opened(infill=infill)
+        (gap,) = fill(engine, at, max_tokens=2).gaps
+        tokenizer = ByteTokenizer(tiny_checkpoint().tokenizer, 512)
+        piece = TEXT[left_cut(tokenizer, TEXT[:at]) : at]
+        spelled = len(tokenizer.encode(piece + gap.text))
+        score = engine.score(ScoreRequest("f", 1, (Gap(at, at),), (gap.text,))).gaps[0]
+        assert len(score.tokens) == spelled
+        if spelled == gap.tokens and [token.logprob for token in score.tokens] == pytest.approx(gap.logprobs, abs=1e-3):
+            checked += 1
+            assert score.logprob == pytest.approx(sum(gap.logprobs), abs=1e-3)
+        assert (score.stop_logprob is None) is not infill
+    assert checked >= 3, "answers whose tokens are the canonical ones"
+
+
+def test_texts_and_gaps_to_score_belong_together() -> None:
+    with pytest.raises(InputError, match="1 gaps but 2 texts"):
+        opened().score(ScoreRequest("f", 1, (Gap(0, 0),), ("a", "b")))
+
+
+# -- memory -----------------------------------------------------------------------------------
+
+
+NAMES = [f"file{n}" for n in range(24)]
+
+
+def test_the_least_recently_used_session_gives_up_its_rows_and_answers_as_before() -> None:
+    engine = engine_of(memory_budget_mb=1)
+    for name in NAMES:
+        engine.open(name, f"{name}.py", f"# {name}\n{TEXT}", 1)
+
+    def ask(name: str) -> list[str]:
+        request = InfillRequest(name, 1, (Gap(AT, AT),), "left_to_right", limits=Limits(max_tokens=8))
+        return texts(engine.infill(request))
+
+    first = {name: ask(name) for name in NAMES}
+    stats = engine.stats()
+    assert stats["evictions"] > 0
+    assert stats["cached_bytes"] <= stats["budget_bytes"]
+    held = [name for name in NAMES if session_of(engine, name).cached_bytes]
+    assert held == NAMES[-len(held) :], "those used last"
+    assert 0 < len(held) < len(NAMES)
+    for name in NAMES:
+        assert ask(name) == first[name]
+    while engine.idle_slice():
+        pass
+    assert engine.stats()["cached_bytes"] <= engine.stats()["budget_bytes"]
+    assert {name: ask(name) for name in reversed(NAMES)} == first
+
+
+def test_an_evicted_session_is_built_again_in_idle_time() -> None:
+    """Asked at the same place as before, it once stayed with the near window for good: nothing had moved."""
+    engine = opened()
+    fill(engine, AT)
+    while engine.idle_slice():
+        pass
+    rows = engine._sessions["f"].rows_computed
+    session_of(engine, "f").evict()
+    assert not engine.idle_slice(), "only when it is used again"
+    fill(engine, AT)
+    assert engine.idle_slice()
+    while engine.idle_slice():
+        pass
+    assert session_of(engine, "f").rows_computed >= rows + SMALL.left_rows // 2
+
+
+def test_stats_count_what_is_held_and_done() -> None:
+    engine = opened()
+    before = engine.stats()
+    assert (before["files"], before["cached_bytes"], before["infills"]) == (1, 0, 0)
+    infill = fill(engine, AT)
+    again = fill(engine, AT)
+    stats = engine.stats()
+    assert stats["infills"] == 2
+    assert stats["forwards"] == infill.forwards + again.forwards
+    assert stats["rows_computed"] == infill.rows_computed + again.rows_computed
+    assert again.rows_computed < infill.rows_computed
+    assert again.rows_reused > 0 == infill.rows_reused
+    assert stats["cached_bytes"] > 0
+    engine.close("f")
+    assert engine.stats()["cached_bytes"] == 0
+
+
+# -- small contexts ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("infill", [True, False])
+@pytest.mark.parametrize("context_length", [64, 128, 512, 2048])
+def test_a_window_fits_in_a_small_context(context_length: int, infill: bool) -> None:
+    checkpoint = tiny_checkpoint(infill=infill, context_length=context_length)
+    engine = Engine(checkpoint, Precision.FLOAT32)
+    text = TEXT * 12
+    engine.open("f", "src/a/rather/long/path/to/a/file.py", text, 1)
+    engine.set_context("f", [Snippet("b.py", TEXT), Snippet("c.py", "x = 1\n")])
+    version = 1
+    for cursor in (len(text), len(text) // 2, len(text) // 2 + 40, 0):
+        engine.edit("f", [Edit(cursor, cursor, "x y")], version + 1)
+        version += 1
+        for _ in range(2):
+            infill_ = fill(engine, cursor, version=version, max_tokens=5000)
+            assert infill_.gaps[0].tokens > 0
+            while engine.idle_slice():
+                pass
+        for window in session_of(engine, "f")._windows():
+            islands = sum(island.rows for island in window.context)
+            top = window.right_last_id if infill else len(window.left_ids) + window.limits.free_min
+            assert top + islands < context_length
+            assert window.cache.rows <= context_length
+
+
+def test_gaps_that_do_not_fit_together_are_refused_and_nothing_breaks() -> None:
+    """Idle work went on to fail on gaps that did not fit, until the cursor moved."""
+    engine = opened(TEXT * 20, full=FULL)
+    engine._network.config = replace(engine._network.config, context_length=4096)
+    gaps = [Gap(start, start) for start in range(0, 8000, 400)]
+    with pytest.raises(InputError, match="ask for fewer"):
+        fill(engine, *gaps)
+    while engine.idle_slice():
+        pass
+    session = session_of(engine, "f")
+    window = session.window_at([Gap(500, 500)], lambda: False)
+    check_window(window, tiny_checkpoint(), session.text, [Gap(500, 500)])
+    assert len(fill(engine, *gaps[:2]).gaps) == 2
+
+
+# -- renaming, odd windows --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("edit", [Edit(0, 0, "new\n"), Edit(-1, -1, "end"), Edit(0, -1, ""), Edit(0, -1, "x")])
+def test_a_windows_ends_follow_an_edit(edit: Edit) -> None:
+    text = TEXT * 4
+    length = len(text)
+    edit = Edit(edit.start % (length + 1), edit.end % (length + 1), edit.text)
+    session = Session(engine_of()._parts, "a.py", text)
+    session.window_at([Gap(length // 2, length // 2)], lambda: False)
+    session.edit([edit])
+    cursor = min(len(session.text), length // 2)
+    gaps = [Gap(cursor, cursor)]
+    check_window(session.window_at(gaps, lambda: False), tiny_checkpoint(), session.text, gaps)
+
+
+@pytest.mark.parametrize("start_at", ["begin", "end"])
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (1, 0), (0, 1), (3, 3), (40, 40)])
+def test_edits_that_touch_or_straddle_a_windows_end(start_at: str, before: int, after: int) -> None:
+    text = TEXT * 4
+    for inserted in ("", "x", "y\n" * 30):
+        session = Session(engine_of()._parts, "a.py", text)
+        cursor = len(text) // 2
+        window = session.window_at([Gap(cursor, cursor)], lambda: False)
+        place = window.begin_char if start_at == "begin" else window.end_char
+        assert 40 < place < len(text) - 40
+        session.edit([Edit(place - before, place + after, inserted)])
+        if start_at == "begin":
+            cursor += len(inserted) - before - after
+        gaps = [Gap(cursor, cursor)]
+        check_window(session.window_at(gaps, lambda: False), tiny_checkpoint(), session.text, gaps)
+
+
+def test_a_long_path_keeps_its_end() -> None:
+    engine = engine_of(full=FULL, near=NEAR)
+    session = Session(engine._parts, "very/" * 100 + "name.py", TEXT)
+    window = session.window_at([Gap(AT, AT)], lambda: False)
+    assert engine._parts.tokenizer.spell(window.header_ids).endswith(b"/name.py\n")
+    assert len(window.header_ids) <= FULL.left_min
