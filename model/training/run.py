@@ -26,6 +26,7 @@ from types import FrameType
 import torch
 
 from model.errors import InputError, SetfillError
+from model.training.arguments import add_run_arguments
 from model.training.batches import UpdateBatch, update_batches
 from model.training.config import TrainingConfig, read_config
 from model.training.measures import Measures
@@ -162,13 +163,6 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of a training run to `parser`."""
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="the settings, a TOML file (docs/training.md)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's directory (default: runs/NAME-OF-CONFIG)")
-    parser.add_argument("--finish-within", type=float, metavar="SECONDS", help="fit the schedule into so much time")
-
-
 def run_command(arguments: argparse.Namespace) -> int:
     """Carry out the command; return its exit status."""
     config = read_config(arguments.config)
@@ -182,7 +176,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Entry of `python -m model.training.run`; exit status 0 when trained to the end, 3 when stopped before it."""
     parser = argparse.ArgumentParser(prog="model.training.run", description="Train a set-causal infilling model.")
-    add_arguments(parser)
+    add_run_arguments(parser)
     try:
         return run_command(parser.parse_args(arguments))
     except SetfillError as error:

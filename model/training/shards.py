@@ -3,7 +3,8 @@
     index.json            counts, hashes, tokenizer; what was dropped and why
     documents.jsonl.xz    provenance of every document: package, version, path, licence, ranges
     tokens-*.u16.xz       uint16 little endian, all documents one after the other, in pieces below 60 MiB
-    nodes.u32.xz          syntax nodes [begin, end) in bytes of their document, ascending
+    nodes.u32.xz          syntax nodes [begin, end) in bytes of their document, ascending; as differences of the
+                          begins (modulo 2**32, over all documents), then the lengths, which packs well
 
 Knows numpy and files; knows no packages and no rows.
 """
@@ -88,7 +89,8 @@ def write_corpus(
     pieces = [tokens[begin : begin + PIECE_TOKENS] for begin in range(0, len(tokens), PIECE_TOKENS)]
     files = [_write(directory / f"tokens-{n:03d}.u16.xz", piece.tobytes()) for n, piece in enumerate(pieces)]
     node_table = np.concatenate([np.zeros((0, 2), np.uint32), *nodes])
-    files.append(_write(directory / "nodes.u32.xz", node_table.tobytes()))
+    begins, lengths = np.diff(node_table[:, 0], prepend=np.uint32(0)), node_table[:, 1] - node_table[:, 0]
+    files.append(_write(directory / "nodes.u32.xz", np.concatenate([begins, lengths]).tobytes()))
     lines = "".join(json.dumps(asdict(document), ensure_ascii=False) + "\n" for document in documents)
     files.append(_write(directory / "documents.jsonl.xz", lines.encode()))
     index = {"format_version": FORMAT_VERSION, "tokens": len(tokens), "documents": len(documents), **facts}
@@ -111,7 +113,9 @@ def read_corpus(directory: Path) -> Corpus:
         _unpack(directory, index["files"], [name for name in names if name.startswith("tokens-")], unpacked)
     content = _read(directory, index["files"], "documents.jsonl.xz").decode()
     documents = [Document(**json.loads(line)) for line in content.splitlines()]
-    nodes = np.frombuffer(_read(directory, index["files"], "nodes.u32.xz"), np.uint32).reshape(-1, 2)
+    differences, lengths = np.frombuffer(_read(directory, index["files"], "nodes.u32.xz"), np.uint32).reshape(2, -1)
+    begins = np.cumsum(differences, dtype=np.uint32)
+    nodes = np.stack([begins, begins + lengths], axis=1)
     tokens: NDArray[np.uint16] = np.zeros(0, np.uint16)
     if index["tokens"]:
         tokens = np.memmap(unpacked, np.uint16, "r")

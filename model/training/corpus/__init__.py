@@ -1,0 +1,1 @@
+"""Building the training corpus from released packages; see `model.training.corpus.build`."""

@@ -1,0 +1,137 @@
+"""`setfill train`: the corpus, what training starts from, runs, and whole models out of their pieces."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from model.training.arguments import add_run_arguments
+
+_NODE_BYTES = 4, 1_200  # syntax nodes that are worth a gap
+_BYTES_PER_NODE = 96  # keep about one node for so many bytes of text
+
+
+def add_parser(commands: Any) -> None:
+    """Add `train` to the sub-parsers `commands`; each action's `run` takes the options and returns the exit status."""
+    parser = commands.add_parser(
+        "train",
+        help="build a training corpus, train models",
+        description="From released packages to an infilling model: docs/training.md says how.",
+    )
+    actions = parser.add_subparsers(metavar="ACTION", required=True, parser_class=type(parser))
+
+    corpus = actions.add_parser(
+        "corpus",
+        help="build token shards from a manifest of packages",
+        description="Download the packages of a manifest, filter and tokenise their source files.",
+    )
+    corpus.add_argument("manifest", metavar="MANIFEST", help="full, small, or a TOML file")
+    corpus.add_argument("--out", type=Path, default=Path("corpus"), metavar="DIR", help="default: %(default)s")
+    corpus.add_argument("--cache", type=Path, metavar="DIR", help="where downloads are kept (default: OUT/packages)")
+    corpus.add_argument("--model", metavar="NAME|PATH", help="whose tokenizer to use (default: the default model)")
+    corpus.set_defaults(run=run_corpus)
+
+    start = actions.add_parser(
+        "start",
+        help="write a model as a run takes it",
+        description="Write a model's weights in int8, in files below 48 MB, as the `start` of a training run.",
+    )
+    start.add_argument("model", metavar="NAME|PATH", help="an installed model, a model directory or a GGUF file")
+    start.add_argument("out", type=Path, metavar="DIR")
+    start.set_defaults(run=run_start)
+
+    run = actions.add_parser("run", help="train a model", description="Train a model as a TOML file says.")
+    add_run_arguments(run)
+    run.set_defaults(run=run_training)
+
+    assemble = actions.add_parser(
+        "assemble",
+        help="make a model of a run's checkpoint",
+        description="Put the pieces of a run's checkpoint together to a model directory.",
+    )
+    assemble.add_argument("pieces", type=Path, metavar="CHECKPOINT", help="RUN/checkpoints/update-...")
+    assemble.add_argument(
+        "tokenizer", type=Path, metavar="TOKENIZER", help="the tokenizer.json that the run started with"
+    )
+    assemble.add_argument("out", type=Path, metavar="DIR")
+    assemble.set_defaults(run=run_assemble)
+
+
+def run_corpus(options: argparse.Namespace) -> int:
+    from model import store
+    from model.checkpoint import load_checkpoint
+    from model.tokenization import ByteTokenizer
+    from model.training.corpus.build import build_corpus
+    from model.training.corpus.manifest import manifest_path, read_manifest
+
+    packages = read_manifest(manifest_path(options.manifest))
+    checkpoint = load_checkpoint(store.find(options.model) if options.model else store.find())
+    tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
+    facts = build_corpus(packages, tokenizer, options.out, options.cache or options.out / "packages", syntax_nodes)
+    print("tokens by language:", facts["tokens_by_language"])
+    print("files left out:", facts["files_left_out"])
+    return 0
+
+
+def run_start(options: argparse.Namespace) -> int:
+    from model import store
+    from model.checkpoint import load_checkpoint, save_checkpoint
+
+    save_checkpoint(load_checkpoint(store.find(options.model)), options.out, "int8", shard_bytes=45 << 20)
+    return 0
+
+
+def run_training(options: argparse.Namespace) -> int:
+    from model.training.run import run_command
+
+    return run_command(options)
+
+
+def run_assemble(options: argparse.Namespace) -> int:
+    from model.training.assemble import assemble
+
+    assemble(options.pieces, options.tokenizer, options.out)
+    return 0
+
+
+def syntax_nodes(text: str, language: str) -> Sequence[tuple[int, int]]:
+    """Return named syntax nodes of `text` as (begin, end) in bytes, ascending; none for a language without a grammar.
+
+    One node for about every `_BYTES_PER_NODE` bytes: evenly spaced among all.
+    """
+    import tree_sitter
+
+    from grammars.grammar import grammar_of
+    from grammars.languages import language_named
+
+    try:
+        parser_language = grammar_of(language_named(language)).parser_language
+    except KeyError:
+        return ()
+    if parser_language is None:
+        return ()
+    tree = tree_sitter.Parser(parser_language).parse(text.encode())
+    found: list[tuple[int, int]] = []
+    cursor = tree.walk()
+    descend = True
+    while True:
+        node = cursor.node
+        if descend and node is not None:
+            length = node.end_byte - node.start_byte
+            if node.is_named and _NODE_BYTES[0] <= length <= _NODE_BYTES[1]:
+                found.append((node.start_byte, node.end_byte))
+            descend = length > _NODE_BYTES[0]
+        if descend and cursor.goto_first_child():
+            continue
+        if cursor.goto_next_sibling():
+            descend = True
+        elif cursor.goto_parent():
+            descend = False
+        else:
+            break
+    found = sorted(set(found))
+    wanted = max(1, len(text) // _BYTES_PER_NODE)
+    step = max(1, len(found) // wanted)
+    return found[::step]
