@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from torch import Tensor
 
 from model.api.types import Edit, Gap
 from model.decoding.gap_rows import GapRow, GapRows
@@ -47,7 +48,7 @@ class Editor:
         self._cost = Cost(0, 0, [])
         forward = Decoder.forward
 
-        def counted(network: Decoder, rows: Rows, cache: KVCache, logits_at: list[int] | None = None):
+        def counted(network: Decoder, rows: Rows, cache: KVCache, logits_at: list[int] | None = None) -> Tensor | None:
             fed = rows.token_ids.shape[0]
             self._cost.forwards.append(fed)
             if rows.slot < cache.left_begin:

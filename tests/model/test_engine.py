@@ -47,7 +47,7 @@ def opened(text: str = TEXT, **options: Any) -> Engine:
 
 
 # Windows that hold all of TEXT, so that answers do not depend on the way that a window came there.
-WHOLE = {"full": FULL, "near": FULL}
+WHOLE: dict[str, Any] = {"full": FULL, "near": FULL}
 
 
 def settled(engine: Engine, *gaps: Gap) -> Engine:

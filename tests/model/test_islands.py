@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from model.api.types import Gap, Snippet
-from model.islands import KEPT_ISLANDS, IslandStore
+from model.islands import KEPT_ISLANDS, EncodedIsland, IslandStore
 from model.linear import Precision
 from model.network import Decoder
 from model.session import Session, SessionParts
@@ -27,7 +27,7 @@ def store_of(network: Decoder, budget_bytes: int = 2**20, max_rows: int = 30) ->
     return IslandStore(network, tokenizer, checkpoint.capabilities, budget_bytes, max_rows)
 
 
-def encoded(store: IslandStore, snippet: Snippet, slice_rows: int = 1000):
+def encoded(store: IslandStore, snippet: Snippet, slice_rows: int = 1000) -> EncodedIsland:
     while (island := store.encode_slice(snippet, slice_rows)) is None:
         pass
     return island
@@ -129,7 +129,9 @@ def test_the_most_useful_snippets_are_shown_and_only_these_encoded() -> None:
         pass
     window = session.window_at([Gap(50, 50)], lambda: False)
     assert shared.islands.rows_computed == SMALL.island_rows
-    assert [island.ids for island in window.context] == [shared.islands.get(snippet).ids for snippet in snippets[2:]]
+    assert [island.ids for island in window.context] == [
+        encoded(shared.islands, snippet).ids for snippet in snippets[2:]
+    ]
 
 
 def test_islands_come_and_go_under_stacks_that_stand() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 from torch import Tensor
+from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.config import RopeScaling
@@ -209,9 +210,10 @@ def test_a_gguf_file_has_the_logits_that_transformers_finds_in_it() -> None:
     network = Decoder(load_checkpoint(path), Precision.FLOAT32)
     ids = random_ids(40, network.config.vocab_size)
     found = fed_in_slices(network, ids, [20, 1, 19])
-    other = transformers.AutoModelForCausalLM.from_pretrained(
-        str(path.parent), gguf_file=path.name, dtype=torch.float32
-    ).eval()
+    other = transformers.LlamaForCausalLM(transformers.LlamaConfig(**load_gguf_checkpoint(path)["config"])).eval()
+    tensors = load_gguf_checkpoint(path, return_tensors=True, model_to_load=other)["tensors"]
+    other.load_state_dict(tensors, strict=False, assign=True)
+    other.tie_weights()
     with torch.inference_mode():
         expected = other(ids[None]).logits[0]
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
