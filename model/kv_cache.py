@@ -20,6 +20,8 @@ import torch
 from model.config import ModelConfig
 from model.rope import RotaryEmbedding, rotate
 
+_PAGE_BYTES = 4096  # in which memory is given by the operating system
+
 
 class KVCache:
     """Keys and values [layers, kv_heads, slots, head_dim] of one window.
@@ -77,7 +79,10 @@ class KVCache:
     @property
     def bytes(self) -> int:
         """Bytes of memory taken: of all slots ever used, for those of popped rows are not given back."""
-        config, slots = self.config, 2 * self._used_left + 3 * self._used_below
+        used, config = self._used_left + self._used_below, self.config
+        # Where keys stand [head_dim, slots], each row touches a page of every dimension.
+        key_slots = min(self.slots, used + _PAGE_BYTES // self.keys.element_size()) if used else 0
+        slots = key_slots + used + self._used_below  # of keys, values and un-rotated keys
         return slots * config.layers * config.kv_heads * config.head_dim * self.keys.element_size()
 
     # -- writing ----------------------------------------------------------------------------

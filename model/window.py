@@ -27,7 +27,7 @@ from model.network import Decoder, Rows
 from model.seams import EMPTY, Encoded, chunk_texts, encode, left_cut, re_encode
 from model.tokenization import ByteTokenizer
 
-GAP_SLOTS = 512  # slots reserved above the left stack for the rows of gaps
+GAP_SLOTS = 512  # slots above the left stack for the rows of gaps, to begin with
 _CUT_CHARS = 512  # the left cut needs no more text than this
 _CHARS_PER_TOKEN = 8  # more than code has: so many characters hold enough tokens, and else count as enough
 
@@ -89,7 +89,7 @@ class Window:
         self.context_rows = min(capabilities.window, network.config.context_length)
         self.limits = limits.within(self.context_rows)
         self.cache: KVCache = network.new_cache(
-            right_slots=self.limits.right_max + self.limits.island_rows,
+            right_slots=self.limits.right_max + self.limits.chunk_rows,  # grows when there are islands
             left_slots=self.limits.left_max + GAP_SLOTS,
         )
         self.rows_computed = 0

@@ -139,12 +139,16 @@ def test_bytes_are_those_of_all_slots_ever_used() -> None:
     marked.push_left(10)
     marked.push_right(5)
     marked.insert_island(2)
-    row = CONFIG.layers * CONFIG.kv_heads * CONFIG.head_dim * 4
-    assert marked.cache.bytes == row * (2 * 10 + 3 * 7)
+    cache, row = marked.cache, CONFIG.layers * CONFIG.kv_heads * CONFIG.head_dim * 4
+    assert cache.bytes == row * (cache.slots + 10 + 2 * 7)
     marked.pop(0, 0)
-    assert marked.cache.bytes == row * (2 * 10 + 3 * 7)
+    assert cache.bytes == row * (cache.slots + 10 + 2 * 7)
     marked.push_gap(12)
-    assert marked.cache.bytes == row * (2 * 12 + 3 * 7)
+    assert cache.bytes == row * (cache.slots + 12 + 2 * 7)
+    assert KVCache(CONFIG, torch.float32, 100, 100).bytes == 0
+    large = KVCache(CONFIG, torch.bfloat16, 5000, 5000)
+    large.reserve_left(1)
+    assert large.bytes == row // 2 * (1 + 2048 + 1), "no more than a page of each key's dimensions"
 
 
 def test_a_shift_rotates_from_the_unrotated_keys() -> None:

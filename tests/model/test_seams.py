@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
@@ -96,6 +96,7 @@ texts = st.lists(st.sampled_from(PIECES) | st.characters(codec="utf-8"), max_siz
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
 @given(text=texts)
 def test_tokens_spell_the_text_and_say_where_they_start(kind: str, text: str) -> None:
     tokenizer = small_tokenizer(kind)
@@ -111,6 +112,7 @@ def test_tokens_spell_the_text_and_say_where_they_start(kind: str, text: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
 @given(before=texts, old=texts, new=texts, after=texts)
 def test_re_encoding_an_edited_text_is_encoding_it(kind: str, before: str, old: str, new: str, after: str) -> None:
     tokenizer = small_tokenizer(kind)
@@ -183,6 +185,7 @@ def test_the_left_cut_follows_the_pre_tokenizer() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
 @given(prefix=texts)
 def test_the_left_cut_is_a_pre_token_boundary_unless_the_piece_is_too_long(kind: str, prefix: str) -> None:
     tokenizer = small_tokenizer(kind)
@@ -203,6 +206,7 @@ def test_the_left_cut_is_a_pre_token_boundary_unless_the_piece_is_too_long(kind:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
 @given(text=texts, chunk_tokens=st.integers(1, 20))
 def test_chunks_make_up_the_text(kind: str, text: str, chunk_tokens: int) -> None:
     """A chunk never begins in the middle of a character or a CRLF, and has about the size asked for.
@@ -247,6 +251,7 @@ def test_a_line_break_inside_a_token_ends_the_search() -> None:
 # -- where two texts differ -------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(same=st.text(max_size=5), times=st.sampled_from([0, 1, 3000, 4096]), a=texts, b=texts)
 def test_common_ends(same: str, times: int, a: str, b: str) -> None:
     def plain(a: str, b: str) -> int:
