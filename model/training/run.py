@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
@@ -163,14 +163,23 @@ def stop_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def run_command(arguments: argparse.Namespace) -> int:
-    """Carry out the command; return its exit status."""
+def settings_from(arguments: argparse.Namespace) -> TrainingConfig:
+    """Return the settings that a command line asks for."""
     config = read_config(arguments.config)
+    data, run = config.data, config.run
+    if arguments.corpus is not None:
+        data = replace(data, corpus=str(arguments.corpus.absolute()))
+    if arguments.start is not None:
+        data = replace(data, start=str(arguments.start.absolute()))
     if arguments.finish_within is not None:
-        data = asdict(config.run) | {"finish_within_s": arguments.finish_within}
-        config = TrainingConfig(config.data, config.examples, config.optimiser, type(config.run)(**data))
+        run = replace(run, finish_within_s=arguments.finish_within)
+    return replace(config, data=data, run=run)
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Carry out the command; return its exit status: 0 when trained to the end, 3 when stopped before it."""
     directory = arguments.out or Path("runs") / arguments.config.stem
-    return 0 if Run(config, directory.absolute()).train() else 3
+    return 0 if Run(settings_from(arguments), directory.absolute()).train() else 3
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -77,7 +77,7 @@ class Trainer:
     def loss(self, part: MicroBatch, measures: Measures | None = None) -> Tensor:
         """Return the weighted loss of a micro-batch on the device, adding its rows to `measures`."""
         hidden = self.network(part.token_ids, part.position_ids, self.mask(part))
-        wanted = hidden.flatten(0, 1)[part.target_rows]  # [N, T]
+        wanted = hidden.flatten(0, 1).index_select(0, part.target_rows)  # [N, T]
         loss, row_losses, tops = head_loss(
             wanted, self.network.head_weight, part.targets, part.weights, self.head_chunk_rows, self._chunk
         )

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from model.errors import InputError
 from model.tokenization import ByteTokenizer
 from model.training.corpus.decontamination import blocked_hashes, clean_passages
-from model.training.corpus.fetch import fetch, files_in
-from model.training.corpus.filters import MIN_CHARS, language_of, path_problem, text_problem
+from model.training.corpus.fetch import declared_licence, fetch, files_in
+from model.training.corpus.filters import MIN_CHARS, language_of, package_problem, path_problem, text_problem
 from model.training.corpus.manifest import Package
 from model.training.corpus.near_duplicates import NearDuplicates
 from model.training.shards import Document, write_corpus
@@ -82,7 +82,12 @@ class CorpusBuilder:
             "lines_cut_by_decontamination": self.cut_lines,
             "documents_cut_by_decontamination": sum(document.cut_lines > 0 for document in self.documents),
             "packages": [
-                {**vars(package), "archive_sha256": _sha256(archive), "tokens": by_package[package.name]}
+                {
+                    **vars(package),
+                    "declared_licence": declared_licence(archive),
+                    "archive_sha256": _sha256(archive),
+                    "tokens": by_package[package.name],
+                }
                 for package, archive in zip(packages, archives, strict=True)
             ],
         }
@@ -156,6 +161,10 @@ def build_corpus(
             archive = fetch(package, cache)
         except InputError as error:
             say(f"left out: {error}")
+            continue
+        declared = declared_licence(archive)
+        if package_problem(declared):
+            say(f"left out: {package.name} declares the licence {declared!r}")
             continue
         tokens = builder.add_package(package, archive)
         had.append(package)

@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -47,6 +49,20 @@ def fetch(package: Package, cache: Path) -> Path:
     if len(archives) != 1:
         raise InputError(f"{directory} should hold one archive; delete it and try again")
     return archives[0]
+
+
+def declared_licence(archive: Path) -> str:
+    """Return what the metadata of a wheel or npm archive says of its licence; empty if there is none (Debian's)."""
+    for path, content in files_in(archive):
+        if path.endswith(".dist-info/METADATA"):
+            header = content.decode("utf-8", "replace").partition("\n\n")[0]
+            said = re.findall(
+                r"^(?:License-Expression|License|Classifier: License ::)(?!-):? *(.{,80})", header, re.MULTILINE
+            )
+            return "; ".join(said)
+        if path == "package/package.json":
+            return str(json.loads(content).get("license", ""))
+    return ""
 
 
 def files_in(archive: Path) -> Iterator[tuple[str, bytes]]:

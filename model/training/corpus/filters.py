@@ -37,6 +37,7 @@ _COPYLEFT = re.compile(
 )
 _SPDX = re.compile(r"SPDX-License-Identifier:\s*([^\n*]+)")
 _SPDX_PERMISSIVE = re.compile(r"\b(MIT|Apache-2\.0|BSD|ISC|BSL-1\.0|PSF|Python-2\.0|Unlicense|Zlib|CC0)")
+_DECLARED_PERMISSIVE = re.compile(r"\b(MIT|Apache|BSD|ISC|PSF|Python Software)\b", re.IGNORECASE)
 _SECRET = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|\bxox[baprs]-[\w-]{10,}"
     r"|\bAIza[0-9A-Za-z_-]{35}\b|\bsk-[A-Za-z0-9]{32,}\b|\bglpat-[A-Za-z0-9_-]{20}\b|\beyJ[\w-]{20,}\.eyJ[\w-]{20,}\."
@@ -78,6 +79,11 @@ def licence_problem(header: str) -> bool:
     if found := _SPDX.search(header):
         return not _SPDX_PERMISSIVE.search(found[1])
     return _COPYLEFT.search(header) is not None
+
+
+def package_problem(declared: str) -> bool:
+    """Say whether a package's metadata declares a licence that is not permissive, and no permissive one beside it."""
+    return _COPYLEFT.search(declared) is not None and _DECLARED_PERMISSIVE.search(declared) is None
 
 
 def _shape_problem(text: str, language: str) -> str | None:
