@@ -28,7 +28,8 @@ with --json, one object is printed:
     "logprobs"   natural logarithms, one for each token
     "tokens"     how many tokens were generated
     "forwards"   how often the network ran for the whole request: gaps may share forwards
-    "ms"         milliseconds of the whole request, loading the model not included"""
+    "ms"         milliseconds of the whole request, loading the model not included
+    "alternatives"  with --candidates: further infills, the likeliest first, with "text", "logprobs", "tokens"""
 
 EXAMPLES = """\
 examples:
@@ -61,8 +62,20 @@ def add_parser(commands: Any) -> None:
         metavar="P",
         type=policy,
         help="order in which tokens become known: left_to_right, verified (the same, with drafts that save forwards), "
-        "block:B, window:S or uniform; verified when this is "
-        "left out, but left_to_right with a temperature, as drafts depend on timing and so would the draw",
+        "block:B, window:S or uniform (default: %(default)s)",
+        default="verified",
+    )
+    parser.add_argument(
+        "--reveal",
+        metavar="R",
+        help="how many become known at a time: first_hitting, threshold:P or verified (default: the policy's own)",
+    )
+    parser.add_argument(
+        "--candidates",
+        metavar="N",
+        type=positive,
+        default=1,
+        help="how many different infills to look for, at one place (default: %(default)s)",
     )
     parser.add_argument(
         "--max-lines", metavar="N", type=positive, help="end each infill after N lines (default: no limit)"
@@ -165,7 +178,9 @@ async def _fill(
             "file",
             version=1,
             gaps=tuple(gaps),
-            policy=options.policy or ("verified" if options.temperature == 0 else "left_to_right"),
+            policy=options.policy,
+            reveal=options.reveal,
+            candidates=options.candidates,
             limits=Limits(max_tokens=options.max_tokens, max_lines=options.max_lines),
             sampling=Sampling(options.temperature, options.top_p, options.seed),
             trace=options.trace is not None,
@@ -202,6 +217,14 @@ def _as_json(source: SourceFile, description: ModelDescription, infill: Infill, 
                 "forwards": infill.forwards,
                 "tokens": filled.tokens,
                 "ms": round(infill.ms, 1),
+                "alternatives": [
+                    {
+                        "text": source.own_line_breaks(other.text),
+                        "logprobs": other.logprobs,
+                        "tokens": other.tokens,
+                    }
+                    for other in filled.alternatives
+                ],
             }
             for filled, text in zip(infill.gaps, fillings, strict=True)
         ],
@@ -217,6 +240,8 @@ def _show(
             out.print("      no suggestion here", style="yellow")
         else:
             show_infill(out, text, place)
+        for other in filled.alternatives:
+            out.print(f"      or: {visible(other.text)}", style="cyan", markup=False)
     out.print(cost(infill, description), style="dim", markup=False)
 
 

@@ -73,6 +73,8 @@ def fill_any_order(
             ranks = [asked[index][1] for index in mine]
             if policy.kind == "uniform" and gap.end_rank is None:
                 _draw_length(gap, logits[mine], sampling, generator)
+                if rows.recorder is not None:
+                    rows.recorder.reveal_end(gap.index, gap.end_rank or 0, gap.logprobs[gap.end_rank or 0])
                 fresh.append((gap, gap.end_rank or 0))
                 continue
             proposals = [

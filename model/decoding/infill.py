@@ -41,12 +41,16 @@ class InfillRun:
         self._policy, self._rule = parse_policy(request.policy, request.reveal)
         _check_settings(request, adapted, self._policy.kind)
         self._request, self._session, self._vocabulary = request, session, vocabulary
-        self._planner, self._adapted = planner, adapted
+        # Widths decide how random numbers are used up: a draw that is to be repeatable must not depend on the clock.
+        repeatable = request.sampling.temperature > 0
+        self._planner = WidthPlanner(has_masks=adapted, learns=False) if repeatable else planner
+        self._adapted = adapted
         self._on_partial, self._cancelled = on_partial, cancelled
         max_ms = request.limits.max_ms
         self._deadline = None if max_ms is None else time.monotonic() + max_ms / 1000
         self._generator = torch.Generator().manual_seed(request.sampling.seed)
         self._recorder: Recorder | None = None
+        self._held_back: list[str] = []
         self.trace: Trace | None = None
         self.forwards = self.rows_fed = self.rows_reused = 0
 
@@ -61,7 +65,8 @@ class InfillRun:
             self._begin_trace(window, encoded)
         results = self._jointly(window) if self._adapted else self._one_after_another(window)
         if self.trace is not None and self._recorder is not None:
-            self.trace = replace(self.trace, steps=tuple(self._recorder.steps))
+            held_back = tuple(self._held_back)
+            self.trace = replace(self.trace, held_back=held_back, steps=tuple(self._recorder.steps))
         return results
 
     def _jointly(self, window: Window) -> list[GapInfill]:
@@ -91,6 +96,7 @@ class InfillRun:
         request, capabilities = self._request, window.capabilities
         selected = slice(first_index, first_index + len(gaps))
         opened = open_gaps(window, self._vocabulary, gaps, request.limits, request.lengths_tok[selected])
+        self._held_back += window.held_back
         if self._recorder is not None:
             self._recorder.first_gap = first_index
         rows = GapRows(window, self._recorder)
@@ -165,8 +171,8 @@ class InfillRun:
             left_rows=window.cache.left_rows,
             right_rows=window.cache.right_rows,
             island_rows=window.cache.island_rows,
-            rows_encoded=encoded,
-            held_back=tuple(window.held_back),
+            rows_encoded=min(encoded, window.rows),
+            held_back=(),
             steps=(),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,10 @@ class Recorder:
                 tuple(others[:_ALTERNATIVES]),
             )
         )
+
+    def reveal_end(self, gap: int, rank: int, logprob: float) -> None:
+        """Note that a gap was drawn to end at `rank`."""
+        self._reveals.append(TraceReveal(self.first_gap + gap, rank, "<eoi>", math.exp(logprob), "mask", ()))
 
     def forward(self, rows: Sequence[GapRow], committed: int, seconds: float) -> None:
         """Note a forward of `rows`, of which the first `committed` were kept."""

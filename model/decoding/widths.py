@@ -30,8 +30,10 @@ class Widths:
 class WidthPlanner:
     """Chooses widths; one for all decodes of a model, so that it learns."""
 
-    def __init__(self, has_masks: bool) -> None:
+    def __init__(self, has_masks: bool, learns: bool = True) -> None:
+        """`learns` False keeps to the first guesses, so that widths do not depend on the clock."""
         self._max_masks = MAX_MASKS if has_masks else 0
+        self._learns = learns
         # Until measured, 16 rows cost twice one row.
         self._ms = {width: 1 + width / 16 for width in _WIDTHS}
         self._measured: set[int] = set()
@@ -42,6 +44,8 @@ class WidthPlanner:
 
     def forward_took(self, rows: int, seconds: float) -> None:
         """Learn that a forward of `rows` rows took so long."""
+        if not self._learns:
+            return
         width = min(_WIDTHS, key=lambda known: abs(known - rows))
         ms = max(seconds * 1000, 1e-3)
         if not self._measured:  # the guesses keep their proportions until they are measured themselves
@@ -55,6 +59,8 @@ class WidthPlanner:
 
     def draft_was(self, source: str, distance: int, right: bool) -> None:
         """Learn how the draft at `distance` (1 is the first) of its source fared, those before it having been right."""
+        if not self._learns:
+            return
         chances = self._chances[source]
         index = min(distance, MAX_DRAFT_TOKENS) - 1
         chances[index] = _FORGETTING * chances[index] + (1 - _FORGETTING) * right

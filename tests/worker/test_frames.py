@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from pathlib import Path
 
 import msgpack
-import pytest
 
 from model.api import wire
 from model.api.client import WorkerClient
@@ -16,11 +14,6 @@ from model.api.types import InfillRequest, ModelDescription
 from tests.worker.helpers import at, options, talk
 
 SHARED = options(shared=True, linger_s=0.3)
-
-
-@pytest.fixture(autouse=True)
-def runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
 
 class Stranger:

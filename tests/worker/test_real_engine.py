@@ -20,11 +20,6 @@ TEXT = "def area(w, h):\r\n    return w * h\r\n\r\nprint('🐍', area(2, 3))\r\n
 SNIPPET = Snippet("shapes.py", "def perimeter(w, h):\n    return 2 * (w + h)\n")
 
 
-@pytest.fixture(autouse=True)
-def runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
-
 def options(model: Path, shared: bool = False) -> WorkerOptions:
     return WorkerOptions(str(model), shared=shared, precision="float32", threads=1, linger_s=0.3)
 

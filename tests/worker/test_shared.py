@@ -19,12 +19,6 @@ from tests.worker.helpers import at, options, talk, until
 SHARED = options(shared=True, linger_s=0.3)
 
 
-@pytest.fixture(autouse=True)
-def runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    return tmp_path / "setfill"
-
-
 def gone(pid: int) -> bool:
     try:
         os.kill(pid, 0)

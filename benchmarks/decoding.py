@@ -1,0 +1,130 @@
+"""Decoding: tokens per forward and milliseconds per token, against one row per forward of the same engine.
+
+    python -m benchmarks.decoding [--gaps N] [--model NAME|PATH] [--json]
+
+Every way of decoding fills the same gaps in files of the standard library,
+after the file was encoded: what is measured is decoding, not reading.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from benchmarks.gaps import RealGap, real_gaps
+from model import store
+from model.api.types import Infill, InfillRequest, Limits
+from model.engine import Engine
+
+MAX_TOKENS = 24
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One way of decoding over all gaps."""
+
+    name: str
+    tokens: int
+    forwards: int
+    ms: float
+    ms_per_gap: float  # the median
+    speedup: float | None  # milliseconds per token of one-row decoding, over this one's
+    same_text: float  # part of the gaps that got the text of one-row decoding
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.decoding", description=__doc__)
+    parser.add_argument("--gaps", type=int, default=40, help="how many gaps to fill (default: %(default)s)")
+    parser.add_argument("--model", default=store.DEFAULT_MODEL, help="a model's name or path (default: %(default)s)")
+    parser.add_argument("--precision", help="float32, bfloat16 or int8 (default: chosen for this machine)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    engine = Engine.load(store.find(options.model), precision=options.precision)
+    described = engine.describe()
+    gaps = real_gaps(options.gaps)
+    limits = Limits(max_tokens=MAX_TOKENS, max_lines=1)
+
+    def run(name: str, request: Callable[[InfillRequest, int], InfillRequest]) -> list[Infill]:
+        print(f"{name} ...", file=sys.stderr, end="\r")
+        return [
+            fill(engine, gap, request(InfillRequest("", 1, (gap.gap,), limits=limits), i)) for i, gap in enumerate(gaps)
+        ]
+
+    run("warming up", lambda request, _: replace(request, limits=Limits(max_tokens=2)))
+    plain = run("one row a forward", lambda request, _: replace(request, policy="left_to_right"))
+    ways = {"left_to_right, one row a forward": plain}
+    ways["verified: drafts from the file" + (" and mask rows" if described.infill else "")] = run(
+        "verified", lambda request, _: replace(request, policy="verified")
+    )
+    ways["verified: typing through the answer"] = run(
+        "typed", lambda request, i: replace(request, policy="verified", drafts=(plain[i].gaps[0].text,))
+    )
+    ways["verified: typing through the true text"] = run(
+        "typed", lambda request, i: replace(request, policy="verified", drafts=(gaps[i].missing,))
+    )
+    ways["verified, 4 candidates"] = run(
+        "candidates", lambda request, _: replace(request, policy="verified", candidates=4)
+    )
+    if described.infill:
+        for policy in ("block:4", "block:8", "window:4", "window:8", "window:16", "uniform"):
+            ways[policy] = run(policy, lambda request, _, policy=policy: replace(request, policy=policy))
+    measured = summarise(ways)
+    if options.json:
+        print(json.dumps({"model": described.name, "precision": described.precision, "gaps": len(gaps),
+                          "ways": [asdict(way) for way in measured]}, indent=1))  # fmt: skip
+        return 0
+    print(
+        f"{described.name} in {described.precision}, {len(gaps)} gaps, at most {MAX_TOKENS} tokens or one line each\n"
+    )
+    print(f"{'':42}{'tokens/forward':>15}{'ms/token':>10}{'ms/gap':>8}{'speed-up':>10}{'same text':>11}")
+    for way in measured:
+        print(
+            f"{way.name:42}{way.tokens / way.forwards:15.2f}{way.ms / way.tokens:10.1f}{way.ms_per_gap:8.0f}"
+            f"{way.speedup or 1:9.2f}x{way.same_text:10.1%}"
+        )
+    if not described.infill:
+        print(
+            "\nThis model is not adapted to infilling: it has no mask rows, so block, window and uniform are left out."
+        )
+    return 0
+
+
+def fill(engine: Engine, gap: RealGap, request: InfillRequest) -> Infill:
+    """Fill `gap` with the file encoded beforehand."""
+    engine.open(gap.path, gap.path, gap.text, 1)
+    engine.prepare(gap.path, gap.gap.start)
+    while engine.idle_slice():
+        pass
+    infill = engine.infill(replace(request, file_id=gap.path))
+    engine.close(gap.path)
+    return infill
+
+
+def summarise(ways: dict[str, list[Infill]]) -> list[Measured]:
+    plain = next(iter(ways.values()))
+    plain_rate = sum(infill.ms for infill in plain) / tokens_of(plain)
+    return [
+        Measured(
+            name,
+            tokens_of(infills),
+            sum(infill.forwards for infill in infills),
+            sum(infill.ms for infill in infills),
+            statistics.median(infill.ms for infill in infills),
+            plain_rate * tokens_of(infills) / sum(infill.ms for infill in infills),
+            statistics.mean(a.gaps[0].text == b.gaps[0].text for a, b in zip(infills, plain, strict=True)),
+        )
+        for name, infills in ways.items()
+    ]
+
+
+def tokens_of(infills: Sequence[Infill]) -> int:
+    """Tokens answered, those of alternatives not counted: they are what their forwards cost extra."""
+    return sum(gap.tokens for infill in infills for gap in infill.gaps)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

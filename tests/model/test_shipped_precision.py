@@ -1,0 +1,92 @@
+"""Verified decoding in the precision that ships, on real gaps: equal to one token at a time but for near-ties.
+
+The real weights are run once as they are and once as if they were adapted, so
+that suffixes, joint gaps and mask rows take part: what the text says does not
+matter here, only that both ways say the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks.gaps import real_gaps
+from model.api.types import Gap, Limits, Sampling
+from model.checkpoint import Checkpoint
+from model.config import Capabilities
+from model.decoding.constraint import Vocabulary
+from model.decoding.drafts import TextDrafts
+from model.decoding.gap_rows import GapRows
+from model.decoding.left_to_right import fill_left_to_right
+from model.decoding.open_gap import OpenGap, open_gaps
+from model.decoding.verified import fill_verified
+from model.decoding.widths import WidthPlanner
+from model.islands import IslandStore
+from model.linear import best_precision
+from model.network import Decoder
+from model.session import Session, SessionParts
+from model.tokenization import ByteTokenizer
+from tests.model.real import load_real, real_model
+
+GAPS = 1000
+SPECIAL = {"mask_id": 7, "infill_id": 8, "eoi_id": 9}
+NEAR_TIE = 0.15  # nats between the first and the second choice
+LIMITS = Limits(max_tokens=10, max_lines=2)
+
+
+def as_if_adapted(checkpoint: Checkpoint) -> Checkpoint:
+    old = checkpoint.capabilities
+    return replace(
+        checkpoint, capabilities=Capabilities(True, old.sink_id, old.filename_id, window=old.window, **SPECIAL)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adapted", [False, True], ids=["as it is", "as if adapted"])
+def test_verified_equals_one_token_at_a_time(adapted: bool) -> None:
+    checkpoint = load_real(real_model())
+    if adapted:
+        checkpoint = as_if_adapted(checkpoint)
+    precision, _ = best_precision()
+    network = Decoder(checkpoint, precision)
+    tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
+    islands = IslandStore(network, tokenizer, checkpoint.capabilities, 2**20, 30)
+    parts = SessionParts(network, tokenizer, checkpoint.capabilities, islands)
+    capabilities = checkpoint.capabilities
+    vocabulary = Vocabulary(tokenizer, 9 if adapted else capabilities.sink_id)
+    planner = WidthPlanner(has_masks=adapted)
+    different, accepted = [], 0
+    sessions: dict[str, Session] = {}
+    # In the order of each file, so that the windows move little and most of the time goes into decoding.
+    for real in sorted(real_gaps(GAPS), key=lambda real: (real.path, real.gap.start)):
+        whole = real.text[: real.gap.start] + real.missing + real.text[real.gap.start :]
+        session = sessions.setdefault(real.path, Session(parts, real.path, whole))
+        gaps = (Gap(real.gap.start, real.gap.start + len(real.missing)),)
+        window = session.window_at(gaps, lambda: False)
+
+        def opened(window: object = window, gaps: tuple[Gap, ...] = gaps) -> list[OpenGap]:
+            return open_gaps(window, vocabulary, gaps, LIMITS)  # type: ignore[arg-type]
+
+        (plain,), (verified,) = opened(), opened()
+        fill_left_to_right(
+            GapRows(window), [plain], capabilities.infill_id, Sampling(), torch.Generator(), lambda: True
+        )
+        if not adapted:
+            window = session.window_at(gaps, lambda: False)
+        rows = GapRows(window)
+        drafts = TextDrafts(window, vocabulary.eoi_id, [])
+        fill_verified(
+            rows, [verified], capabilities.infill_id, capabilities.mask_id, drafts, planner, Sampling(),
+            torch.Generator(), lambda: True,
+        )  # fmt: skip
+        accepted += len(verified.ids) - rows.forwards
+        if plain.ids != verified.ids:
+            rank = next(rank for rank in plain.ids if plain.ids[rank] != verified.ids.get(rank))
+            margin = plain.logprobs[rank] - plain.runners_up[rank][1]
+            different.append(round(margin, 4))
+    print(f"\n{precision}: {len(different)} of {GAPS} differ, at margins {different}; {accepted} drafts accepted")
+    assert accepted > GAPS / 20, "drafts must take part"
+    assert len(different) <= GAPS * 0.005
+    assert all(margin < NEAR_TIE for margin in different)
