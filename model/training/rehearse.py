@@ -49,32 +49,34 @@ corpus = "corpus"
 start = "start"
 
 [examples]
-unit_rows = 1024
+unit_rows = 512
 context_length = 4096
-window_min = 64
-window_max = 256
+window_min = 48
+window_max = 128
 free_min = 128
 free_max = 1024
-span_max = 48
-left_min = 16
-right_min = 16
-context_tokens_min = 16
-context_tokens_max = 48
-joint_span_max = 16
-joint_between_max = 48
+span_max = 24
+left_min = 8
+right_min = 8
+context_tokens_min = 8
+context_tokens_max = 24
+joint_span_max = 12
+joint_between_max = 24
 joint_free_ids = 128
+island_target_share = 1.0
 
 [optimiser]
-peak_rate = 3e-3
+peak_rate = 2e-3
 warm_up_updates = 20
-rows_per_update = 4096
+rows_per_update = 2048
+island_next_weight = 1.0
 
 [run]
-updates = 600
+updates = 1000
 device = "cpu"
-micro_batch_units = 2
+micro_batch_units = 4
 head_chunk_rows = 512
-checkpoint_s = 5.0
+checkpoint_s = 10.0
 """
 
 
