@@ -67,7 +67,8 @@ class Decoder:
         """
         count = rows.token_ids.shape[0]
         end = rows.slot + count
-        assert rows.see_begin <= rows.slot and end <= rows.see_end <= cache.slots
+        assert rows.see_begin <= rows.slot
+        assert end <= rows.see_end <= cache.slots
         cache.position_ids[rows.slot : end] = rows.position_ids
         cos, sin = self.rope.cos_sin(rows.position_ids)
         groups = self.config.heads_per_kv_head

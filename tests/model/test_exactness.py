@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 import torch
@@ -75,7 +76,7 @@ def reference_rows(window: Window, text: str, gaps: list[Gap]) -> tuple[RowList,
     left = window.header_ids + encode(text[window.begin_char : cut])
     seen += rows.add_chain(left, 0, [])
     begin = len(left)
-    for index, (gap, following) in enumerate(zip(gaps, gaps[1:], strict=False)):
+    for index, (gap, following) in enumerate(pairwise(gaps)):
         between = text[gap.end : following.start - len(window.held_back[index + 1])]
         spans = [span.text for span in window.middles[index]]
         assert between.startswith(spans[0] if spans else "")
