@@ -12,7 +12,7 @@ A unit is a pure function of its windows and a seed: no state to save.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -65,7 +65,6 @@ class ExampleBuilder:
     tokenizer: ByteTokenizer
     special: SpecialIds
     config: ExampleConfig
-    _header_cache: dict[str, list[int]] = field(default_factory=dict)
 
     def unit(self, windows: Sequence[WindowText], rng: np.random.Generator) -> PackedRows:
         """Return one unit with `windows`, the room left by each going to the next, and gaps in all that is left."""

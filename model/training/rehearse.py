@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,7 @@ def main() -> int:
         directory.mkdir(parents=True, exist_ok=True)
         make_start(directory)
         make_corpus(directory)
+        shutil.rmtree(directory / "run", ignore_errors=True)  # of an earlier rehearsal
         settings = directory / "rehearsal.toml"
         settings.write_text(SETTINGS, encoding="utf-8")
         train_killed_and_resumed(settings, directory / "run")
@@ -154,7 +156,7 @@ def train_killed_and_resumed(settings: Path, out: Path) -> None:
     """Train in a process of its own, kill it on the way, and go on; what is done again has the same losses."""
     process = start_run(settings, out)
     while len(logged := read_log(out / "log.jsonl")) < KILLED_AFTER_UPDATES or not list(out.glob("state/update-*")):
-        expect(process.poll() is None, "the run ended by itself, early")
+        expect(process.poll() is None, f"the run ended by itself: see {out}/console.txt")
         time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -173,7 +175,9 @@ def train_killed_and_resumed(settings: Path, out: Path) -> None:
 def start_run(settings: Path, out: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "model.training.run", str(settings), "--out", str(out)]
     root = str(Path(__file__).parents[2])
-    return subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": root}, stderr=subprocess.DEVNULL)
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "console.txt").open("a", encoding="utf-8") as console:
+        return subprocess.Popen(command, cwd=root, env={**os.environ, "PYTHONPATH": root}, stderr=console)
 
 
 # -- what was learned -------------------------------------------------------------------------

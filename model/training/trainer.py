@@ -88,7 +88,7 @@ class Trainer:
     def mask(self, part: MicroBatch) -> AttentionMask:
         """Return the attention mask of a micro-batch in the form that this machine takes."""
         if self.machine.attention == "flex":
-            return block_mask(part.sees, compiled=self.machine.compile)
+            return block_mask(part.sees)
         return dense_mask(part.sees)
 
     def state(self) -> dict[str, Tensor]:

@@ -46,15 +46,14 @@ def mask_mod(sees: Tensor) -> MaskMod:
     return visible
 
 
-def block_mask(sees: Tensor, block_rows: int = 128, compiled: bool = True) -> BlockMask:
+def block_mask(sees: Tensor, block_rows: int = 128) -> BlockMask:
     """Return FlexAttention's block mask of `sees` [B, R, SEES_COLUMNS], shared by all heads.
 
-    R must be a multiple of `block_rows`. Compiled, no R x R matrix is made whole.
+    R must be a multiple of `block_rows`. Made uncompiled, by a few passes over B x R x R bools: milliseconds on a
+    GPU for what serves all layers, against seconds for a compilation that could go wrong.
     """
     from torch.nn.attention.flex_attention import create_block_mask
 
     units, rows, _ = sees.shape
     assert rows % block_rows == 0, "units must be whole blocks"
-    return create_block_mask(
-        mask_mod(sees), units, None, rows, rows, device=sees.device, BLOCK_SIZE=block_rows, _compile=compiled
-    )
+    return create_block_mask(mask_mod(sees), units, None, rows, rows, device=sees.device, BLOCK_SIZE=block_rows)

@@ -118,7 +118,7 @@ def test_flex_attention_equals_dense_attention(monkeypatch: pytest.MonkeyPatch) 
     built, checkpoint = built_window(3, config), tiny_checkpoint()
     wanted = gap_targets(built)
     gradients = []
-    for make in (lambda sees: dense_mask(sees), lambda sees: block_mask(sees, compiled=False)):
+    for make in (dense_mask, block_mask):
         network = trainer_network(checkpoint)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # uncompiled FlexAttention says that it is slow
