@@ -1,0 +1,68 @@
+"""`textDocument/completion` with the same infill, for editors that know no inline completion."""
+
+from __future__ import annotations
+
+import re
+
+from lsprotocol import types
+
+from lsp_server.documents import OpenDocument
+from lsp_server.inline_completion import accepted_command, answered
+from lsp_server.protocol import contained
+from lsp_server.server import SetfillServer
+from lsp_server.suggester import Ask, Suggestion
+
+_TRIGGERS = [" ", "\t", "\n", "(", "[", "{", ".", ",", "=", ":", '"', "'", ">"]
+_LABEL_CHAR = 60
+_WORD = re.compile(r"\w*$")
+
+
+def register(server: SetfillServer) -> None:
+    """Have the feature offered to clients without inline completion; others would show everything twice."""
+    initialize = server.protocol.fm.features[types.INITIALIZE]
+
+    def offer(params: types.InitializeParams) -> None:
+        initialize(params)
+        text_document = params.capabilities.text_document
+        if text_document is None or text_document.inline_completion is None:
+            options = types.CompletionOptions(trigger_characters=_TRIGGERS, resolve_provider=False)
+            server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(complete)
+
+    @contained
+    async def complete(params: types.CompletionParams) -> types.CompletionList | None:
+        document = server.documents.get(params.text_document.uri)
+        nothing = types.CompletionList(is_incomplete=True, items=[])
+        if document is None or server.is_disabled(document) or not server.settings.automatic:
+            return nothing
+        cursor = document.document.char_at(params.position)
+        suggestions = await answered(server, document, Ask(cursor, candidates=server.settings.candidates))
+        if suggestions is None:
+            return nothing
+        return types.CompletionList(
+            is_incomplete=True, items=[_item(document, each, rank) for rank, each in enumerate(suggestions)]
+        )
+
+    server.protocol.fm.features[types.INITIALIZE] = offer
+
+
+def _item(document: OpenDocument, suggestion: Suggestion, rank: int) -> types.CompletionItem:
+    """Return the item. It replaces the word before the cursor, as editors filter by that word."""
+    text = document.text
+    word = _WORD.search(text[max(0, suggestion.start_char - 200) : suggestion.start_char])
+    start = suggestion.start_char - (len(word[0]) if word else 0)
+    whole = text[start : suggestion.start_char] + suggestion.text
+    first_line = whole.strip().splitlines()[0]
+    shortened = (
+        first_line if first_line == whole.strip() and len(first_line) <= _LABEL_CHAR else first_line[:_LABEL_CHAR] + "…"
+    )
+    return types.CompletionItem(
+        label=shortened,
+        kind=types.CompletionItemKind.Text,
+        detail="Setfill",
+        documentation=types.MarkupContent(types.MarkupKind.Markdown, f"```{document.language_id}\n{whole}\n```"),
+        filter_text=whole,
+        sort_text=f"\uffff{rank}",  # behind what a language server knows
+        insert_text_mode=types.InsertTextMode.AsIs,
+        text_edit=types.TextEdit(document.document.range_at(start, suggestion.end_char), whole),
+        command=accepted_command(suggestion.number),
+    )

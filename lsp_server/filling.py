@@ -1,0 +1,118 @@
+"""Filling selections, cursors and marked holes: any number of places of a file in one decode."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from grammars import SyntaxSnapshot
+from lsp_server.documents import OpenDocument
+from lsp_server.lengths import Plan, plan_fill
+from lsp_server.progress import Progress
+from lsp_server.settings import Settings
+from lsp_server.shaping import confidence, finished
+from lsp_server.worker import ModelWorker
+from model.api.types import Gap, GapInfill, InfillRequest, Limits, PartialInfill
+from model.errors import Cancelled, InputError, VersionError
+
+_SHOW_PROGRESS_SECONDS = 0.5
+MOST_GAPS = 32
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A place and the text that should replace it."""
+
+    start_char: int
+    end_char: int
+    text: str
+    stop: str
+    confidence: float
+    alternatives: tuple[str, ...] = ()
+
+
+async def fill(
+    document: OpenDocument,
+    spans: Sequence[tuple[int, int]],
+    worker: ModelWorker,
+    progress: Progress,
+    settings: Settings,
+    on_partial: Callable[[PartialInfill], None] | None = None,
+    candidates: int = 1,
+) -> list[Filled]:
+    """Return infills for `spans` (string indices), in the order of the file.
+
+    InputError for spans that overlap or are too many, VersionError when the
+    file was edited meanwhile, Cancelled when the user stopped it.
+    """
+    gaps = _gaps(document.text, spans)
+    text = document.text
+    await worker.ready()
+    snapshot = await document.syntax.of(text)
+    plans = [plan_fill(snapshot, gap, settings) for gap in gaps]
+    if document.text != text:
+        raise VersionError("the file was edited meanwhile")
+    candidates = candidates if len(gaps) == 1 else 1
+    request = InfillRequest("", 0, gaps, limits=_widest(plans), candidates=candidates)
+    asking = asyncio.ensure_future(document.infill(request, on_partial=on_partial))
+    try:
+        title = f"Setfill: filling {len(gaps)} places" if len(gaps) > 1 else "Setfill: filling"
+        async with progress.shown(title, asking.cancel, after_seconds=_SHOW_PROGRESS_SECONDS):
+            await asyncio.wait([asking])
+        if asking.cancelled():
+            raise Cancelled("filling was cancelled")
+        infill = asking.result()
+    finally:
+        asking.cancel()
+    if document.text != text:
+        raise VersionError("the file was edited meanwhile")
+    return await asyncio.to_thread(
+        lambda: [_filled(snapshot, plan, said) for plan, said in zip(plans, infill.gaps, strict=True)]
+    )
+
+
+def hole_spans(text: str, marker: str) -> list[tuple[int, int]]:
+    """Return where `marker` stands in `text`."""
+    spans, found = [], text.find(marker)
+    while found >= 0:
+        spans.append((found, found + len(marker)))
+        found = text.find(marker, found + len(marker))
+    return spans
+
+
+def _gaps(text: str, spans: Sequence[tuple[int, int]]) -> tuple[Gap, ...]:
+    if not spans:
+        raise InputError("there is nothing to fill: select something, or mark holes")
+    if len(spans) > MOST_GAPS:
+        raise InputError(f"{len(spans)} places at once are too many: fill at most {MOST_GAPS}")
+    gaps = [Gap(*_tight(text, *span)) for span in sorted(set(spans))]
+    for first, second in pairwise(gaps):
+        if second.start <= first.end:
+            raise InputError("places to fill must not overlap or touch")
+    return tuple(gaps)
+
+
+def _tight(text: str, start: int, end: int) -> tuple[int, int]:
+    """Leave the indentation before whole selected lines, and the line break behind them, where they are."""
+    if start == end:
+        return start, end
+    while end > start and text[end - 1] in "\r\n":
+        end -= 1
+    at_line_start = start == 0 or text[start - 1] in "\r\n"
+    while at_line_start and start < end and text[start] in " \t":
+        start += 1
+    return start, end
+
+
+def _widest(plans: Sequence[Plan]) -> Limits:
+    lines = [plan.limits.max_lines for plan in plans if plan.limits.max_lines is not None]
+    return Limits(max(plan.limits.max_tokens for plan in plans), max(lines, default=None))
+
+
+def _filled(snapshot: SyntaxSnapshot, plan: Plan, said: GapInfill) -> Filled:
+    others = [finished(snapshot, plan, other.text, other.stop) for other in said.alternatives]
+    found = finished(snapshot, plan, said.text, said.stop)
+    different = tuple(other for other in dict.fromkeys(others) if other.strip() and other != found)
+    return Filled(plan.gap.start, plan.gap.end, found, said.stop, confidence(said.logprobs), different)

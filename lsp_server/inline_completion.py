@@ -1,0 +1,115 @@
+"""`textDocument/inlineCompletion`, and what clients tell of the fate of a suggestion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsprotocol import types
+
+from lsp_server.documents import OpenDocument
+from lsp_server.protocol import contained, invalid_params
+from lsp_server.server import SetfillServer
+from lsp_server.suggester import Ask, Suggestion
+from model.api.types import Edit
+from model.errors import SetfillError
+
+ACCEPTED = "setfill.accepted"  # the command that an editor runs once it has inserted a suggestion
+
+
+def register(server: SetfillServer) -> None:
+    """Add the feature to a server."""
+
+    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
+    @contained
+    async def inline_completion(params: types.InlineCompletionParams) -> list[types.InlineCompletionItem] | None:
+        document = server.documents.get(params.text_document.uri)
+        if document is None or server.is_disabled(document):
+            return []
+        invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+        if not invoked and not server.settings.automatic:
+            return []
+        # Everything about the text is taken from it before the first wait: it may change at any one.
+        ask = Ask(
+            document.document.char_at(params.position),
+            invoked,
+            candidates=server.settings.candidates if invoked or _cycles_always(server) else 1,
+            selected=_selected(document, params.context.selected_completion_info),
+        )
+        suggestions = await answered(server, document, ask)
+        return None if suggestions is None else [_item(document, each) for each in suggestions]
+
+    @server.command(ACCEPTED)
+    @contained
+    def accepted(number: Any) -> None:
+        server.statistics.accepted(_number(number))
+
+    @server.feature("setfill/didAcceptSuggestion")
+    @contained
+    def did_accept(params: Any) -> None:
+        number = _number(_field(params, "id"))
+        if isinstance(params, dict) and params.get("acceptedLength") is not None:
+            server.statistics.partially_accepted(number, _number(params["acceptedLength"]))
+        else:
+            server.statistics.accepted(number)
+
+    @server.feature("setfill/didShowSuggestion")
+    @contained
+    def did_show(params: Any) -> None:
+        server.statistics.displayed(_number(_field(params, "id")))
+
+    @server.feature("setfill/didMoveCursor")
+    @contained
+    def did_move_cursor(params: Any) -> None:
+        place = server.protocol.converter.structure(params, types.TextDocumentPositionParams)
+        if document := server.documents.get(place.text_document.uri):
+            server.prepare(document, document.document.char_at(place.position))
+
+
+async def answered(server: SetfillServer, document: OpenDocument, ask: Ask) -> list[Suggestion] | None:
+    """Return suggestions; none of them when there is no model, which the user has been told of once.
+
+    Asked by hand, the reason is the answer.
+    """
+    try:
+        return await server.suggester.suggest(document, ask)
+    except SetfillError:
+        if ask.invoked:
+            raise
+        return []
+
+
+def accepted_command(number: int) -> types.Command:
+    """Return the command that tells us of an accepted suggestion."""
+    return types.Command(title="Accepted", command=ACCEPTED, arguments=[number])
+
+
+def _cycles_always(server: SetfillServer) -> bool:
+    """Neovim asks only as if by typing, and lets its user cycle through what it got."""
+    return server.client_name.lower() == "neovim"
+
+
+def _item(document: OpenDocument, suggestion: Suggestion) -> types.InlineCompletionItem:
+    return types.InlineCompletionItem(
+        insert_text=suggestion.text,
+        range=document.document.range_at(suggestion.start_char, suggestion.end_char),
+        command=accepted_command(suggestion.number),
+    )
+
+
+def _selected(document: OpenDocument, chosen: types.SelectedCompletionInfo | None) -> Edit | None:
+    if chosen is None:
+        return None
+    start, end = document.document.chars_of(chosen.range)
+    return Edit(start, end, chosen.text)
+
+
+def _field(params: Any, name: str) -> Any:
+    if not isinstance(params, dict) or name not in params:
+        raise invalid_params(f"the parameters must have {name}")
+    return params[name]
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise invalid_params("a suggestion is named by a whole number")
+    return value

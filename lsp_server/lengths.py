@@ -1,0 +1,143 @@
+"""How long a suggestion should be: the rest of the line, a statement, or a block.
+
+A model that was not trained to stop runs on to its limits, and any model may run on; so a text is also cut here, by
+its lines, brackets and indentation. Works on a text that is still growing as on a whole one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from grammars import Language, PlaceKind, Stop, SyntaxSnapshot, expected_stop, place_at
+from lsp_server.settings import Settings
+from model.api.types import Gap, Limits
+
+_LINE_TOKENS = 64
+_TOKENS_OF_A_LINE = 24  # on average, generously
+_STATEMENT_LINES = 6
+_CLOSERS = ")]}>;,:\"'` \t"
+_BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+_STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'')
+_CLOSING_LINE = re.compile(r"[ \t]*(?:[)\]}]+[;,)]*|end|fi|done|esac|endif|endfor|endwhile)[ \t]*$")
+_KEPT_LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|$)")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked at one place, and where the answer should end."""
+
+    gap: Gap
+    stop: Stop
+    line_prefix: str  # the gap's line before it
+    limits: Limits
+    is_invoked: bool  # asked for by hand, not by typing
+
+
+def plan_suggestion(
+    snapshot: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, sees_suffix: bool
+) -> Plan | None:
+    """Return what to ask at the cursor, None where silence is better. `sees_suffix`: whether the model does."""
+    text = snapshot.text
+    line_prefix, line_suffix = around_on_line(text, cursor_char)
+    if not invoked:
+        if not text.strip():
+            return None
+        if line_suffix[:1].isalnum() or line_suffix[:1] == "_":
+            return None  # inside a word
+        if line_suffix.strip(_CLOSERS) and not sees_suffix:
+            return None
+        if not settings.in_comments and place_at(snapshot, cursor_char).kind is PlaceKind.COMMENT:
+            return None
+    stop = expected_stop(snapshot, cursor_char, cursor_char)
+    if invoked and stop is Stop.LINE and not line_suffix.strip():
+        stop = Stop.STATEMENT  # who asks by hand wants more than what typing brings
+    max_ms = settings.time_limit_ms * (4.0 if invoked else 1.0)
+    return Plan(
+        Gap(cursor_char, cursor_char), stop, line_prefix, _limits(stop, settings.max_lines, max_ms), is_invoked=invoked
+    )
+
+
+def plan_fill(snapshot: SyntaxSnapshot, gap: Gap, settings: Settings) -> Plan:
+    """Return what to ask of a selection or a marked hole."""
+    line_prefix, line_suffix = around_on_line(snapshot.text, gap.start, gap.end)
+    removed = snapshot.text[gap.start : gap.end]
+    stop = expected_stop(snapshot, gap.start, gap.end)
+    if "\n" in removed or "\r" in removed:
+        stop = Stop.BLOCK
+    elif stop is Stop.LINE and not line_suffix.strip() and not line_prefix.strip():
+        stop = Stop.STATEMENT
+    limits = _limits(stop, settings.fill_max_lines, max_ms=None)
+    return Plan(gap, stop, line_prefix, limits, is_invoked=True)
+
+
+def around_on_line(text: str, start_char: int, end_char: int | None = None, reach_char: int = 2000) -> tuple[str, str]:
+    """Return what stands on the line before a place, and what stands behind it, as far as `reach_char` characters."""
+    end_char = start_char if end_char is None else end_char
+    before = text[max(0, start_char - reach_char) : start_char]
+    behind = text[end_char : end_char + reach_char]
+    return re.split(r"[\r\n]", before)[-1], re.split(r"[\r\n]", behind, maxsplit=1)[0]
+
+
+def _limits(stop: Stop, max_lines: int, max_ms: float | None) -> Limits:
+    if stop is Stop.LINE:
+        return Limits(_LINE_TOKENS, 1, max_ms)
+    lines = min(max_lines, _STATEMENT_LINES) if stop is Stop.STATEMENT else max_lines
+    return Limits(max(_LINE_TOKENS, lines * _TOKENS_OF_A_LINE), lines + 1, max_ms)  # the first may be a line's rest
+
+
+def cut(text: str, plan: Plan, language: Language) -> str:
+    """Return the beginning of `text` that is as long as planned. All of it where it has not come that far yet."""
+    if plan.stop is Stop.LINE:
+        return re.split(r"[\r\n]", text, maxsplit=1)[0]
+    first, *others = _KEPT_LINES.findall(text)
+    base = _indent(plan.line_prefix)
+    depth = max(0, bracket_balance(plan.line_prefix + first))  # of brackets; inside of them lines just go on
+    opened = _opens_block(plan.line_prefix + first, language)  # a block: it is indented by more than base
+    kept, after_blank = first, False
+    for line in others:
+        if not line.strip():
+            if after_blank:
+                break  # two blank lines end anything
+            after_blank = True
+        else:
+            after_blank = False
+            indent = _indent(line)
+            if depth == 0 and not kept.strip() and not plan.line_prefix.strip():
+                base = indent  # so far only line breaks: what is asked for begins here
+            elif depth == 0 and opened and indent <= base:
+                return (kept + (line if indent == base and _CLOSING_LINE.match(line.rstrip()) else "")).rstrip()
+            elif depth == 0 and not opened and (plan.stop is Stop.STATEMENT or indent < base):
+                break
+            depth = max(0, depth + bracket_balance(line))
+            opened = opened or (plan.stop is Stop.STATEMENT and _opens_block(line, language))
+        kept += line
+    return kept.rstrip()
+
+
+def without_loose_end(text: str, stop_reason: str) -> str:
+    """Return `text` without what a limit cut off in the middle: its last line, or in a single line its last word."""
+    if stop_reason not in ("tokens", "time", "context"):
+        return text
+    lines = _KEPT_LINES.findall(text)
+    lines = lines[:-1] if lines and not lines[-1] else lines
+    if len(lines) > 1 and any(line.strip() for line in lines[:-1]):
+        return "".join(lines[:-1]).rstrip()
+    return re.sub(r"\w+$", "", text).rstrip()
+
+
+def bracket_balance(line: str) -> int:
+    """Return how many more brackets `line` opens than it closes; those in strings do not count."""
+    return sum(_BRACKETS.get(character, 0) for character in _STRING.sub("", line))
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" \t"))
+
+
+def _opens_block(line: str, language: Language) -> bool:
+    stripped = line.rstrip()
+    return any(
+        stripped.endswith(opener) and (not opener.isalpha() or not stripped[-len(opener) - 1 : -len(opener)].isalnum())
+        for opener in language.block_openers
+    )

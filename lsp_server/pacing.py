@@ -1,0 +1,66 @@
+"""How eagerly to compute: the wait for the next key follows the measured speed, and batteries are spared."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+_FIRST_GUESS_MS = 300.0
+_SMOOTHING = 0.25  # weight of the newest measurement
+_SHARE_OF_DECODE = 0.3  # waiting this much of a decode's time saves more work than it costs
+_LEAST_MS, _MOST_MS = 10.0, 150.0
+_POWER_SECONDS = 30.0  # how long an answer about the battery is good
+_SUPPLIES = Path("/sys/class/power_supply")
+
+
+class Pace:
+    """Measures decodes, and says how long to wait before the next one."""
+
+    def __init__(self) -> None:
+        self.decode_ms = _FIRST_GUESS_MS
+        self._busy_until = 0.0  # on the monotonic clock: throttled until then
+
+    def measured(self, decode_ms: float, throttle: float) -> None:
+        """Note how long a decode took, in milliseconds; `throttle` is the share of time that may be spent."""
+        self.decode_ms += _SMOOTHING * (decode_ms - self.decode_ms)
+        self._busy_until = time.monotonic() + decode_ms / 1000 * (1 / throttle - 1)
+
+    def debounce_ms(self, fixed_ms: int | None) -> float:
+        """Return how long to wait for another key."""
+        if fixed_ms is not None:
+            return float(fixed_ms)
+        return min(_MOST_MS, max(_LEAST_MS, _SHARE_OF_DECODE * self.decode_ms))
+
+    def wait_seconds(self, fixed_ms: int | None) -> float:
+        """Return how long an automatic request waits before it may compute."""
+        return max(self.debounce_ms(fixed_ms) / 1000, self._busy_until - time.monotonic())
+
+
+class PowerSupply:
+    """Whether the machine runs on battery. Where that cannot be told it does not."""
+
+    def __init__(self, supplies: Path = _SUPPLIES) -> None:
+        self._supplies = supplies
+        self._checked_at = -_POWER_SECONDS
+        self._on_battery = False
+
+    def on_battery(self) -> bool:
+        """Return whether the mains are off. Looks at most twice a minute."""
+        if time.monotonic() - self._checked_at >= _POWER_SECONDS:
+            self._checked_at = time.monotonic()
+            self._on_battery = self._look()
+        return self._on_battery
+
+    def _look(self) -> bool:
+        kinds: dict[str, list[str]] = {"Mains": [], "USB": [], "Battery": []}
+        try:
+            for supply in self._supplies.iterdir():
+                kind = (supply / "type").read_text().strip()
+                state = supply / ("status" if kind == "Battery" else "online")
+                if kind in kinds and state.exists():
+                    kinds[kind].append(state.read_text().strip())
+        except OSError:
+            return False  # another system, or no right to look
+        if "1" in kinds["Mains"] or "1" in kinds["USB"]:
+            return False
+        return "Discharging" in kinds["Battery"]

@@ -1,0 +1,78 @@
+"""Which files the model may see: none that the user excludes, none from outside the workspace, none git ignores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pathspec import GitIgnoreSpec
+
+_LARGEST_IGNORE_BYTES = 1_000_000
+
+
+def matches(path: Path, patterns: GitIgnoreSpec, roots: Sequence[Path]) -> bool:
+    """Whether a pattern names the file: by its path in the workspace, or by its whole path outside of it."""
+    inside = [path.relative_to(root) for root in roots if path.is_relative_to(root)]
+    names = [*inside, Path(*path.parts[1:])]
+    return any(patterns.match_file(name.as_posix()) for name in names)
+
+
+class Privacy:
+    """The rules for one workspace at one time. Reads ignore files, so ask outside the event loop; and make it anew
+    to see changes of them."""
+
+    def __init__(self, roots: Sequence[Path], exclude: Sequence[str], max_file_bytes: int) -> None:
+        self._roots = [root.resolve() for root in roots]
+        self._exclude = GitIgnoreSpec.from_lines(exclude)
+        self._max_file_bytes = max_file_bytes
+        self._ignores: dict[Path, GitIgnoreSpec | None] = {}
+
+    def is_excluded(self, path: Path) -> bool:
+        """Whether the user excludes the file, under the name it has or the one it leads to."""
+        return any(matches(each, self._exclude, self._roots) for each in {path, _resolved(path)})
+
+    def readable(self, path: Path) -> Path | None:
+        """Return the real path of a file that may be shown to the model as context, None for any other."""
+        real = _resolved(path)
+        root = next((root for root in self._roots if real.is_relative_to(root)), None)
+        if root is None or self.is_excluded(path) or self._is_ignored(real, root):
+            return None
+        try:
+            return real if real.is_file() and real.stat().st_size <= self._max_file_bytes else None
+        except OSError:
+            return None
+
+    def _is_ignored(self, real: Path, root: Path) -> bool:
+        """Whether any ignore file of the repository ignores the file.
+
+        Stricter than git, where a nearer file may take back what one farther off says.
+        """
+        for folder in real.parents:
+            is_repository = (folder / ".git").exists()
+            for name in (".gitignore", ".git/info/exclude") if is_repository else (".gitignore",):
+                spec = self._ignore_file(folder / name)
+                if spec is not None and spec.match_file(real.relative_to(folder).as_posix()):
+                    return True
+            if is_repository or (folder == root and not self._in_repository(root)):
+                return False
+        return False
+
+    def _in_repository(self, root: Path) -> bool:
+        return any((folder / ".git").exists() for folder in root.parents)
+
+    def _ignore_file(self, path: Path) -> GitIgnoreSpec | None:
+        if path not in self._ignores:
+            try:
+                small = path.is_file() and path.stat().st_size <= _LARGEST_IGNORE_BYTES
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if small else None
+                self._ignores[path] = GitIgnoreSpec.from_lines(lines) if lines is not None else None
+            except (OSError, ValueError):
+                self._ignores[path] = None
+        return self._ignores[path]
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # links that lead in a circle
+        return path

@@ -1,0 +1,147 @@
+"""pygls with what a server that is left on all day needs: every request answered, no source text in logs.
+
+pygls handles documents itself, ends the process from inside a handler, answers nothing to parameters it cannot read
+and logs whole messages. Here those parts are taken out or made safe.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cattrs import Converter
+from lsprotocol import converters, types
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol
+
+from model.errors import SetfillError
+
+logger = logging.getLogger(__name__)
+
+REQUEST_FAILED = -32803
+CONTENT_MODIFIED = -32801
+
+_OURS = (  # pygls' own handlers of these are taken out
+    types.EXIT,
+    types.TEXT_DOCUMENT_DID_OPEN,
+    types.TEXT_DOCUMENT_DID_CHANGE,
+    types.TEXT_DOCUMENT_DID_CLOSE,
+    types.NOTEBOOK_DOCUMENT_DID_OPEN,
+    types.NOTEBOOK_DOCUMENT_DID_CHANGE,
+    types.NOTEBOOK_DOCUMENT_DID_CLOSE,
+)
+
+
+class Protocol(LanguageServerProtocol):
+    """The protocol as Setfill speaks it."""
+
+    def __init__(self, server: LanguageServer, converter: Converter) -> None:
+        super().__init__(server, converter)
+        for method in _OURS:
+            self.fm.builtin_features.pop(method, None)
+        self.has_exited = False
+
+    @property
+    def converter(self) -> Converter:
+        """What makes the protocol's objects from JSON."""
+        return self._converter
+
+    @property
+    def is_shut_down(self) -> bool:
+        """Whether the client has asked to shut down."""
+        return bool(self._shutdown)
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """Read one message. Parameters that make no sense are answered; pygls would leave the client waiting."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException:
+            method = str(data.get("method"))[:100]
+            if "id" in data and "method" in data:
+                error = invalid_params(f"the parameters of {method} are not what the protocol says")
+                self._send_response(data["id"], None, error.to_response_error())
+            raise Unreadable(method) from None
+
+    def answer_parse_error(self) -> None:
+        """Tell the client that a message was no JSON at all."""
+        error = types.ResponseError(code=types.ErrorCodes.ParseError.value, message="the message is no JSON")
+        self._send_data({"jsonrpc": self.VERSION, "id": None, "error": {"code": error.code, "message": error.message}})
+
+    def handle_message(self, message: Any) -> None:
+        """Act on one message. After `shutdown` requests are answered with an error."""
+        if self._shutdown and hasattr(message, "id") and hasattr(message, "method"):
+            error = types.ResponseError(code=types.ErrorCodes.InvalidRequest.value, message="the server is shut down")
+            self._send_response(message.id, None, error)
+            return
+        super().handle_message(message)
+
+
+class Unreadable(Exception):
+    """A message that could not be read. Carries the method alone, never the content."""
+
+
+def raw_converter() -> Converter:
+    """Return a converter that leaves the parameters of methods outside the standard as plain JSON."""
+    converter = converters.get_converter()
+
+    def plain(data: Any, cls: type) -> Any:
+        return cls(**{"params": None, **data} if cls is not JsonRPCResponseMessage else {"result": None, **data})
+
+    for message in (JsonRPCRequestMessage, JsonRPCNotification, JsonRPCResponseMessage):
+        converter.register_structure_hook(message, plain)
+    return converter
+
+
+def contained(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a handler so that its failures are answered, and logged without texts: they may quote the user's code."""
+    if inspect.iscoroutinefunction(handler):
+
+        @functools.wraps(handler)
+        async def wrapped(*arguments: Any) -> Any:
+            try:
+                return await handler(*arguments)
+            except Exception as error:
+                raise _answer(error) from None
+
+        return wrapped
+
+    @functools.wraps(handler)
+    def wrapped_synchronous(*arguments: Any) -> Any:
+        try:
+            return handler(*arguments)
+        except Exception as error:
+            raise _answer(error) from None
+
+    return wrapped_synchronous
+
+
+def place_of(error: BaseException) -> str:
+    """Return the kind of an error and the line of code it arose at, without its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+    return f"{type(error).__name__} at {where}"
+
+
+def request_failed(text: str, code: int = REQUEST_FAILED) -> JsonRpcException:
+    """Return an error that a client may show to its user."""
+    return JsonRpcException(text, code)
+
+
+def _answer(error: Exception) -> JsonRpcException:
+    if isinstance(error, JsonRpcException):
+        return error
+    if isinstance(error, SetfillError):
+        return request_failed(str(error))
+    logger.error("internal error: %s", place_of(error))
+    return JsonRpcInternalError(f"internal error of the setfill server: {place_of(error)}; please report it")
+
+
+def invalid_params(text: str) -> JsonRpcException:
+    """Return the error for parameters of our own methods that make no sense."""
+    return JsonRpcInvalidParams(text)

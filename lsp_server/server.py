@@ -1,0 +1,276 @@
+"""The server of one client: what it holds, and the handlers of the protocol's life cycle and documents.
+
+Features register themselves, each in a module of its own; what they share is on `SetfillServer`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from lsprotocol import types
+from pathspec import GitIgnoreSpec
+from pygls.lsp.server import LanguageServer
+
+from lsp_server import privacy
+from lsp_server.documents import Documents, OpenDocument, file_path
+from lsp_server.progress import Progress
+from lsp_server.protocol import Protocol, contained, place_of, raw_converter, request_failed
+from lsp_server.settings import Settings, updated
+from lsp_server.statistics import Statistics
+from lsp_server.suggester import Suggester
+from lsp_server.text_units import ColumnUnit
+from lsp_server.worker import ModelWorker
+from model.api.client import WorkerClient, WorkerOptions
+from model.api.runtime import package_version
+
+logger = logging.getLogger(__name__)
+
+SECTION = "setfill"  # of workspace/configuration
+_SAVE_SECONDS = 60.0  # between two times that statistics are saved
+_PREPARE_SECONDS = 0.1  # without a key, before the worker gets ready at the place of the last edit
+_TOKEN_OPTION = "socketToken"
+
+Options = Callable[[Settings], WorkerOptions]
+
+
+class SetfillServer(LanguageServer):
+    """Everything that belongs to one client."""
+
+    protocol: Protocol
+
+    def __init__(self, worker_options: Options, token: str | None = None) -> None:
+        super().__init__(
+            "setfill", package_version(), protocol_cls=Protocol, converter_factory=raw_converter, max_workers=2
+        )
+        self.settings = Settings()
+        self.statistics = Statistics()
+        self.long_work = Progress(self)
+        self.documents: Documents
+        self.worker: ModelWorker
+        self.suggester: Suggester
+        self.client_name = ""
+        self.on_document_changed: Callable[[OpenDocument], None] = lambda document: None
+        self.on_document_closed: Callable[[str], None] = lambda uri: None
+        self._worker_options = worker_options
+        self._token = token
+        self._disabled_paths = self._excluded = GitIgnoreSpec.from_lines(())
+        self._preparing: asyncio.TimerHandle | None = None
+        self._saving: asyncio.TimerHandle | None = None
+
+    def begin(self, params: types.InitializeParams) -> None:
+        """Take in what the client says of itself. A failure when it does not know the token of the socket."""
+        options = params.initialization_options
+        options = dict(options) if isinstance(options, dict) else {}
+        if self._token is not None and not hmac.compare_digest(
+            str(options.pop(_TOKEN_OPTION, "")).encode(), self._token.encode()
+        ):
+            raise request_failed(
+                f"initializationOptions.{_TOKEN_OPTION} is not the token that was printed at the start"
+            )
+        self.client_name = params.client_info.name if params.client_info else ""
+        window = params.capabilities.window
+        self.long_work.is_supported = bool(window and window.work_done_progress)
+        settings, problems = updated(Settings(), options, machine_scope=True)
+        client = WorkerClient(self._worker_options(settings))
+        self.documents = Documents(client, ColumnUnit(self.workspace.position_encoding or ColumnUnit.UTF16))
+        folders = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
+        self.documents.roots = [path for uri in folders if (path := file_path(uri))]
+        self.worker = ModelWorker(client, self.long_work, self.show_problem)
+        self.suggester = Suggester(self.worker, self.long_work, self.statistics, lambda: self.settings)
+        self.use(settings, problems)
+
+    def use(self, settings: Settings, problems: list[str]) -> None:
+        """Have new settings take effect, and show what was wrong with them."""
+        self.settings = settings
+        self.statistics.is_kept = settings.statistics
+        self._disabled_paths = GitIgnoreSpec.from_lines(settings.disabled_paths)
+        self._excluded = GitIgnoreSpec.from_lines(settings.exclude)
+        for document in self.documents:
+            self.admit(document)
+        if problems:
+            text = "Setfill settings: " + "; ".join(problems)
+            self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, text))
+
+    def admit(self, document: OpenDocument) -> None:
+        """Tell the worker of a file, or have it forget the file, as the settings want it."""
+        if self.is_excluded(document):
+            document.hide_from_worker()
+        else:
+            document.tell_worker()
+
+    def is_excluded(self, document: OpenDocument) -> bool:
+        """Whether the model must never see this file."""
+        return self._matches(document, self._excluded)
+
+    def is_disabled(self, document: OpenDocument) -> bool:
+        """Whether there are to be no suggestions in this file."""
+        languages = {name.lower() for name in self.settings.disabled_languages}
+        return (
+            not self.settings.enabled
+            or not document.is_known_to_worker
+            or not languages.isdisjoint((document.language_id.lower(), document.language.name))
+            or self._matches(document, self._disabled_paths)
+        )
+
+    def _matches(self, document: OpenDocument, patterns: GitIgnoreSpec) -> bool:
+        if document.path is None:
+            return False
+        paths = {document.path, document.real_path or document.path}
+        return any(privacy.matches(path, patterns, self.documents.roots) for path in paths)
+
+    def document(self, uri: str) -> OpenDocument:
+        """Return an open file. A failure when it is not open."""
+        if document := self.documents.get(uri):
+            return document
+        raise request_failed("the file is not open")
+
+    def show_problem(self, text: str) -> None:
+        """Tell the user why there are no suggestions."""
+        self.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"Setfill: {text}"))
+
+    def has_changed(self, document: OpenDocument) -> None:
+        """Note an edit: whoever works on the text before stops, and the worker gets ready once the keys rest."""
+        self.documents.touch(document)
+        self.suggester.changed(document)
+        self.on_document_changed(document)
+        if self._preparing:
+            self._preparing.cancel()
+        self._preparing = asyncio.get_running_loop().call_later(_PREPARE_SECONDS, self.prepare, document)
+        if self._saving is None:
+            self._saving = asyncio.get_running_loop().call_later(_SAVE_SECONDS, self._save)
+
+    def prepare(self, document: OpenDocument, cursor_char: int | None = None) -> None:
+        """Let the worker spend its idle time at a place, that of the last edit if none is given."""
+        cursor_char = document.last_edit_char if cursor_char is None else cursor_char
+        if not self.is_disabled(document) and self.documents.get(document.uri) is document:
+            document.client.prepare(document.uri, min(cursor_char, len(document.text)))
+
+    def _save(self) -> None:
+        self._saving = None
+        self.statistics.save()
+
+    async def end(self) -> None:
+        """Let go of the worker and of everything that is under way."""
+        for timer in (self._preparing, self._saving):
+            if timer:
+                timer.cancel()
+        self.statistics.save()
+        if hasattr(self, "worker"):
+            for document in self.documents:
+                self.suggester.close(document)
+            await self.worker.stop()
+        self.shutdown()  # pygls' thread pool
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Log a failure of a message without its text; pygls would show it to the user."""
+        logger.error("a message failed: %s", place_of(error))
+
+
+def default_worker_options(settings: Settings) -> WorkerOptions:
+    """Return the worker that the settings ask for."""
+    return WorkerOptions(
+        settings.model,
+        shared=settings.shared_worker,
+        precision=settings.precision,
+        threads=settings.threads,
+        memory_budget_mb=settings.memory_budget_mb,
+        linger_s=float(settings.linger_seconds),
+    )
+
+
+def build_server(worker_options: Options = default_worker_options, token: str | None = None) -> SetfillServer:
+    """Return a server with all its features. `token`: what the client must know."""
+    from lsp_server import completion, context, fill_commands, inline_completion, status
+
+    server = SetfillServer(worker_options, token)
+    _register_life_cycle(server)
+    _register_documents(server)
+    for feature in (inline_completion, completion, fill_commands, context, status):
+        feature.register(server)
+    return server
+
+
+def _register_life_cycle(server: SetfillServer) -> None:
+    @server.feature(types.INITIALIZE)
+    @contained
+    def initialize(params: types.InitializeParams) -> None:
+        server.begin(params)
+
+    @server.feature(types.INITIALIZED)
+    @contained
+    async def initialized(params: types.InitializedParams) -> None:
+        server.worker.start()
+        workspace = server.client_capabilities.workspace
+        configuration = workspace and workspace.did_change_configuration
+        if configuration and configuration.dynamic_registration:
+            registration = types.Registration(
+                "setfill-settings", types.WORKSPACE_DID_CHANGE_CONFIGURATION, {"section": SECTION}
+            )
+            await server.client_register_capability_async(types.RegistrationParams([registration]))
+        await _ask_settings(server)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    @contained
+    async def settings_changed(params: types.DidChangeConfigurationParams) -> None:
+        workspace = server.client_capabilities.workspace
+        if workspace and workspace.configuration:
+            await _ask_settings(server)
+        elif isinstance(params.settings, dict):
+            _use_workspace_settings(server, params.settings.get(SECTION))
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    @contained
+    def folders_changed(params: types.DidChangeWorkspaceFoldersParams) -> None:
+        gone = {file_path(folder.uri) for folder in params.event.removed}
+        new = [path for folder in params.event.added if (path := file_path(folder.uri))]
+        server.documents.roots = [root for root in server.documents.roots if root not in gone] + new
+
+    @server.feature(types.EXIT)
+    def leave(params: Any) -> None:
+        server.protocol.has_exited = True
+
+
+async def _ask_settings(server: SetfillServer) -> None:
+    workspace = server.client_capabilities.workspace
+    if workspace and workspace.configuration:
+        asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
+        answers = await server.workspace_configuration_async(asked)
+        _use_workspace_settings(server, answers[0] if answers else None)
+
+
+def _use_workspace_settings(server: SetfillServer, values: object) -> None:
+    settings, problems = updated(server.settings, values, machine_scope=False)
+    if settings != server.settings or problems:
+        server.use(settings, problems)
+
+
+def _register_documents(server: SetfillServer) -> None:
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    @contained
+    def opened(params: types.DidOpenTextDocumentParams) -> None:
+        if known := server.documents.get(params.text_document.uri):
+            server.suggester.close(known)
+        document = server.documents.open(params.text_document)
+        server.admit(document)
+        server.on_document_changed(document)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    @contained
+    def changed(params: types.DidChangeTextDocumentParams) -> None:
+        if document := server.documents.get(params.text_document.uri):
+            if document.change(params.content_changes, params.text_document.version):
+                server.has_changed(document)
+        else:
+            logger.warning("a change of a file that is not open")
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    @contained
+    def closed(params: types.DidCloseTextDocumentParams) -> None:
+        if document := server.documents.get(params.text_document.uri):
+            server.suggester.close(document)
+            server.documents.close(document.uri)
+            server.on_document_closed(document.uri)

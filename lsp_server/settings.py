@@ -1,0 +1,194 @@
+"""Every setting of the server, with what it means beside it. docs/settings.md is made from this file.
+
+Settings come from the client: as `initializationOptions`, then from `workspace/configuration` under `setfill`. Those
+that are machine-scoped name files or programs' resources; a workspace must not choose them, so they are taken from
+`initializationOptions` alone. A setting that is wrong is reported, and the rest is used.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from typing import Any
+
+DEFAULT_EXCLUDE = (
+    ".env", ".env.*", "*.env", ".envrc", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.gpg",
+    "*.asc", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc", ".npmrc", ".pypirc", ".pgpass", ".htpasswd",
+    ".ssh/", ".gnupg/", ".aws/", ".kube/", "secrets/", "secrets.*", "*.secrets", "*secret*.y*ml", "*secret*.json",
+    "credentials", "credentials.*", "*credentials*.json", "*.tfstate", "*.tfvars",
+)  # fmt: skip
+
+
+def setting(
+    default: Any, text: str, *, low: float | None = None, high: float | None = None, machine: bool = False
+) -> Any:
+    """A field of `Settings`. `low` and `high` are the smallest and largest value allowed."""
+    return field(default=default, metadata={"text": text, "low": low, "high": high, "machine": machine})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user has chosen. On the wire names are in camelCase: `max_lines` is `maxLines`."""
+
+    enabled: bool = setting(True, "Suggest anything at all.")
+    automatic: bool = setting(True, "Suggest while you type; otherwise only when asked to.")
+    disabled_languages: tuple[str, ...] = setting(
+        (), "Languages without suggestions, by language id or Setfill's name."
+    )
+    disabled_paths: tuple[str, ...] = setting((), "Files without suggestions, as `.gitignore` patterns.")
+    in_comments: bool = setting(True, "Suggest inside comments while you type.")
+    confidence_floor: float = setting(
+        0.6,
+        "Show a suggestion only if the model gives its tokens at least this probability, in the geometric mean. "
+        "0 shows everything.",
+        low=0.0,
+        high=1.0,
+    )
+    max_lines: int = setting(12, "Lines of the longest suggestion.", low=1, high=200)
+    candidates: int = setting(
+        3,
+        "Different suggestions to cycle through, where the editor can: Neovim, and when asked by hand.",
+        low=1,
+        high=8,
+    )
+    debounce_ms: int | None = setting(
+        None,
+        "Milliseconds to wait for the next key before computing; null follows the measured speed.",
+        low=0,
+        high=5000,
+    )
+    time_limit_ms: int = setting(
+        3000,
+        "Milliseconds a suggestion may take while you type; asked by hand it has four times as many.",
+        low=50,
+        high=60000,
+    )
+    decode_ahead: bool = setting(True, "Compute what follows a suggestion before it is accepted. Never on battery.")
+    throttle: float = setting(
+        1.0, "Share of the time that may be spent computing suggestions while you type.", low=0.05, high=1.0
+    )
+    hole_marker: str = setting("???", "Text that marks a hole in a file, to be filled with the others in one go.")
+    fill_max_lines: int = setting(40, "Lines of the longest infill of a selection or hole.", low=1, high=500)
+    context: bool = setting(
+        True, "Show the model parts of other files: imported definitions, open files, recent edits."
+    )
+    context_chars: int = setting(6000, "Characters of other files to show at most.", low=0, high=100_000)
+    context_max_file_kb: int = setting(256, "Larger files, in kilobytes, are not read for context.", low=1, high=10_000)
+    exclude: tuple[str, ...] = setting(
+        DEFAULT_EXCLUDE,
+        "Files the model must never see, as `.gitignore` patterns: not as context, and no suggestions in them. "
+        "Replaces the default list.",
+    )
+    statistics: bool = setting(True, "Count suggestions shown and accepted, on this machine only (`setfill stats`).")
+    model: str = setting(
+        "setfill-135m", "An installed model, or the path of a model directory or GGUF file.", machine=True
+    )
+    precision: str | None = setting(None, "float32, bfloat16 or int8; null lets the processor decide.", machine=True)
+    threads: int | None = setting(
+        None, "Compute threads; null lets the processor decide.", low=1, high=512, machine=True
+    )
+    memory_budget_mb: int = setting(
+        512, "Megabytes for the caches of all open files together.", low=16, high=1_000_000, machine=True
+    )
+    shared_worker: bool = setting(
+        True, "One model process for all editor windows; otherwise one for each.", machine=True
+    )
+    linger_seconds: int = setting(
+        300, "Seconds a shared model process stays after its last editor window.", low=0, high=86_400, machine=True
+    )
+
+
+def wire_name(name: str) -> str:
+    """Return the name a field has in JSON: `max_lines` is `maxLines`."""
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
+
+
+_BY_WIRE_NAME: dict[str, Field[Any]] = {wire_name(each.name): each for each in fields(Settings)}
+_TYPES: dict[str, Any] = typing.get_type_hints(Settings)
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of texts"}
+
+
+def updated(base: Settings, values: object, *, machine_scope: bool) -> tuple[Settings, list[str]]:
+    """Return `base` with `values` (JSON) put over it, and a sentence for each that could not be used.
+
+    Values of null leave a setting as it is, unless it may be null. Without `machine_scope` those that are
+    machine-scoped are left as they are.
+    """
+    if values is None:
+        return base, []
+    if not isinstance(values, dict):
+        return base, ["settings must be an object"]
+    changes: dict[str, Any] = {}
+    problems = []
+    for name, value in values.items():
+        known = _BY_WIRE_NAME.get(str(name))
+        if known is None:
+            problems.append(f"unknown setting {str(name)[:60]!r}")
+        elif known.metadata["machine"] and not machine_scope:
+            if value is not None and _read(known, value) != (getattr(base, known.name), None):
+                problems.append(f"{name} can only be set for this machine, not by a workspace")
+        else:
+            read, problem = _read(known, value)
+            if problem:
+                problems.append(f"{name} {problem}; it stays at {_shown(getattr(base, known.name))}")
+            elif read is not None or _may_be_null(known):
+                changes[known.name] = read
+    return replace(base, **changes), problems
+
+
+def settings_table() -> str:
+    """Return the table of docs/settings.md."""
+    rows = ["| setting | default | what it does |", "|---|---|---|"]
+    for name, each in _BY_WIRE_NAME.items():
+        bounds = [each.metadata["low"], each.metadata["high"]]
+        allowed = f" From {bounds[0]:g} to {bounds[1]:,g}." if bounds[0] is not None else ""
+        scope = " *Machine-scoped.*" if each.metadata["machine"] else ""
+        default = "see below" if each.name == "exclude" else f"`{_shown(each.default)}`"
+        rows.append(f"| `{name}` | {default} | {each.metadata['text']}{allowed}{scope} |")
+    return "\n".join(rows) + "\n"
+
+
+def _read(known: Field[Any], value: object) -> tuple[Any, str | None]:
+    """Return the value in our type, or what is wrong with it."""
+    if value is None:
+        return None, None
+    kind = _kind(known)
+    if kind is tuple:
+        is_right = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return (tuple(value), None) if is_right else (None, f"must be {_TYPE_NAMES[kind]}")  # type: ignore[arg-type]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)  # some clients' JSON knows no whole numbers
+    if type(value) is not kind:
+        return None, f"must be {_TYPE_NAMES[kind]}"
+    low, high = known.metadata["low"], known.metadata["high"]
+    if low is not None and not low <= value <= high:
+        return None, f"must be from {low:g} to {high:,g}"
+    if known.name == "hole_marker" and (not str(value).strip() or len(str(value)) > 100):
+        return None, "must not be empty, nor longer than 100 characters"
+    return value, None
+
+
+def _kind(known: Field[Any]) -> type:
+    hint = _TYPES[known.name]
+    if isinstance(hint, types.UnionType):
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+    origin: type = typing.get_origin(hint) or hint
+    return origin
+
+
+def _may_be_null(known: Field[Any]) -> bool:
+    return type(None) in typing.get_args(_TYPES[known.name])
+
+
+def _shown(value: object) -> str:
+    if value is None or value is MISSING:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[]" if not value else "the list it had"
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"

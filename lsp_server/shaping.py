@@ -1,0 +1,89 @@
+"""From what the model said to what is shown: cut, in the document's own style, trimmed, checked, or nothing at all."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from grammars import SyntaxSnapshot, indentation_unit, infill_damage, line_ending, trim_infill
+from lsp_server.lengths import Plan, around_on_line, cut, without_loose_end
+from model.api.types import Gap
+
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+_BREAK_AND_INDENT = re.compile(r"(\r\n|\n|\r)([ \t]*)")
+_START_OR_BREAK_AND_INDENT = re.compile(r"(\A|\r\n|\n|\r)([ \t]*)")
+_CHECK_SECONDS = 0.1  # that one check with the parser may take
+_TAB_SPACES = 4
+
+
+def shaped(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
+    """Return what to show of `said`, the model's text for the plan's gap; the empty string for nothing.
+
+    Parses, so call it outside the event loop.
+    """
+    text = finished(snapshot, plan, said, stop_reason)
+    if not text.strip() or _repeats_next_line(snapshot.text, plan.gap.end, text):
+        return ""
+    return _without_damage(snapshot, plan.gap.start, plan.gap.end, text)
+
+
+def finished(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
+    """Return `said` as long as planned, in the document's style, without what it repeats of the text behind it."""
+    text = in_style(
+        snapshot, cut(without_loose_end(said, stop_reason), plan, snapshot.language), not plan.line_prefix.strip()
+    )
+    return trim_infill(snapshot, plan.gap.start, plan.gap.end, text, _CHECK_SECONDS)
+
+
+def shaped_whole(snapshot: SyntaxSnapshot, gap: Gap, said: str, stop_reason: str) -> str:
+    """Return all of `said` that is not cut off in the middle and repeats nothing, however long it is."""
+    begins_line = not around_on_line(snapshot.text, gap.start)[0].strip()
+    text = in_style(snapshot, without_loose_end(said, stop_reason), begins_line)
+    return trim_infill(snapshot, gap.start, gap.end, text, _CHECK_SECONDS)
+
+
+def confidence(logprobs: Sequence[float]) -> float:
+    """Return the probability of a token, in the geometric mean; 0 for no tokens at all."""
+    return math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
+
+
+def in_style(snapshot: SyntaxSnapshot, text: str, begins_line: bool) -> str:
+    """Return `text` with the line ending and the kind of indentation that the document uses.
+
+    `begins_line`: whether nothing but indentation stands before it.
+    """
+    unit, ending = indentation_unit(snapshot), line_ending(snapshot)
+
+    def indented(found: re.Match[str]) -> str:
+        indent = found[2]
+        indent = re.sub(f" {{{_TAB_SPACES}}}", "\t", indent) if unit == "\t" else indent.replace("\t", unit)
+        return (ending if found[1] else "") + indent
+
+    return (_BREAK_AND_INDENT if not begins_line else _START_OR_BREAK_AND_INDENT).sub(indented, text)
+
+
+def _repeats_next_line(document_text: str, end_char: int, text: str) -> bool:
+    """Whether a text of one line is what the next line that is not blank says anyway."""
+    if _LINE_BREAK.search(text.strip()):
+        return False
+    following = document_text[end_char : end_char + 1000]
+    if following[:1] not in ("\n", "\r"):
+        return False
+    next_line = next((line.strip() for line in _LINE_BREAK.split(following) if line.strip()), None)
+    return next_line == text.strip() and any(map(str.isalnum, text))
+
+
+def _without_damage(snapshot: SyntaxSnapshot, start_char: int, end_char: int, text: str) -> str:
+    """Return the longest beginning of `text`, by whole lines, that brings no new syntax error; perhaps nothing."""
+    for _attempt in range(4):
+        damage = infill_damage(snapshot, start_char, end_char, text, _CHECK_SECONDS)
+        if damage is None or not damage.is_worse:
+            return text
+        breaks = list(_LINE_BREAK.finditer(text))
+        if not breaks:
+            return ""
+        text = text[: breaks[-1].start()].rstrip()
+        if not text.strip():
+            return ""
+    return ""

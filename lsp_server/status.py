@@ -1,0 +1,47 @@
+"""`setfill/status`: how the server is, for status lines and reports; and the command that starts the worker anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsp_server.protocol import contained
+from lsp_server.server import SetfillServer
+from model.errors import SetfillError
+
+RESTART = "setfill.restart"
+
+
+def register(server: SetfillServer) -> None:
+    """Add the features to a server."""
+
+    @server.feature("setfill/status")
+    @contained
+    async def status(params: Any) -> dict[str, Any]:
+        worker = server.worker
+        described = worker.description
+        answer: dict[str, Any] = {
+            "state": worker.state,
+            "progress": 1.0 if described else worker.loaded_share,
+            "problem": worker.problem,
+            "model": described.name if described else server.settings.model,
+            "infill": described.infill if described else None,
+            "precision": described.precision if described else None,
+            "enabled": server.settings.enabled,
+            "debounceMs": round(server.suggester.pace.debounce_ms(server.settings.debounce_ms), 1),
+            "decodeMs": round(server.suggester.pace.decode_ms, 1),
+            "workerPid": worker.client.pid,
+            "workerRestarts": worker.client.restarts,
+            "statistics": dict(server.statistics.since_start),
+        }
+        if described and isinstance(params, dict) and params.get("worker"):
+            try:
+                answer["worker"] = await worker.client.stats()
+            except SetfillError as error:
+                answer["problem"] = str(error)
+        return answer
+
+    @server.command(RESTART)
+    @contained
+    async def restart(argument: Any) -> None:
+        server.worker.start()
+        await server.worker.ready()

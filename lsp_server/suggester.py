@@ -1,0 +1,344 @@
+"""Suggestions at the cursor: the latest request wins, typing through one costs nothing, what follows is known ahead.
+
+What was last suggested in a file is remembered with the text around it. While the user types it, its rest is
+answered from memory; when it is accepted, what was decoded ahead of need is. Anything else starts a new decode,
+given the remembered text as a draft.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from grammars import SyntaxSnapshot
+from lsp_server.documents import OpenDocument
+from lsp_server.lengths import Plan, around_on_line, cut, plan_suggestion
+from lsp_server.pacing import Pace, PowerSupply
+from lsp_server.progress import Progress
+from lsp_server.settings import Settings
+from lsp_server.shaping import confidence, shaped, shaped_whole
+from lsp_server.statistics import Statistics
+from lsp_server.worker import ModelWorker
+from model.api.types import Alternative, Edit, Gap, GapInfill, Infill, InfillRequest, Limits, PartialInfill
+from model.errors import Cancelled, InputError, WorkerError
+
+_AHEAD_SECONDS = 0.05  # after an answer, before decoding ahead of it
+_AHEAD_LINES = 4
+_AHEAD_TOKENS = 96
+_ALTERNATIVES_FLOOR = 0.7  # of the confidence floor: they are looked at on purpose
+_CLOSERS = frozenset(")]}\"'`>")
+_SHOW_PROGRESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request for suggestions at a cursor."""
+
+    cursor_char: int
+    invoked: bool = False  # by hand, not by typing
+    candidates: int = 1
+    selected: Edit | None = None  # the entry of an open completion list that suggestions must begin with
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """`text` replaces `[start_char, end_char)`. `number` names it in what the client tells of its fate."""
+
+    start_char: int
+    end_char: int
+    text: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """Texts that may stand between `prefix` and `suffix`, the first of which was shown up to `shown_char`."""
+
+    prefix: str
+    suffix: str
+    texts: tuple[str, ...]
+    shown_char: int
+    numbers: tuple[int, ...] = ()
+
+    def typed(self, text: str, cursor_char: int) -> tuple[str, str] | None:
+        """Return what was typed at this place since, and what closing characters the editor added behind it.
+
+        None when the text is not what it was but for that.
+        """
+        start, behind = len(self.prefix), len(text) - len(self.suffix)
+        if not (start <= cursor_char <= behind and text.startswith(self.prefix) and text.endswith(self.suffix)):
+            return None
+        added = text[cursor_char:behind]
+        return (text[start:cursor_char], added) if _CLOSERS.issuperset(added) else None
+
+    def rests(self, text: str, cursor_char: int) -> list[tuple[int, str]]:
+        """Return what is left of each text that still fits, by its index: none when the user went another way."""
+        found = self.typed(text, cursor_char)
+        if found is None:
+            return []
+        typed, added = found
+        rests = []
+        for index, known in enumerate(self.texts):
+            rest = known[len(typed) :]
+            if known.startswith(typed) and rest.endswith(added) and rest != added:
+                rests.append((index, rest[: len(rest) - len(added)]))
+        return rests
+
+
+@dataclass(frozen=True)
+class _Supposed:
+    """The text and cursor that are asked about: those of the document, or as if a completion had been chosen."""
+
+    text: str
+    cursor_char: int
+
+
+@dataclass
+class Memory:
+    """What the suggester keeps of one open file."""
+
+    running: asyncio.Task[list[Suggestion]] | None = None
+    ahead: asyncio.Task[None] | None = None
+    remembered: Remembered | None = None
+    growing: Remembered | None = field(default=None)  # the beginning of a decode that was overtaken
+
+
+class Suggester:
+    """Answers requests for suggestions of all open files."""
+
+    def __init__(
+        self, worker: ModelWorker, progress: Progress, statistics: Statistics, settings: Callable[[], Settings]
+    ) -> None:
+        self.pace = Pace()
+        self._worker = worker
+        self._progress = progress
+        self._statistics = statistics
+        self._settings = settings
+        self._power = PowerSupply()
+        self._numbers = itertools.count(1)
+
+    async def suggest(self, document: OpenDocument, ask: Ask) -> list[Suggestion] | None:
+        """Return suggestions, the best first; none of them when silence is better; None when overtaken.
+
+        WorkerError and CheckpointError where there is no model to ask.
+        """
+        self.overtake(document)
+        memory = _memory(document)
+        running = memory.running = asyncio.create_task(self._suggest(document, memory, ask))
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError:  # the client has withdrawn the request
+            running.cancel()
+            raise
+        if running.cancelled():
+            return None
+        return running.result()
+
+    def overtake(self, document: OpenDocument) -> None:
+        """End the request that is under way for a file: it is answered with nothing known."""
+        memory = _memory(document)
+        if memory.running:
+            memory.running.cancel()
+            memory.running = None
+
+    def changed(self, document: OpenDocument) -> None:
+        """Note that a file's text changed: answers for the text before are of no use, unless it was typed through."""
+        self.overtake(document)
+        memory = _memory(document)
+        known = memory.remembered
+        if memory.ahead and not (known and known.rests(document.text, document.last_edit_char)):
+            memory.ahead.cancel()
+
+    def close(self, document: OpenDocument) -> None:
+        """Forget a file."""
+        self.overtake(document)
+        if ahead := _memory(document).ahead:
+            ahead.cancel()
+        document.memory = None
+
+    async def _suggest(self, document: OpenDocument, memory: Memory, ask: Ask) -> list[Suggestion]:
+        text, revision, started = document.text, document.revision, time.monotonic()
+        if not ask.selected and (known := await self._from_memory(document, memory, ask)):
+            return known
+        if memory.ahead:
+            memory.ahead.cancel()
+        settings = self._settings()
+        description = await self._worker.ready()
+        supposed = _supposed(text, ask)
+        snapshot = await document.syntax.of(supposed.text)
+        plan = plan_suggestion(
+            snapshot, supposed.cursor_char, settings, invoked=ask.invoked, sees_suffix=description.infill
+        )
+        if plan is None:
+            return []
+        if not ask.invoked:
+            waited = time.monotonic() - started
+            await asyncio.sleep(max(0.0, self.pace.wait_seconds(settings.debounce_ms) - waited))
+        infill = await self._decode(document, memory, plan, ask, supposed)
+        if infill is None or document.revision < revision or document.text != text:
+            return []
+        found = await asyncio.to_thread(_shaped_candidates, snapshot, plan, infill.gaps[0], settings)
+        self._statistics.decoded(infill, (time.monotonic() - started) * 1000)
+        if not found:
+            memory.remembered = None
+            return []
+        number = [next(self._numbers) for _ in found]
+        memory.remembered = Remembered(
+            supposed.text[: supposed.cursor_char], supposed.text[supposed.cursor_char :],
+            tuple(found), len(found[0]), tuple(number),
+        )  # fmt: skip
+        if not ask.selected:
+            self._decode_ahead(document, memory, plan)
+        self._statistics.shown(found[0], number[0])
+        start, end = (ask.selected.start, ask.selected.end) if ask.selected else (ask.cursor_char, ask.cursor_char)
+        head = ask.selected.text if ask.selected else ""
+        return [Suggestion(start, end, head + each, which) for each, which in zip(found, number, strict=True)]
+
+    async def _from_memory(self, document: OpenDocument, memory: Memory, ask: Ask) -> list[Suggestion]:
+        """Return what is left of what was suggested, if the user is typing it or has just accepted it."""
+        known, text, cursor = memory.remembered, document.text, ask.cursor_char
+        if known is None:
+            return []
+        rests = known.rests(text, cursor)
+        typed_char = cursor - len(known.prefix)
+        if not rests or (ask.invoked and ask.candidates > 1 and len(rests) < len(known.texts)):
+            return []
+        if rests[0][0] == 0:
+            whole = rests[0][1]
+            if typed_char < known.shown_char:
+                rests[0] = (0, whole[: known.shown_char - typed_char])
+            else:
+                rest = await self._next_part(document, text, cursor, whole, ask)
+                known = replace(known, shown_char=typed_char + len(rest), numbers=(next(self._numbers),))
+                memory.remembered = replace(known, texts=known.texts[:1])
+                rests = [(0, rest)] if rest else []
+                if rest:
+                    self._statistics.shown(rest, known.numbers[0])
+        return [Suggestion(cursor, cursor, rest, known.numbers[index]) for index, rest in rests][: ask.candidates]
+
+    async def _next_part(self, document: OpenDocument, text: str, cursor_char: int, rest: str, ask: Ask) -> str:
+        """Return how much of a text that was decoded ahead is shown next, once what was shown is in the document."""
+        snapshot = await document.syntax.of(text)
+        lead = rest[: len(rest) - len(rest.lstrip())] if around_on_line(text, cursor_char)[0].strip() else ""
+        if "\n" not in lead and "\r" not in lead:
+            lead = ""
+        plan = plan_suggestion(snapshot, cursor_char, self._settings(), invoked=True, sees_suffix=True)
+        if plan is None:
+            return ""
+        if lead:  # a new line: judge the text as it stands there
+            plan = replace(plan, line_prefix=lead.splitlines()[-1] if lead.splitlines() else "")
+        return lead + cut(rest[len(lead) :], plan, snapshot.language)
+
+    async def _decode(
+        self, document: OpenDocument, memory: Memory, plan: Plan, ask: Ask, supposed: _Supposed
+    ) -> Infill | None:
+        """Ask the worker. None when it has another text by now; WorkerError when there is none."""
+        prefix, suffix = supposed.text[: supposed.cursor_char], supposed.text[supposed.cursor_char :]
+        request = InfillRequest(
+            "", 0, (plan.gap,), limits=plan.limits, candidates=ask.candidates, drafts=_drafts(memory, supposed)
+        )
+        grown = Remembered(prefix, suffix, ("",), 0)
+
+        def on_partial(partial: PartialInfill) -> None:
+            memory.growing = replace(grown, texts=(partial.text,))
+
+        started = time.monotonic()
+        asking = asyncio.ensure_future(document.infill(request, ask.selected, on_partial=on_partial))
+        try:
+            title = f"Setfill: reading {document.name}"
+            async with self._progress.shown(title, asking.cancel, after_seconds=_SHOW_PROGRESS_SECONDS):
+                infill = await asking
+        except (InputError, Cancelled):  # the worker was restarted meanwhile, or the user cancelled the progress
+            return None
+        except asyncio.CancelledError:
+            if asking.cancelled() and not _is_cancelling():
+                return None
+            raise
+        finally:
+            asking.cancel()
+            self.pace.measured((time.monotonic() - started) * 1000, self._settings().throttle)
+        memory.growing = None
+        return infill
+
+    def _decode_ahead(self, document: OpenDocument, memory: Memory, plan: Plan) -> None:
+        if self._settings().decode_ahead and not self._power.on_battery():
+            memory.ahead = asyncio.create_task(self._ahead(document, memory, plan))
+
+    async def _ahead(self, document: OpenDocument, memory: Memory, plan: Plan) -> None:
+        """Find out what follows the suggestion that is shown, while the user reads it."""
+        known = memory.remembered
+        assert known is not None
+        await asyncio.sleep(_AHEAD_SECONDS)
+        text, shown = document.text, known.texts[0]
+        cursor = len(text) - len(known.suffix)  # the user may be typing it meanwhile
+        typed, _ = known.typed(text, cursor) or ("", "")
+        if not text.startswith(known.prefix) or not shown.startswith(typed):
+            return
+        lines = shown.count("\n", len(typed)) + 1 + _AHEAD_LINES
+        limits = Limits(plan.limits.max_tokens + _AHEAD_TOKENS, lines, plan.limits.max_ms)
+        gap = Gap(cursor, cursor)
+        request = InfillRequest("", 0, (gap,), limits=limits, drafts=(shown[len(typed) :],))
+        try:
+            infill = await document.infill(request)
+        except (InputError, Cancelled, WorkerError):
+            return
+        said = infill.gaps[0]
+        if confidence(said.logprobs) < self._settings().confidence_floor:
+            return
+        snapshot = await document.syntax.of(text)
+        whole = typed + await asyncio.to_thread(shaped_whole, snapshot, gap, said.text, said.stop)
+        if memory.remembered is known and whole.startswith(shown) and len(whole) > len(shown):
+            memory.remembered = replace(known, texts=(whole, *known.texts[1:]))
+
+
+def _memory(document: OpenDocument) -> Memory:
+    if document.memory is None:
+        document.memory = Memory()
+    memory: Memory = document.memory
+    return memory
+
+
+def _supposed(text: str, ask: Ask) -> _Supposed:
+    chosen = ask.selected
+    if chosen is None:
+        return _Supposed(text, ask.cursor_char)
+    return _Supposed(text[: chosen.start] + chosen.text + text[chosen.end :], chosen.start + len(chosen.text))
+
+
+def _drafts(memory: Memory, supposed: _Supposed) -> tuple[str, ...]:
+    """Return what may stand at the cursor, from what was suggested or half decoded there before."""
+    for known in (memory.growing, memory.remembered):
+        if known is None or (found := known.typed(supposed.text, supposed.cursor_char)) is None:
+            continue
+        typed, _ = found
+        for text in known.texts:
+            if text.startswith(typed) and len(text) > len(typed):
+                return (text[len(typed) :],)
+        if len(known.texts[0]) > len(typed) > 0:
+            return (known.texts[0][len(typed) :],)  # one key was another: what stands behind it may be right
+    return ()
+
+
+def _shaped_candidates(snapshot: SyntaxSnapshot, plan: Plan, said: GapInfill, settings: Settings) -> list[str]:
+    """Return the texts to show, all different, the best first. The first one decides whether to be silent."""
+    floor = 0.0 if plan.is_invoked else settings.confidence_floor
+    every: Sequence[GapInfill | Alternative] = (said, *said.alternatives)
+    texts: dict[str, None] = {}
+    for number, each in enumerate(every):
+        if confidence(each.logprobs) < floor * (_ALTERNATIVES_FLOOR if number else 1.0):
+            if number == 0:
+                return []
+            continue
+        if text := shaped(snapshot, plan, each.text, each.stop):
+            texts.setdefault(text)
+        elif number == 0 and not plan.is_invoked:
+            return []
+    return list(texts)
+
+
+def _is_cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

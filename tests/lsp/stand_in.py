@@ -1,0 +1,164 @@
+"""A model worker that knows how a file is to end up, to test the language server without a network.
+
+Its model is a JSON file (see `Script` in helpers.py). An infill is what `target` says between the text before the
+gap and the text behind it; `phrases` say what follows certain endings of the text before. Every frame that reaches
+the worker is written to a file, so that tests can tell what it was shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from model.api import wire  # noqa: E402
+from model.api.types import (  # noqa: E402
+    Alternative,
+    Edit,
+    Gap,
+    GapInfill,
+    Infill,
+    InfillRequest,
+    ModelDescription,
+    PartialInfill,
+    Score,
+    ScoreRequest,
+    Snippet,
+)
+from model.errors import Cancelled, InputError, RangeError, VersionError  # noqa: E402
+
+
+class ScriptedEngine:
+    def __init__(self, script: dict[str, Any]) -> None:
+        self.script = script
+        self.texts: dict[str, str] = {}
+        self.versions: dict[str, int] = {}
+        self.infills = self.prepared = 0
+
+    def describe(self) -> ModelDescription:
+        return ModelDescription("scripted", self.script.get("infill", True), "float32", "nothing to compute", 0, 1024)
+
+    def open(self, file_id: str, path: str, text: str, version: int) -> None:
+        self.texts[file_id], self.versions[file_id] = text, version
+
+    def edit(self, file_id: str, edits: Sequence[Edit], version: int) -> None:
+        text = self.texts[file_id]
+        if version <= self.versions[file_id]:
+            raise VersionError("versions must grow")
+        for edit in edits:
+            if not 0 <= edit.start <= edit.end <= len(text):
+                raise RangeError("the edit is outside the text")
+            text = text[: edit.start] + edit.text + text[edit.end :]
+        self.texts[file_id], self.versions[file_id] = text, version
+
+    def close(self, file_id: str) -> None:
+        del self.texts[file_id], self.versions[file_id]
+
+    def set_context(self, file_id: str, snippets: Sequence[Snippet]) -> None:
+        pass
+
+    def prepare(self, file_id: str, cursor: int) -> None:
+        self.prepared += 1
+
+    def infill(
+        self,
+        request: InfillRequest,
+        on_partial: Callable[[PartialInfill], None] | None,
+        cancelled: Callable[[], bool],
+    ) -> Infill:
+        self.infills += 1
+        if request.version != self.versions[request.file_id]:
+            raise VersionError("another version")
+        text = self.texts[request.file_id]
+        until = time.monotonic() + self.script.get("delay_ms", 0) / 1000
+        says = self.says(text, request.gaps)
+        for index, said in enumerate(says):
+            if on_partial and said:
+                on_partial(PartialInfill(index, said[: len(said) // 2]))
+                on_partial(PartialInfill(index, said))
+        while time.monotonic() < until:
+            if cancelled():
+                raise Cancelled("withdrawn")
+            time.sleep(0.002)
+        logprobs = (self.script.get("logprob", -0.05),) * 3
+        gaps = []
+        for gap, said in zip(request.gaps, says, strict=True):
+            shown, stop = _limited(said, request.limits.max_lines)
+            others = self.script.get("alternatives", [])[: request.candidates - 1]
+            cut = [_limited(other, request.limits.max_lines)[0] for other in others]
+            alternatives = tuple(Alternative(other, 3, logprobs, "eoi") for other in cut)
+            gaps.append(GapInfill(gap, shown, 3, logprobs, stop, alternatives))
+        return Infill(request.version, tuple(gaps), 1, 10, 90, 1.0)
+
+    def says(self, text: str, gaps: Sequence[Gap]) -> list[str]:
+        before = text[: gaps[0].start]
+        for ending, says in self.script.get("phrases", []):
+            if before.endswith(ending):
+                return [says] * len(gaps)
+        target = self.script.get("target", "")
+        if not target.startswith(before):
+            return [""] * len(gaps)
+        found, at = [], len(before)
+        for index, gap in enumerate(gaps):
+            until = gaps[index + 1].start if index + 1 < len(gaps) else len(text)
+            behind = text[gap.end : until]
+            end = target.find(behind, at) if behind.strip() else len(target)
+            if end < 0:
+                if index + 1 < len(gaps):
+                    raise InputError("the target has no such text")
+                end = len(target)  # the user will go another way: the model does not know
+            found.append(target[at:end])
+            at = end + len(behind)
+        return found
+
+    def score(self, request: ScoreRequest, cancelled: Callable[[], bool]) -> Score:
+        raise InputError("the stand-in does not score")
+
+    def idle_slice(self) -> bool:
+        return False
+
+    def stats(self) -> dict[str, int | float | str]:
+        texts = {f"text {file_id.partition('/')[2]}": text for file_id, text in self.texts.items()}
+        return {"infills": self.infills, "files": len(self.texts), "prepared": self.prepared, **texts}
+
+
+def _limited(text: str, max_lines: int | None) -> tuple[str, str]:
+    breaks = [found.start() for found in re.finditer(r"\r\n|\n|\r", text)]
+    if max_lines is None or len(breaks) < max_lines:
+        return text, "eoi"
+    return text[: breaks[max_lines - 1]], "lines"
+
+
+def main() -> None:
+    from model.worker.process import run_and_exit
+
+    script_path = Path(sys.argv[sys.argv.index("--model") + 1])
+    script = json.loads(script_path.read_text())
+    frames = os.open(script_path.with_suffix(".frames"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    decode = wire.decode_body
+
+    def decode_and_record(body: bytes) -> Any:
+        os.write(frames, body + b"\n")
+        return decode(body)
+
+    wire.decode_body = decode_and_record
+
+    def load(tell_progress: Callable[[float], None]) -> ScriptedEngine:
+        tell_progress(0.5)
+        time.sleep(script.get("load_ms", 0) / 1000)
+        return ScriptedEngine(script)
+
+    run_and_exit(sys.argv[1:], load)
+
+
+if __name__ == "__main__":
+    main()

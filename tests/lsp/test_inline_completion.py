@@ -1,0 +1,220 @@
+"""Suggestions end to end: a server process, a stand-in for the model, a client that checks every answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.lsp.client import Client, RequestError, talk
+
+URI = "file:///w/area.py"
+HEAD = "import math\n\n\ndef area(r):\n    return"
+TARGET = HEAD + " math.pi * r**2\n\n\ndef volume(r):\n    return 4 / 3 * math.pi * r**3\n"
+Script = Callable[..., str]
+
+
+def texts(items: list[dict[str, Any]] | None) -> list[str] | None:
+    return None if items is None else [item["insertText"] for item in items]
+
+
+def test_a_line_is_suggested_with_a_range_and_a_command(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        answer = await client.initialize(model=script(TARGET))
+        assert answer["capabilities"]["inlineCompletionProvider"] == {}
+        assert "completionProvider" not in answer["capabilities"]
+        client.open(URI, HEAD)
+        (item,) = await client.suggest(URI)
+        assert item["insertText"] == " math.pi * r**2"
+        end = {"line": 4, "character": 10}
+        assert item["range"] == {"start": end, "end": end}
+        assert item["command"]["command"] == "setfill.accepted"
+
+    talk(conversation)
+
+
+def test_typing_through_and_accepting_ask_the_model_nothing(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET))
+        client.open(URI, HEAD)
+        await client.suggest(URI)
+        for typed in " math":
+            client.type(URI, len(client.texts[URI].text), typed)
+            (item,) = await client.suggest(URI)
+            assert client.texts[URI].text + item["insertText"] == HEAD + " math.pi * r**2"
+
+        async def infills() -> int:
+            return (await client.request("setfill/status", {"worker": True}))["worker"]["infills"]
+
+        await asyncio.sleep(0.3)  # what follows is decoded ahead
+        asked = await infills()
+        assert asked == 2
+        client.type(URI, len(client.texts[URI].text), item["insertText"])
+        (item,) = await client.suggest(URI)
+        assert item["insertText"] == "\n\n\ndef volume(r):\n    return 4 / 3 * math.pi * r**3"
+        assert await infills() == asked
+        client.type(URI, len(client.texts[URI].text), "!")
+        assert await client.suggest(URI) == []
+        assert await infills() == asked + 1
+
+    talk(conversation)
+
+
+def test_the_latest_request_wins_and_edits_overtake(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET, delay_ms=150))
+        client.open(URI, HEAD)
+        params = client.inline_params(URI, len(HEAD))
+        answers = [client.begin("textDocument/inlineCompletion", params)[1] for _ in range(5)]
+        assert [texts(await answer) for answer in answers] == [None] * 4 + [[" math.pi * r**2"]]
+        client.type(URI, len(HEAD), "\n    x")
+        overtaken = client.begin("textDocument/inlineCompletion", client.inline_params(URI, len(HEAD)))[1]
+        client.type(URI, len(HEAD), "#")
+        assert await overtaken is None
+        number, withdrawn = client.begin("textDocument/inlineCompletion", client.inline_params(URI, len(HEAD)))
+        client.cancel(number)
+        with pytest.raises(RequestError, match="-32800"):
+            await withdrawn
+
+    talk(conversation)
+
+
+def test_what_stands_right_of_the_cursor_is_not_repeated(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("", phrases=[["print(", "total)"], ["f(", "a, b)\n    g(c)"]]))
+        client.open(URI, "total = 1\nprint()\n")
+        assert texts(await client.suggest(URI, len("total = 1\nprint("))) == ["total"]
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"logprob": -3.0}, []),
+        ({"logprob": -0.1}, [" math.pi * r**2"]),
+    ],
+)
+def test_a_weak_answer_is_worse_than_none(script: Script, settings: dict[str, Any], expected: list[str]) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET, **settings))
+        client.open(URI, HEAD)
+        assert texts(await client.suggest(URI)) == expected
+        assert texts(await client.suggest(URI, kind=1)) != [], "asked by hand, anything is shown"
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize(
+    "off",
+    [
+        {"enabled": False},
+        {"automatic": False},
+        {"disabledLanguages": ["python"]},
+        {"disabledPaths": ["/w/*.py"]},
+        {"exclude": ["area.*"]},
+    ],
+)
+def test_off_switches(script: Script, off: dict[str, Any]) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET), **off)
+        client.open(URI, HEAD)
+        assert await client.suggest(URI) == []
+        assert not client.messages("window/showMessage")
+
+    talk(conversation)
+
+
+def test_comments_can_be_left_alone(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("# the area\n"), inComments=False)
+        client.open(URI, "# the")
+        assert await client.suggest(URI) == []
+        assert texts(await client.suggest(URI, kind=1)) == [" area"]
+
+    talk(conversation)
+
+
+def test_neovim_and_those_who_ask_by_hand_get_several(script: Script) -> None:
+    alternatives = [" 3.14 * r * r", " math.pi * r**2", " r * math.pi"]
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET, alternatives=alternatives), client_name="Neovim", candidates=4)
+        client.open(URI, HEAD)
+        found = await client.suggest(URI)
+        assert texts(found) == [" math.pi * r**2", " 3.14 * r * r", " r * math.pi"]
+        client.type(URI, len(HEAD), " 3")
+        assert texts(await client.suggest(URI)) == [".14 * r * r"]
+
+    talk(conversation)
+
+
+def test_a_chosen_completion_is_where_the_suggestion_begins(script: Script) -> None:
+    text = HEAD + " ma"
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET))
+        client.open(URI, text)
+        span = {"start": client.texts[URI].place(len(HEAD) + 1), "end": client.texts[URI].place(len(text))}
+        chosen = {"range": span, "text": "math"}
+        (item,) = await client.suggest(URI, selectedCompletionInfo=chosen)
+        assert (item["insertText"], item["range"]) == ("math.pi * r**2", span)
+        assert await client.server_text(URI) == text, "the worker was only asked to suppose it"
+        assert await client.suggest(URI, selectedCompletionInfo={"range": span, "text": "matrix"}) == []
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_line_ending_and_indentation_are_the_documents_own(script: Script, ending: str) -> None:
+    lines = ["def f(x):", "\tif x:", "\t\treturn 1", "", "", "def g(x):", ""]
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(
+            model=script(phrases=[["def g(x):" + ending, "    if x:\n        return 2\n    return 3\n"]])
+        )
+        client.open(URI, ending.join(lines))
+        assert texts(await client.suggest(URI)) == [f"\tif x:{ending}\t\treturn 2{ending}\treturn 3"]
+
+    talk(conversation)
+
+
+def test_malformed_params_are_answered_with_an_error(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET))
+        client.open(URI, HEAD)
+        for params in ({}, None, [], {"textDocument": {"uri": URI}, "position": {"line": "x"}, "context": {}}):
+            with pytest.raises(RequestError, match="-32602"):
+                await client.request("textDocument/inlineCompletion", params)
+        with pytest.raises(RequestError, match="-32601"):
+            await client.request("no/such/method", {})
+        client.send_raw(b"content-length: 3\r\n\r\n{x}")
+        assert texts(await client.suggest(URI)) == [" math.pi * r**2"]
+        assert not client.messages("window/showMessage")
+
+    talk(conversation)
+
+
+def test_initialize_is_answered_while_the_worker_loads(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        started = time.monotonic()
+        await client.initialize(
+            model=script(TARGET, load_ms=1500),
+            capabilities={"window": {"workDoneProgress": True}, "textDocument": {"inlineCompletion": {}}},
+        )
+        answered = time.monotonic() - started
+        client.open(URI, HEAD)
+        early = await client.request("setfill/status", None)
+        assert early["state"] == "loading"
+        assert texts(await client.suggest(URI)) == [" math.pi * r**2"]
+        assert (await client.request("setfill/status", None))["state"] == "ready"
+        assert answered < 3.0  # a second on a machine that is not busy; the process's start is part of it
+        values = [params["value"] for params in client.messages("$/progress")]
+        assert values[0]["kind"] == "begin"
+        assert values[-1]["kind"] == "end"
+        assert 50 in [value.get("percentage") for value in values]
+
+    talk(conversation)
