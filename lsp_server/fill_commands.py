@@ -77,7 +77,7 @@ def register(server: SetfillServer) -> None:
 
         def on_partial(partial: PartialInfill) -> None:
             value = {"index": partial.gap_index, "text": partial.text}
-            server.protocol.notify(types.PROGRESS, {"token": stream, "value": value})
+            server.protocol.notify(types.PROGRESS, types.ProgressParams(stream, value))
 
         candidates = params.get("candidates", 1)
         if not isinstance(candidates, int) or not 1 <= candidates <= 8:

@@ -103,7 +103,7 @@ def cut(text: str, plan: Plan, language: Language) -> str:
         else:
             after_blank = False
             indent = _indent(line)
-            if depth == 0 and not kept.strip() and not plan.line_prefix.strip():
+            if depth == 0 and not kept.strip() and not opened:
                 base = indent  # so far only line breaks: what is asked for begins here
             elif depth == 0 and opened and indent <= base:
                 return (kept + (line if indent == base and _CLOSING_LINE.match(line.rstrip()) else "")).rstrip()
@@ -119,6 +119,8 @@ def without_loose_end(text: str, stop_reason: str) -> str:
     """Return `text` without what a limit cut off in the middle: its last line, or in a single line its last word."""
     if stop_reason not in ("tokens", "time", "context"):
         return text
+    if text.endswith(("\n", "\r")):
+        return text.rstrip()
     lines = _KEPT_LINES.findall(text)
     lines = lines[:-1] if lines and not lines[-1] else lines
     if len(lines) > 1 and any(line.strip() for line in lines[:-1]):
