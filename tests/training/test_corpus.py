@@ -177,7 +177,7 @@ def test_a_corpus_of_two_packages(tmp_path: Path) -> None:
     packages = [Package("pypi", "one", "1.0", "MIT"), Package("pypi", "two", "1.0", "MIT", held_out=True)]
     facts = build_corpus(packages, tokenizer(), tmp_path / "corpus", cache, syntax_nodes, say=lambda _: None)
     corpus = read_corpus(tmp_path / "corpus")
-    assert [document.path for document in corpus.documents] == ["README.md", "one/again.py", "two/seams.py"]
+    assert [document.path for document in corpus.documents] == ["README.md", "one/almost.py", "two/seams.py"]
     assert [document.held_out for document in corpus.documents] == [False, False, True]
     assert facts["files_left_out"] == {"near-duplicate": 1, "secret": 1, "duplicate": 1}
     spelled = tokenizer().spell(corpus.ids(2, 0, corpus.documents[2].tokens).tolist())

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,8 @@ class CorpusBuilder:
 
     def _files(self, package: Package, archive: Path) -> Iterator[tuple[str, str, str]]:
         """Yield (path, text, sha256) of the files that pass all filters."""
-        for raw_path, content in files_in(archive):
+        # By a hash of their paths, so that a package's cap leaves a sample of it rather than its beginning.
+        for raw_path, content in sorted(files_in(archive), key=lambda file: blake2b(file[0].encode()).digest()):
             # A wheel keeps its package's README in its metadata.
             path = "README.md" if raw_path.endswith(_WHEEL_README) else _path_in_package(raw_path, package)
             language = language_of(path)

@@ -44,7 +44,11 @@ def fetch(package: Package, cache: Path) -> Path:
             for path in Path(scratch).iterdir():
                 if path.is_file():
                     path.rename(target / path.name)
-            target.rename(directory)
+            try:
+                target.rename(directory)
+            except OSError:
+                if not directory.exists():  # it does when another process was quicker
+                    raise
     archives = [path for path in directory.iterdir() if path.is_file()]
     if len(archives) != 1:
         raise InputError(f"{directory} should hold one archive; delete it and try again")
