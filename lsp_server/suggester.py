@@ -74,6 +74,11 @@ class Remembered:
         added = text[cursor_char:behind]
         return (text[start:cursor_char], added) if _CLOSERS.issuperset(added) else None
 
+    def is_on_the_way(self, text: str, cursor_char: int) -> bool:
+        """Whether what was typed here is a beginning of what was suggested, or all of it."""
+        found = self.typed(text, cursor_char)
+        return found is not None and self.texts[0].startswith(found[0])
+
     def rests(self, text: str, cursor_char: int) -> list[tuple[int, str]]:
         """Return what is left of each text that still fits, by its index: none when the user went another way."""
         found = self.typed(text, cursor_char)
@@ -149,7 +154,7 @@ class Suggester:
         self.overtake(document)
         memory = _memory(document)
         known = memory.remembered
-        if memory.ahead and not (known and known.rests(document.text, document.last_edit_char)):
+        if memory.ahead and not (known and known.is_on_the_way(document.text, document.last_edit_char)):
             memory.ahead.cancel()
 
     def close(self, document: OpenDocument) -> None:
@@ -161,8 +166,11 @@ class Suggester:
 
     async def _suggest(self, document: OpenDocument, memory: Memory, ask: Ask) -> list[Suggestion]:
         text, revision, started = document.text, document.revision, time.monotonic()
-        if not ask.selected and (known := await self._from_memory(document, memory, ask)):
-            return known
+        if not ask.selected:
+            if known := await self._from_memory(document, memory, ask):
+                return known
+            if await self._is_coming(memory, text, ask) and (known := await self._from_memory(document, memory, ask)):
+                return known
         if memory.ahead:
             memory.ahead.cancel()
         settings = self._settings()
@@ -218,6 +226,16 @@ class Suggester:
                 if rest:
                     self._statistics.shown(rest, known.numbers[0])
         return [Suggestion(cursor, cursor, rest, known.numbers[index]) for index, rest in rests][: ask.candidates]
+
+    async def _is_coming(self, memory: Memory, text: str, ask: Ask) -> bool:
+        """Wait for what is being decoded ahead of a suggestion, if that suggestion has just been accepted."""
+        known = memory.remembered
+        if known is None or memory.ahead is None or memory.ahead.done():
+            return False
+        if not known.is_on_the_way(text, ask.cursor_char):
+            return False
+        await asyncio.wait([memory.ahead])
+        return True
 
     async def _next_part(self, document: OpenDocument, text: str, cursor_char: int, rest: str, ask: Ask) -> str:
         """Return how much of a text that was decoded ahead is shown next, once what was shown is in the document."""
