@@ -117,6 +117,7 @@ class WindowRows:
         self.islands = [[*builder.header(path), *builder.tokenizer.encode(text)] for path, text in window.snippets]
         self.joint = bool(rng.random() < self.config.joint_window_share)
         self.groups: list[Group] = []
+        self._chunk_list: list[tuple[int, list[int]]] | None = None
         self.bounds = {0, len(window.text)}  # of right chunks, in string indices
         self._draw_groups()
 
@@ -161,7 +162,7 @@ class WindowRows:
 
     def write(self, writer: RowWriter) -> None:
         """Add all rows of the window to `writer`; groups that turn out too large for the room are left out."""
-        if not self.groups:
+        if not self.groups or self._island_rows() > writer.room:
             return
         limit = writer.count + self.room
         context = self._write_islands(writer)
@@ -211,11 +212,11 @@ class WindowRows:
 
     def _chunks(self) -> list[tuple[int, list[int]]]:
         """Return the right chunks, the farthest first: (string index at which it begins, its tokens)."""
-        if not hasattr(self, "_chunk_list"):
+        if self._chunk_list is None:
             tokenizer, text = self.builder.tokenizer, self.window.text
             nearest = min(group.end for group in self.groups)
             bounds = sorted(bound for bound in self.bounds if bound >= nearest)
-            self._chunk_list: list[tuple[int, list[int]]] = []
+            self._chunk_list = []
             for begin, end in reversed(list(pairwise(bounds))):
                 at = end
                 for chunk in chunk_texts(tokenizer, text[begin:end], self.config.chunk_tokens):
@@ -231,6 +232,11 @@ class WindowRows:
             total += len(ids)
             rows[begin] = total
         return rows
+
+    def _island_rows(self) -> int:
+        """Return the rows of all islands but those between gaps: chunks may have more tokens than was reckoned with."""
+        left = max(len(group.left_ids) for group in self.groups)
+        return sum(map(len, self.islands)) + max(self._right_rows().values()) + left
 
     def _write_right(self, writer: RowWriter, last_id: int) -> tuple[int, dict[int, int]]:
         """Write the sink row at the highest id and the chunks below it; return the sink's row and `_right_rows`."""

@@ -28,12 +28,13 @@ MAX_FILE_BYTES = 400_000
 _CLIENT_SECONDS = 600
 
 # Wheels with compiled parts are taken for the platform that most have; only their text is read.
-_PYPI_TARGET = ["--python-version", "3.14", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64"]
+_PYPI_TARGET = ["--python-version", "3.14.9", "--implementation", "cp", "--platform", "manylinux_2_28_x86_64"]
 _PYPI_OLDER = ["--python-version", "3.12", "--implementation", "cp", "--platform", "manylinux2014_x86_64"]
 
 
 def fetch(package: Package, cache: Path) -> Path:
     """Return the package's archive, downloaded into `cache` unless it is there. Raises InputError."""
+    cache = cache.absolute()  # clients run in a folder of their own
     directory = cache / f"{package.kind}-{package.name.replace('/', '-').replace('@', '')}-{_file_version(package)}"
     if not directory.exists():
         cache.mkdir(parents=True, exist_ok=True)
