@@ -96,7 +96,7 @@ class Settings:
         True, "One model process for all editor windows; otherwise one for each.", machine=True
     )
     linger_seconds: int = setting(
-        300, "Seconds a shared model process stays after its last editor window.", low=0, high=86_400, machine=True
+        300, "Seconds a shared model process stays after its last editor window.", low=1, high=86_400, machine=True
     )
 
 

@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 
 from model.api.types import Edit
 
+_MOST_COPIED_CHAR = 50_000_000  # about 20 ms
 _MOST_LINE_PAIRS = 40_000  # that are compared to align two pieces of different length
 
 
@@ -23,15 +24,23 @@ def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
         return (found,)
     # Lines of LF only: what matters here is that pieces are cut alike on both sides.
     old_lines, new_lines = old_piece.splitlines(keepends=True), found.text.splitlines(keepends=True)
+    changed = list(_changed_lines(old_lines, new_lines))
+    if are_too_many(len(changed), old):
+        return (found,)
     edits = []
     start_char = found.start + len(old_piece)
     end_line = len(old_lines)
-    for begin, end, new_begin, new_end in reversed(list(_changed_lines(old_lines, new_lines))):
+    for begin, end, new_begin, new_end in reversed(changed):
         end_char = start_char - sum(map(len, old_lines[end:end_line]))
         start_char = end_char - sum(map(len, old_lines[begin:end]))
         end_line = begin
         edits.append(trimmed(old, start_char, end_char, "".join(new_lines[new_begin:new_end])))
     return tuple(edit for edit in edits if edit)
+
+
+def are_too_many(edits: int, text: str) -> bool:
+    """Whether so many edits of a text, each of which copies it, would be felt; one that spans them all is not."""
+    return edits > 1 and edits * len(text) > _MOST_COPIED_CHAR
 
 
 def trimmed(old: str, start: int, end: int, text: str) -> Edit | None:

@@ -6,12 +6,12 @@ to the protocol, and positions outside the text mean its nearest place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from lsprotocol import types
 
 from lsp_server.line_index import LineIndex
-from lsp_server.text_diff import minimal_edits, trimmed
+from lsp_server.text_diff import are_too_many, minimal_edits, trimmed
 from lsp_server.text_units import ColumnUnit, char_to_column, column_to_char, join_surrogates
 from model.api.types import Edit
 
@@ -64,8 +64,11 @@ class TextDocument:
         end = self._lines.start(line + 1)
         return start, end - (2 if self.text[end - _LONGEST_BREAK_CHAR : end] == "\r\n" else 1)
 
-    def apply(self, changes: Iterable[types.TextDocumentContentChangeEvent]) -> tuple[Edit, ...]:
+    def apply(self, changes: Sequence[types.TextDocumentContentChangeEvent]) -> tuple[Edit, ...]:
         """Apply the changes of one `didChange`, and return the edits, one after the other, that they were."""
+        if are_too_many(len(changes), self.text) and (spanning := self._spanning(changes)):
+            self._replace(spanning)
+            return (spanning,)
         edits: list[Edit] = []
         for change in changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
@@ -77,6 +80,19 @@ class TextDocument:
                 self._replace(edit)
             edits.extend(found)
         return tuple(edits)
+
+    def _spanning(self, changes: Sequence[types.TextDocumentContentChangeEvent]) -> Edit | None:
+        """Return one edit that does what many do, if they go up through the file, so that none moves the next."""
+        pieces, end_of_next = [], len(self.text)
+        for change in changes:
+            if not isinstance(change, types.TextDocumentContentChangePartial):
+                return None
+            start, end, text = self._joined(*self.chars_of(change.range), change.text)
+            if end >= end_of_next:
+                return None
+            pieces += [self.text[end:end_of_next], text]
+            end_of_next = start
+        return trimmed(self.text, end_of_next, len(self.text), "".join(reversed(pieces)))
 
     def _replace(self, edit: Edit) -> None:
         self.text = self.text[: edit.start] + edit.text + self.text[edit.end :]

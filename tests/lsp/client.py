@@ -193,7 +193,8 @@ class Client:
 
     async def server_text(self, uri: str) -> str:
         """Return the worker's text of a file, which is what the server's own edits have made of it."""
-        status = await self.request("setfill/status", {"worker": True})
+        while "worker" not in (status := await self.request("setfill/status", {"worker": True})):
+            await asyncio.sleep(0.02)  # loading
         return str(status["worker"][f"text {uri}"])
 
     def messages(self, method: str) -> list[Any]:

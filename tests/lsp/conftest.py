@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ __all__ = ["tiny_model", "tiny_prefix_model"]
 
 
 @pytest.fixture(autouse=True)
-def private_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def private_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing that a test leaves behind may reach, or come from, the user's own folders."""
-    for name in ("RUNTIME_DIR", "STATE_HOME", "CONFIG_HOME"):
+    for name in ("STATE_HOME", "CONFIG_HOME"):
         folder = tmp_path / f".{name.lower()}"
         folder.mkdir()
         monkeypatch.setenv(f"XDG_{name}", str(folder))
+    with tempfile.TemporaryDirectory(prefix="setfill-") as short:  # the path of a socket must be
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        yield
 
 
 @pytest.fixture

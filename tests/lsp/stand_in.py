@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,8 @@ class ScriptedEngine:
 
     def says(self, text: str, gaps: Sequence[Gap]) -> list[str]:
         before = text[: gaps[0].start]
+        if self.script.get("echo"):
+            return [echo(text)] * len(gaps)
         for ending, says in self.script.get("phrases", []):
             if before.endswith(ending):
                 return [says] * len(gaps)
@@ -129,6 +132,11 @@ class ScriptedEngine:
     def stats(self) -> dict[str, int | float | str]:
         texts = {f"text {file_id.partition('/')[2]}": text for file_id, text in self.texts.items()}
         return {"infills": self.infills, "files": len(self.texts), "prepared": self.prepared, **texts}
+
+
+def echo(text: str) -> str:
+    """What is said of a text where the script wants to know which text the model saw."""
+    return f"{zlib.crc32(text.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def _limited(text: str, max_lines: int | None) -> tuple[str, str]:

@@ -202,15 +202,20 @@ def plain_char(text: str, line: int, column: int, unit: ColumnUnit) -> int:
     return starts[line] + char
 
 
-def test_a_rename_on_two_hundred_lines_of_a_large_file_is_two_hundred_small_edits() -> None:
-    lines = [f"value_{number} = old_name + {number}\n" for number in range(50_000)]
-    touched = range(0, 50_000, 250)
+@pytest.mark.parametrize(("line_count", "edit_count"), [(5_000, 200), (50_000, 1)])
+def test_a_rename_on_two_hundred_lines(line_count: int, edit_count: int) -> None:
+    """Each line is an edit of its own, but in a file so large that copying it 200 times would be felt."""
+    lines = [f"value_{number} = old_name + {number}\n" for number in range(line_count)]
+    touched = range(0, line_count, line_count // 200)
     renamed = [line.replace("old_name", "new_name") if number in touched else line for number, line in enumerate(lines)]
-    one_by_one, at_once = (TextDocument("".join(lines), UTF8) for _ in range(2))
     column = [line.index("old") for line in lines]
-    edits = one_by_one.apply(
-        [partial((line, column[line]), (line, column[line] + 8), "new_name") for line in reversed(touched)]
-    )
-    assert one_by_one.text == "".join(renamed)
-    assert sum(len(edit.text) for edit in edits) == 200 * 3
+    changes = [partial((line, column[line]), (line, column[line] + 8), "new_name") for line in touched]
+    up, down, at_once = (TextDocument("".join(lines), UTF8) for _ in range(3))
+    edits = up.apply(changes[::-1])
+    assert len(edits) == edit_count
+    assert up.text == "".join(renamed) == applied("".join(lines), edits)
     assert at_once.apply([whole("".join(renamed))]) == edits
+    assert len(down.apply(changes)) == 200
+    assert down.text == up.text == at_once.text
+    for document in (up, down, at_once):
+        assert document.position_at(len(document.text)) == place(line_count, 0)
