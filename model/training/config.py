@@ -39,7 +39,7 @@ class ExampleConfig:
     window_min: int = 192  # window lengths are log-uniform; a shorter document is one window
     window_max: int = 1536  # a session's left stack never holds more
     path_max: int = 128  # of a longer path, the left island's header has the end, as in a session
-    gap_share: float = 0.7  # rows planned for gaps, per window token; what is left of a unit goes to gaps too
+    gap_share: float = 1.0  # rows planned for gaps, per window token; what is left of a unit goes to gaps too
     chunk_tokens: int = 63  # right-stack chunks at most, as in a session
     drop_filename: float = 0.1  # windows without the <filename> header
     free_min: int = 256  # the free gap is log-uniform between these, independent of the length
