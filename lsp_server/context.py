@@ -1,9 +1,160 @@
-"""Context islands. (In the making.)"""
+"""Context islands: what the model is shown of other files, gathered while the keys rest.
+
+Three kinds, the most useful last: parts of open files edited lately, signatures of other open files, and signatures
+of what the file imports. Nothing but what `Privacy` lets through is read.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grammars import Language, detect_language, outline_around, snapshot_of
+from lsp_server.documents import OpenDocument
+from lsp_server.imports import imported_files
+from lsp_server.privacy import Privacy
 from lsp_server.server import SetfillServer
+from lsp_server.settings import Settings
+from model.api.types import Snippet
+
+_IDLE_SECONDS = 0.8
+_MOST_NEIGHBOURS = 6
+_MOST_IMPORTS = 20
+_SNIPPET_CHAR = 2_000  # of one file
+_IMPORTS_SHARE = 0.6  # of the budget
+_PARSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class _Open:
+    """An open file as it was when gathering began."""
+
+    path: Path
+    language: Language
+    text: str
+    last_edit_char: int  # 0: not edited yet
 
 
 def register(server: SetfillServer) -> None:
     """Add the feature to a server."""
+    keeper = ContextKeeper(server)
+    server.on_document_changed = keeper.changed
+    server.on_document_closed = keeper.closed
+
+
+class ContextKeeper:
+    """Keeps the worker's snippets for each open file fresh."""
+
+    def __init__(self, server: SetfillServer) -> None:
+        self._server = server
+        self._timer: asyncio.TimerHandle | None = None
+        self._gathering: asyncio.Task[None] | None = None
+        self._sent: dict[str, tuple[Snippet, ...]] = {}
+
+    def changed(self, document: OpenDocument) -> None:
+        """Gather for the file that was changed, once its user pauses."""
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._begin, document)
+
+    def closed(self, uri: str) -> None:
+        """Forget what was sent for a file."""
+        self._sent.pop(uri, None)
+
+    def _begin(self, document: OpenDocument) -> None:
+        if self._gathering is None or self._gathering.done():
+            self._gathering = asyncio.create_task(self._gather(document))
+
+    async def _gather(self, document: OpenDocument) -> None:
+        server, settings = self._server, self._server.settings
+        described = server.worker.description
+        is_of_use = described is None or described.infill  # an unadapted model sees no islands
+        if document.path is None or not is_of_use or not document.is_known_to_worker:
+            return
+        snippets: tuple[Snippet, ...] = ()
+        if settings.context and settings.context_chars:
+            here = _Open(document.path, document.language, document.text, document.last_edit_char)
+            others = [
+                _Open(other.path, other.language, other.text, other.last_edit_char)
+                for other in server.documents
+                if other is not document and other.path and other.is_known_to_worker
+            ]
+            snippets = await asyncio.to_thread(gathered, here, others, list(server.documents.roots), settings)
+        if server.documents.get(document.uri) is not document or not document.is_known_to_worker:
+            return
+        if server.settings is settings and snippets != self._sent.get(document.uri, ()):
+            self._sent[document.uri] = snippets
+            document.client.set_context(document.uri, snippets)
+
+
+def gathered(here: _Open, others: Sequence[_Open], roots: Sequence[Path], settings: Settings) -> tuple[Snippet, ...]:
+    """Return what to show beside a file, the most useful last. `others` are open files, the one used last at the end.
+
+    Reads files and parses them: call it outside the event loop.
+    """
+    privacy = Privacy(roots, settings.exclude, settings.context_max_file_kb * 1000)
+    imports = _Budget(int(settings.context_chars * _IMPORTS_SHARE), privacy, roots)
+    _take_imports(here, roots, imports)
+    near = _Budget(settings.context_chars - imports.used_char, privacy, roots)
+    seen = imports.paths | {here.path}
+    for other in list(reversed(others))[:_MOST_NEIGHBOURS]:
+        if other.path not in seen and other.language is here.language and privacy.readable(other.path):
+            near.take(other.path, _around_edit(other) if other.last_edit_char else _signatures(other))
+    return (*reversed(near.snippets), *reversed(imports.snippets))
+
+
+class _Budget:
+    """Snippets until so many characters are used."""
+
+    def __init__(self, most_char: int, privacy: Privacy, roots: Sequence[Path]) -> None:
+        self.snippets: list[Snippet] = []  # the most useful first
+        self.used_char = 0
+        self.privacy = privacy
+        self.paths: set[Path] = set()
+        self._most_char = most_char
+        self._roots = roots
+
+    def take(self, path: Path, text: str) -> None:
+        """Add a snippet, cut to whole lines that fit."""
+        room = min(_SNIPPET_CHAR, self._most_char - self.used_char)
+        if len(text) > room:
+            text = text[: max(0, text.rfind("\n", 0, max(0, room)) + 1)]
+        if text.strip():
+            inside = [path.relative_to(root) for root in self._roots if path.is_relative_to(root)]
+            self.snippets.append(Snippet((inside[0] if inside else Path(path.name)).as_posix(), text))
+            self.used_char += len(text)
+            self.paths.add(path)
+
+
+def _take_imports(here: _Open, roots: Sequence[Path], budget: _Budget) -> None:
+    snapshot = snapshot_of(here.text, here.language, _PARSE_SECONDS)
+    for places, names in imported_files(snapshot, here.path, roots)[:_MOST_IMPORTS]:
+        place = next((place for place in places if place.is_file()), None)
+        real = budget.privacy.readable(place) if place else None
+        if place is None or real is None or place == here.path or place in budget.paths:
+            continue
+        try:
+            text = real.read_text(encoding="utf-8")
+        except (OSError, ValueError):  # gone, or no text
+            continue
+        file = _Open(place, detect_language(place.name, text=text), text, 0)
+        budget.take(place, _signatures(file, names))
+
+
+def _signatures(file: _Open, names: frozenset[str] = frozenset()) -> str:
+    """Return the signatures of a file, only those that speak of `names` if any do."""
+    outline = outline_around(snapshot_of(file.text, file.language, _PARSE_SECONDS), 0, 4 * _SNIPPET_CHAR)
+    entries = [f"{entry.text}\n" for entry in outline.entries if entry.kind != "import"]
+    if names:
+        wanted = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})\b")
+        entries = [entry for entry in entries if wanted.search(entry)] or entries
+    return "".join(entries)
+
+
+def _around_edit(file: _Open) -> str:
+    """Return the lines around the place that was edited last."""
+    begin = file.text.rfind("\n", 0, max(0, file.last_edit_char - _SNIPPET_CHAR // 2)) + 1
+    return file.text[begin : begin + _SNIPPET_CHAR]

@@ -112,7 +112,8 @@ def saved_counts(path: Path | None = None) -> dict[str, Counter[str]]:
         try:
             counts = json.loads(line)
             day = str(counts.pop("day"))
-            days.setdefault(day, Counter()).update({str(name): int(count) for name, count in counts.items()})
+            read = Counter({str(name): int(count) for name, count in counts.items()})
+            days.setdefault(day, Counter()).update(read)
         except (ValueError, TypeError, AttributeError, KeyError):
             continue
     return dict(sorted(days.items()))

@@ -1,0 +1,218 @@
+"""From start to exit: what is imported, how fast initialize is answered, sockets and tokens, statistics, accidents."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lsp_server.pacing import Pace, PowerSupply
+from lsp_server.statistics import Statistics, saved_counts
+from model.api.types import Infill
+from tests.lsp.client import ROOT, SERVE, Client, RequestError, start, talk
+
+URI = "file:///w/a.py"
+Script = Callable[..., str]
+
+
+def test_the_server_imports_no_torch() -> None:
+    code = (
+        "import pkgutil, sys, lsp_server, importlib\n"
+        "[importlib.import_module(f'lsp_server.{each.name}') for each in pkgutil.iter_modules(lsp_server.__path__)]\n"
+        "print(*{'torch', 'numpy', 'tokenizers', 'gguf'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+def test_initialize_is_answered_within_a_second(tmp_path: Path) -> None:
+    """With the command that users run, and no model installed: that is told, and harms nothing."""
+
+    async def conversation(client: Client) -> None:
+        started = time.process_time()
+        answer = await client.initialize(model="setfill-135m")
+        assert answer["serverInfo"]["name"] == "setfill"
+        assert time.process_time() - started < 1
+        usage = Path(f"/proc/{client.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        assert (int(usage[11]) + int(usage[12])) / os.sysconf("SC_CLK_TCK") < 1, "seconds of the processor"
+        client.open(URI, "x =")
+        assert await client.suggest(URI) == []
+        (shown,) = client.messages("window/showMessage")
+        assert "setfill models fetch" in shown["message"]
+        with pytest.raises(RequestError, match="setfill models fetch"):
+            await client.suggest(URI, kind=1)
+        assert (await client.request("setfill/status", None))["state"] == "failed"
+        with pytest.raises(RequestError, match="setfill models fetch"):
+            await client.request("workspace/executeCommand", {"command": "setfill.restart", "arguments": [None]})
+
+    command = (sys.executable, "-m", "setfill", "serve", "--stdio")
+    talk(conversation, command=command, SETFILL_HOME=str(tmp_path))
+
+
+def test_exit_without_shutdown_is_told_by_the_status(script: Script) -> None:
+    async def run() -> int:
+        client = await start()
+        await client.initialize(model=script())
+        client.notify("exit", None)
+        return await client.process.wait()
+
+    assert asyncio.run(run()) == 1
+
+
+@pytest.mark.parametrize("ending", ["closed", "killed"])
+def test_when_the_client_vanishes_nothing_is_left(script: Script, ending: str) -> None:
+    async def run() -> None:
+        client = await start()
+        await client.initialize(model=script(load_ms=10))
+        client.open(URI, "x =")
+        await client.server_text(URI)
+        pid = (await client.request("setfill/status", None))["workerPid"]
+        assert client.process.stdin
+        if ending == "closed":
+            client.process.stdin.close()
+        else:
+            client.process.kill()
+        await client.process.wait()
+        async with asyncio.timeout(20):
+            while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+                await asyncio.sleep(0.02)
+
+    asyncio.run(run())
+
+
+def test_requests_after_shutdown_are_refused(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script())
+        await client.request("shutdown", None)
+        with pytest.raises(RequestError, match="-32600"):
+            await client.request("setfill/status", None)
+        client.notify("exit", None)
+        assert await client.process.wait() == 0
+
+    talk_without_stop(conversation)
+
+
+def talk_without_stop(conversation: Callable) -> None:
+    async def run() -> None:
+        client = await start()
+        async with asyncio.timeout(30):
+            await conversation(client)
+
+    asyncio.run(run())
+
+
+def test_a_socket_wants_its_token(script: Script) -> None:
+    async def run() -> None:
+        process = await asyncio.create_subprocess_exec(*SERVE, "--socket", "0", stderr=asyncio.subprocess.PIPE)
+        assert process.stderr
+        try:
+            async with asyncio.timeout(30):
+                port = int((await process.stderr.readline()).rsplit(b":", 1)[1])
+                for token in (None, "guess", "the token"):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                    client = Client(Connection(reader, writer))  # type: ignore[arg-type]
+                    if token == "the token":
+                        await client.initialize(model=script("x = 1\n"), socketToken=token)
+                        client.open(URI, "x =")
+                        assert (await client.suggest(URI))[0]["insertText"] == " 1"
+                    else:
+                        with pytest.raises(RequestError, match="socketToken"):
+                            await client.initialize(model=script(), **({"socketToken": token} if token else {}))
+                        with pytest.raises(RequestError):
+                            await client.request("setfill/status", {"worker": True})
+                    writer.close()
+        finally:
+            process.kill()
+            await process.wait()
+
+    asyncio.run(run())
+
+
+class Connection:
+    """A socket in the shape of a process."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.stdout, self.stdin, self.returncode = reader, writer, None
+
+
+def test_suggestions_are_counted_on_this_machine_alone(script: Script, tmp_path: Path) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("x = one + two\n"), decodeAhead=False)
+        client.open(URI, "x =")
+        (item,) = await client.suggest(URI)
+        number = item["command"]["arguments"][0]
+        client.notify("setfill/didShowSuggestion", {"id": number})
+        client.notify("setfill/didAcceptSuggestion", {"id": number, "acceptedLength": 4})
+        for _ in range(2):  # counted once
+            command = {"command": item["command"]["command"], "arguments": [number]}
+            await client.request("workspace/executeCommand", command)
+        client.notify("setfill/didAcceptSuggestion", {"nonsense": 1})
+
+    talk(conversation)
+    (counts,) = saved_counts().values()
+    expected = {"shown": 1, "displayed": 1, "accepted": 1, "partially_accepted": 1, "decodes": 1, "rows_reused": 90}
+    assert {name: counts[name] for name in expected} == expected
+    assert counts["accepted_characters"] == 4 + len(" one + two")
+    shown = subprocess.run([sys.executable, "-m", "setfill", "stats"], capture_output=True, text=True, cwd=ROOT)
+    assert "1  suggestions accepted" in shown.stdout
+    days = subprocess.run(
+        [sys.executable, "-m", "setfill", "stats", "--json"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert list(json.loads(days.stdout).values()) == [dict(counts)]
+    (file,) = Path(os.environ["XDG_STATE_HOME"]).rglob("*.jsonl")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "one" not in file.read_text()
+
+
+def test_statistics_can_be_off_and_survive_damage(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "statistics.jsonl"
+    statistics = Statistics(path)
+    statistics.shown("text", 1)
+    statistics.is_kept = False
+    statistics.save()
+    assert not path.exists()
+    statistics.is_kept = True
+    statistics.decoded(Infill(1, (), 2, 3, 4, 5.0), 77.7)
+    statistics.save()
+    statistics.save()
+    with path.open("a") as file:
+        file.write('{"day": \n[]\n{"day": "2026-01-01", "shown": "many"}\n')
+    (counts,) = saved_counts(path).values()
+    assert counts == {"shown": 1, "shown_characters": 4, "decodes": 1, "decode_ms": 78, "forwards": 2,
+                      "rows_computed": 3, "rows_reused": 4, "under_100_ms": 1}  # fmt: skip
+
+
+def test_the_wait_for_a_key_follows_the_measured_speed() -> None:
+    pace = Pace()
+    for _ in range(20):
+        pace.measured(20.0, throttle=1.0)
+    assert pace.debounce_ms(None) == 10.0
+    for _ in range(20):
+        pace.measured(400.0, throttle=1.0)
+    assert 100 < pace.debounce_ms(None) < 150
+    assert pace.debounce_ms(7) == 7.0
+    pace.measured(400.0, throttle=0.25)
+    assert 1.1 < pace.wait_seconds(0) <= 1.2
+
+
+def test_batteries_are_spared(tmp_path: Path) -> None:
+    def on_battery(**supplies: dict[str, str]) -> bool:
+        folder = tmp_path / "-".join(f"{name}{'-'.join(facts.values())}" for name, facts in supplies.items())
+        for name, facts in supplies.items():
+            (folder / name).mkdir(parents=True)
+            for fact, value in facts.items():
+                (folder / name / fact).write_text(value + "\n")
+        return PowerSupply(folder).on_battery()
+
+    full, empty = {"type": "Battery", "status": "Full"}, {"type": "Battery", "status": "Discharging"}
+    assert not on_battery()
+    assert not on_battery(AC={"type": "Mains", "online": "1"}, BAT0=empty)
+    assert not on_battery(BAT0=full)
+    assert on_battery(AC={"type": "Mains", "online": "0"}, BAT0=empty)

@@ -1,0 +1,170 @@
+"""What the model is shown of other files, and what never reaches the worker. Every frame is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grammars import language_named, snapshot_of
+from lsp_server.context import _Open, gathered
+from lsp_server.imports import imported_files
+from lsp_server.privacy import Privacy
+from lsp_server.settings import DEFAULT_EXCLUDE, Settings
+from tests.lsp.client import Client, talk
+
+Script = Callable[..., str]
+SECRET = "hunter2"
+
+
+def tree(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def names(root: Path, paths: list[str], exclude: tuple[str, ...] = DEFAULT_EXCLUDE) -> list[str]:
+    privacy = Privacy([root], exclude, 100_000)
+    return [path for path in paths if privacy.readable(root / path)]
+
+
+def test_only_files_of_the_workspace_that_nothing_excludes_are_read(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path / "w",
+        {
+            "a.py": "",
+            "deep/b.py": "",
+            "build/c.py": "",
+            "deep/skipped.py": "",
+            "deep/kept.log": "",
+            ".gitignore": "build/\n*.log\n",
+            "deep/.gitignore": "skipped.*\n!kept.log\n",
+            ".git/info/exclude": "private.py\n",
+            "private.py": "",
+            ".env": "",
+            "prod.env": "",
+            "secrets/d.py": "",
+            "server.pem": "",
+            ".aws/config": "",
+            "large.py": "x" * 100_001,
+        },
+    )
+    outside = tree(tmp_path / "elsewhere", {"e.py": "", ".env": ""})
+    (root / "out.py").symlink_to(outside / "e.py")
+    (root / "in.py").symlink_to(root / "a.py")
+    (root / "innocent.py").symlink_to(root / ".env")
+    (root / "circle.py").symlink_to(root / "circle.py")
+    (root / "linked").symlink_to(outside)
+    every = [str(path.relative_to(root)) for path in root.rglob("*") if ".git" not in path.parts]
+    every += ["linked/e.py", "../elsewhere/e.py", "missing.py"]
+    assert sorted(names(root, every)) == [".gitignore", "a.py", "deep/.gitignore", "deep/b.py", "in.py"]
+    assert names(root, ["a.py", "deep/b.py"], exclude=("deep/",)) == ["a.py"]
+
+
+def test_a_workspace_inside_a_repository_honours_what_is_above_it(tmp_path: Path) -> None:
+    root = tree(tmp_path, {".git/HEAD": "", ".gitignore": "w/generated.py\n", "w/generated.py": "", "w/a.py": ""}) / "w"
+    assert names(root, ["a.py", "generated.py"]) == ["a.py"]
+
+
+@pytest.mark.parametrize(
+    ("language", "path", "text", "expected"),
+    [
+        ("python", "p/a.py", "from .b import f, g as h\nimport q.c, os\n", {"p/b.py": {"f", "g"}, "q/c.py": set()}),
+        ("python", "p/a.py", "from . import b\nfrom q import (\n    c,\n)\n", {"p/b.py": set(), "q/c.py": set()}),
+        ("typescript", "p/a.ts", "import { f } from './b';\nimport x from 'react';\n", {"p/b.ts": {"f"}}),
+        ("rust", "src/main.rs", "use crate::list::Node;\nuse std::mem;\n", {"src/list.rs": {"Node"}}),
+        ("c", "p/a.c", '#include "b.h"\n#include <stdio.h>\n', {"p/b.h": set()}),
+        ("ruby", "p/a.rb", "require_relative 'b'\nrequire 'json'\n", {"p/b.rb": set()}),
+    ],
+)
+def test_imports_are_found(tmp_path: Path, language: str, path: str, text: str, expected: dict[str, set[str]]) -> None:
+    root = tree(tmp_path, dict.fromkeys(["p/b.py", "q/c.py", "p/b.ts", "src/list.rs", "p/b.h", "p/b.rb"], ""))
+    found = {}
+    for places, wanted in imported_files(snapshot_of(text, language_named(language)), root / path, [root]):
+        place = next((place for place in places if place.is_file()), None)
+        if place:
+            found[str(place.relative_to(root))] = set(wanted)
+    assert found == expected
+
+
+def test_snippets_keep_to_the_budget_the_most_useful_last(tmp_path: Path) -> None:
+    python = language_named("python")
+    functions = "".join(f"def f{number}(x: int) -> int:\n    return {number}\n\n\n" for number in range(200))
+    root = tree(tmp_path, {"used.py": functions, "near.py": functions, "edited.py": functions})
+    here = _Open(root / "here.py", python, "from used import f7\n", 0)
+    others = [_Open(root / name, python, functions, edit) for name, edit in (("near.py", 0), ("edited.py", 3_000))]
+    snippets = gathered(here, others, [root], Settings(context_chars=3_000))
+    assert [snippet.path for snippet in snippets] == ["near.py", "edited.py", "used.py"]
+    assert snippets[-1].text == "def f7(x: int) -> int:\n"
+    assert sum(len(snippet.text) for snippet in snippets) <= 3_000
+    assert gathered(here, others, [], Settings()) == (), "without a workspace nothing is read"
+
+
+def test_excluded_files_never_reach_the_worker(script: Script, tmp_path: Path) -> None:
+    secret = f"def key():\n    return '{SECRET}'\n"
+    root = tree(
+        tmp_path / "w",
+        {
+            "used.py": "def wanted(x):\n    return x\n",
+            "near.py": "def neighbour(y):\n    return y\n",
+            ".env": f"PASSWORD={SECRET}\n",
+            "secrets/keys.py": secret,
+            "secrets/__init__.py": secret,
+            "ignored.py": secret,
+            ".gitignore": "ignored.py\n",
+            "mine.py": secret,
+        },
+    )
+    outside = tree(tmp_path / "elsewhere", {"outside.py": secret})
+    (root / "linked.py").symlink_to(outside / "outside.py")
+    os.symlink(root / ".env", root / "alias.py")
+    text = "from used import wanted\nfrom secrets.keys import key\nimport secrets, ignored, linked, alias, mine\n"
+
+    async def conversation(client: Client) -> None:
+        options = {"exclude": [*DEFAULT_EXCLUDE, "mine.py"]}
+        await client.initialize(root, model=script("x = 1\n"), **options)
+        # What git ignores or lies outside may be edited with suggestions, but is no context: it stays closed here.
+        for name in (".env", "secrets/keys.py", "alias.py", "mine.py", "near.py"):
+            uri = (root / name).as_uri()
+            client.open(uri, (root / name).read_text())
+            client.type(uri, 0, "#")
+            assert name == "near.py" or await client.suggest(uri, kind=1) == []
+        uri = (root / "app.py").as_uri()
+        client.open(uri, text)
+        client.type(uri, len(text), "x =")
+        frames = tmp_path / "script.frames"
+        await client.until(lambda: frames.exists() and b"set_context" in frames.read_bytes())
+        await client.suggest(uri, kind=1)
+
+    talk(conversation)
+    frames = (tmp_path / "script.frames").read_bytes()
+    assert b"def wanted(x):" in frames
+    assert b"def neighbour(y):" in frames
+    assert SECRET.encode() not in frames
+
+
+def test_logs_hold_no_source_text_but_at_the_level_trace(script: Script, tmp_path: Path) -> None:
+    from tests.lsp.client import SERVE
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(f"x = '{SECRET}'\n"))
+        uri = "file:///w/a.py"
+        client.open(uri, f"x = '{SECRET}")
+        client.type(uri, 0, " ")
+        await client.suggest(uri, kind=1)
+        client.send_raw(b'Content-Length: 26\r\n\r\n{"jsonrpc": "' + SECRET.encode() + b"......")
+        client.notify("textDocument/didChange", {"textDocument": {"uri": SECRET}, "contentChanges": SECRET})
+        client.notify(f"setfill/{SECRET}", {})
+        for method in ("textDocument/inlineCompletion", "setfill/infill", "workspace/executeCommand"):
+            client.begin(method, {"textDocument": {"uri": uri}, "ranges": SECRET, "command": SECRET})
+        await client.request("setfill/status", {"worker": True})
+
+    for level in ("warning", "debug", "trace"):
+        log = tmp_path / f"{level}.log"
+        command = ("bash", "-c", f'exec {" ".join(SERVE)} --log-level {level} 2>"{log}"')
+        talk(conversation, command=command)
+        assert (SECRET in log.read_text()) == (level == "trace"), level
