@@ -26,6 +26,8 @@ from model.decoding.open_gap import OpenGap
 from model.decoding.policies import OrderPolicy, RevealRule
 from model.decoding.sampling import draw, log_probabilities
 
+_LEAST_PROBABILITY = 1e-12  # of a length
+
 
 @dataclass(frozen=True)
 class _Proposal:
@@ -57,7 +59,7 @@ def fill_any_order(
     next_key = 1
     fresh: list[tuple[OpenGap, int]] = []
     for gap in gaps:
-        if gap.end_rank is not None:  # a length that is told is known from the first forward on
+        if gap.end_rank is not None and gap.end_rank <= gap.last_rank:  # a length that is told is known from the start
             gap.place(gap.end_rank, gap.spelling.vocabulary.eoi_id, 0.0)
             fresh.append((gap, gap.end_rank))
     while any(gap.stop is None for gap in gaps):
@@ -149,14 +151,14 @@ def ending_distribution(logits: Tensor, eoi_id: int, may_be_empty: bool) -> Tens
 
     Rows past the end say `<eoi>` too, so P(<eoi>) at rank r is the probability
     that the gap ends at r or before: its increments are the distribution of
-    the end. What is left over belongs to the last rank asked about.
+    the end. What is left over belongs to the last rank asked about; no end is
+    impossible, but that the held-back piece takes a token at least.
     """
     ended = logits.double().softmax(-1)[:, eoi_id].cummax(0).values
     ended[-1] = 1.0
-    ends = ended.diff(prepend=ended.new_zeros(1))
+    ends = ended.diff(prepend=ended.new_zeros(1)).clamp_(min=_LEAST_PROBABILITY)
     if not may_be_empty and len(ends) > 1:
-        ends[0] = 0.0  # the held-back piece takes a token at least
-        ends[-1] += 1e-9
+        ends[0] = 0.0
     return (ends / ends.sum()).log()
 
 

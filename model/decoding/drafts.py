@@ -6,26 +6,39 @@ what is answered, only how fast.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from model.decoding.constraint import unfinished
 from model.decoding.open_gap import OpenGap
 from model.tokenization import ByteTokenizer
 from model.window import Window
 
 MAX_DRAFT_TOKENS = 16
-_NGRAM = 3  # so many tokens must stand before the gap as they stood elsewhere in the file
+MAX_MATCH_TOKENS = 5  # longer matches are not surer
+_MISSING = -1  # stands in the file's tokens where a gap is, or text that the window leaves out
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A guessed token. `probs` [V] is what it was drawn from; None if it was not drawn."""
+    """A guessed token.
+
+    `probs` [V] is what it was drawn from; None if it was not drawn. For one
+    found in the file, `match_tok` says how many tokens were the same before it.
+    """
 
     token_id: int
     source: str
     probs: Tensor | None = None
+    match_tok: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Name the drafts that are right about as often as this one."""
+        return f"{self.source}:{self.match_tok}" if self.match_tok else self.source
 
 
 class TextDrafts:
@@ -35,41 +48,76 @@ class TextDrafts:
         self._tokenizer: ByteTokenizer = window.tokenizer
         self._eoi_id = eoi_id if window.capabilities.infill else None
         self._expected = [window.tokenizer.readable(text) for text in expected]
-        self._before = window.left.ids[-_NGRAM:]
-        right = [token_id for chunk in reversed(window.right) for token_id in chunk.ids]
-        self._file = [*window.left.ids, -1, *right]  # -1 lets no match run across the gap
-        self._followers: dict[tuple[int, ...], int] = {}
-        for index in range(len(self._file) - _NGRAM):
-            self._followers[tuple(self._file[index : index + _NGRAM])] = index + _NGRAM
+        self._file = list(window.left.ids)
+        self._gap_at: list[int] = []  # where in the file's tokens each gap is
+        for spans in window.middles:
+            self._gap_at.append(len(self._file))
+            for span in spans:
+                self._file += [_MISSING, *span.ids]
+            if not spans:
+                self._file.append(_MISSING)
+        self._gap_at.append(len(self._file))
+        self._file += [_MISSING, *(token_id for chunk in reversed(window.right) for token_id in chunk.ids)]
+        self._after: dict[int, list[int]] = defaultdict(list)  # the places behind each token
+        for place, token_id in enumerate(self._file[:-1], start=1):
+            self._after[token_id].append(place)
 
     def propose(self, gap: OpenGap) -> list[Draft]:
         """Return the best guess for the tokens from the gap's frontier on; often none."""
-        spelled = gap.spelling.spelled
-        if self._expected:
-            text = gap.spelling.held_back + self._expected[gap.index].encode()
-            if text.startswith(spelled):
-                return self._of_text(text[len(spelled) :], "typed", ends=True)
-        if len(spelled) < len(gap.spelling.held_back):
-            # The last character may begin a longer token, so it is left to the model.
-            return self._of_text(gap.spelling.held_back[len(spelled) : -1], "held_back", ends=False)
-        return self._from_file(gap)
-
-    def _of_text(self, rest: bytes, source: str, ends: bool) -> list[Draft]:
-        ids = self._tokenizer.encode(rest.decode(errors="ignore"))
-        if ends and self._eoi_id is not None:
-            ids.append(self._eoi_id)
-        return [Draft(token_id, source) for token_id in ids[:MAX_DRAFT_TOKENS]]
-
-    def _from_file(self, gap: OpenGap) -> list[Draft]:
-        """Prompt look-up: what followed the same few tokens elsewhere in the file."""
-        revealed = [gap.ids[rank] for rank in range(max(1, gap.frontier - _NGRAM), gap.frontier)]
-        before = self._before if gap.index == 0 else []
-        key = tuple([*before, *revealed][-_NGRAM:])
-        if len(key) < _NGRAM or (begin := self._followers.get(key)) is None:
+        spelled, held_back = gap.spelling.spelled, gap.spelling.held_back
+        if unfinished(spelled):
             return []
-        ids = []
-        for token_id in self._file[begin : begin + MAX_DRAFT_TOKENS]:
-            if token_id < 0:
-                break
-            ids.append(token_id)
-        return [Draft(token_id, "ngram") for token_id in ids]
+        if self._expected:
+            text = held_back + self._expected[gap.index].encode()
+            if text.startswith(spelled):
+                ids = self._tokenizer.encode(text[len(spelled) :].decode())
+                if self._eoi_id is not None:
+                    ids.append(self._eoi_id)
+                return [Draft(token_id, "typed") for token_id in ids[:MAX_DRAFT_TOKENS]]
+        rest = held_back[len(spelled) :]
+        if found := self._from_file(gap, rest):
+            return found
+        # The last token of the piece may go on behind it, so it is left to the model.
+        return [Draft(token_id, "held_back") for token_id in self._tokenizer.encode(rest.decode())[:-1]]
+
+    def _from_file(self, gap: OpenGap, rest: bytes) -> list[Draft]:
+        """Prompt look-up: what followed the longest match of the tokens before the frontier, at the nearest of them.
+
+        What is left of the held-back piece, `rest`, must agree: then any match is a good one.
+        """
+        at = self._gap_at[gap.index]
+        before = self._file[max(0, at - MAX_MATCH_TOKENS) : at] + [gap.ids[rank] for rank in range(1, gap.frontier)]
+        longest, nearest, drafted = 0, 0, []
+        for tokens, place, distance in self._matches(before, at):
+            following = tokens[place : place + MAX_DRAFT_TOKENS]
+            if following[0] == _MISSING or not _agree(self._tokenizer.token_bytes[following[0]], rest):
+                continue
+            match_tok = _same_before(tokens, place, before)
+            if match_tok > longest or (match_tok == longest and distance < nearest):
+                longest, nearest, drafted = match_tok, distance, following
+        if _MISSING in drafted:
+            drafted = drafted[: drafted.index(_MISSING)]
+        match_tok = MAX_MATCH_TOKENS if rest else longest
+        return [Draft(token_id, "ngram", match_tok=match_tok) for token_id in drafted]
+
+    def _matches(self, before: list[int], at: int) -> Iterator[tuple[list[int], int, int]]:
+        """Yield where the last token of `before` stands elsewhere: tokens, the place behind it, how far away."""
+        if not before or before[-1] == _MISSING:
+            return
+        for place in range(1, len(before)):
+            if before[place - 1] == before[-1]:
+                yield before, place, len(before) - place
+        for place in self._after.get(before[-1], ()):
+            yield self._file, place, len(before) + abs(place - at)
+
+
+def _same_before(tokens: list[int], place: int, before: list[int]) -> int:
+    """Return how many tokens before `place` are those at the end of `before`, at most `MAX_MATCH_TOKENS`."""
+    same, most = 0, min(MAX_MATCH_TOKENS, place, len(before))
+    while same < most and tokens[place - 1 - same] == before[-1 - same] != _MISSING:
+        same += 1
+    return same
+
+
+def _agree(token: bytes, rest: bytes) -> bool:
+    return token.startswith(rest) or rest.startswith(token)

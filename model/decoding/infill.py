@@ -24,6 +24,8 @@ from model.errors import Cancelled, InputError
 from model.session import Session
 from model.window import Window
 
+MAX_CANDIDATES = 16  # each adds a row to every forward, and keeps its rows in the cache
+
 
 class InfillRun:
     """Carries out one request on a session. Raises InputError at once for settings that no decode can follow."""
@@ -48,7 +50,7 @@ class InfillRun:
         self._on_partial, self._cancelled = on_partial, cancelled
         max_ms = request.limits.max_ms
         self._deadline = None if max_ms is None else time.monotonic() + max_ms / 1000
-        self._generator = torch.Generator().manual_seed(request.sampling.seed)
+        self._generator = torch.Generator().manual_seed(request.sampling.seed % 2**64)
         self._recorder: Recorder | None = None
         self._held_back: list[str] = []
         self.trace: Trace | None = None
@@ -195,6 +197,8 @@ def _check_settings(request: InfillRequest, adapted: bool, policy: str) -> None:
         )
     if request.candidates < 1 or (request.candidates > 1 and (gaps > 1 or policy != "left_to_right")):
         raise InputError("candidates must be 1, or more for a single gap filled left to right")
+    if request.candidates > MAX_CANDIDATES:
+        raise InputError(f"candidates is {request.candidates}: it must be at most {MAX_CANDIDATES}")
     for name, given in (("drafts", request.drafts), ("lengths_tok", request.lengths_tok)):
         if given and len(given) != gaps:
             raise InputError(f"{len(given)} {name} for {gaps} gaps: give one for each gap, or none")

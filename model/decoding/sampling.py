@@ -7,6 +7,9 @@ from torch import Tensor
 
 from model.api.types import Sampling
 
+_LEAST_TEMPERATURE = 1e-6  # colder than this float32 cannot tell
+_NUCLEUS_TOKENS = 256  # top-p mostly keeps fewer: to look for them there saves sorting a vocabulary
+
 
 def log_probabilities(logits: Tensor, allowed: Tensor) -> Tensor:
     """Return log-probabilities [..., V] over the allowed tokens; the others have -inf."""
@@ -17,24 +20,35 @@ def shaped(log_probs: Tensor, sampling: Sampling) -> Tensor:
     """Return the probabilities [V] that `sampling` draws from: temperature first, then top-p.
 
     Top-p keeps the smallest set of most probable tokens that holds at least
-    that much (Holtzman et al., arXiv 1904.09751). Temperature 0 is the most
-    probable token alone, the lowest id among equals.
+    that much (Holtzman et al., arXiv 1904.09751), one of them at least.
     """
-    if sampling.temperature == 0:
-        greedy = torch.zeros_like(log_probs)
-        greedy[log_probs.argmax()] = 1
-        return greedy
-    probs = (log_probs / sampling.temperature).softmax(-1)
-    if sampling.top_p < 1:
-        ordered, order = probs.sort(descending=True, stable=True)
-        before = ordered.cumsum(-1) - ordered
-        probs = probs.index_fill(-1, order[before >= sampling.top_p], 0)
-        probs = probs / probs.sum()
-    return probs
+    assert sampling.temperature > 0, "greedy decoding draws from nothing"
+    # The likeliest token stands at 0, where no temperature moves it.
+    probs = ((log_probs - log_probs.max()) / max(sampling.temperature, _LEAST_TEMPERATURE)).softmax(-1)
+    if sampling.top_p == 1:
+        return probs
+    ordered, order = probs.topk(min(_NUCLEUS_TOKENS, probs.shape[-1]))
+    if float(ordered.sum()) < sampling.top_p:
+        ordered, order = probs.sort(descending=True)
+    before = ordered.cumsum(-1) - ordered
+    before[0] = -1  # kept however small top_p is
+    kept = before < sampling.top_p
+    nucleus = torch.zeros_like(probs).index_put_((order[kept],), ordered[kept])
+    return nucleus / nucleus.sum()
 
 
 def draw(log_probs: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    """Draw a token from `log_probs` [V]. Greedy drawing leaves the generator alone."""
+    """Draw a token from `log_probs` [V]: the likeliest if greedy, which leaves the generator alone."""
     if sampling.temperature == 0:
         return int(log_probs.argmax())
-    return int(torch.multinomial(shaped(log_probs, sampling), 1, generator=generator))
+    return draw_from(shaped(log_probs, sampling), generator)
+
+
+def draw_from(weights: Tensor, generator: torch.Generator) -> int:
+    """Draw an index in proportion to `weights` [V]; one without weight is never drawn.
+
+    By one random number, against one for each index in torch.multinomial.
+    """
+    cumulative = weights.cumsum(-1, dtype=torch.float64)
+    drawn = torch.rand((), dtype=torch.float64, generator=generator) * cumulative[-1]
+    return int(torch.searchsorted(cumulative, drawn, right=True))

@@ -25,7 +25,7 @@ from model.decoding.drafts import Draft, TextDrafts
 from model.decoding.gap_rows import GapRow, GapRows
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap
-from model.decoding.sampling import draw, log_probabilities, shaped
+from model.decoding.sampling import draw, draw_from, log_probabilities, shaped
 from model.decoding.widths import WidthPlanner, Widths
 
 
@@ -47,7 +47,10 @@ def fill_verified(
     while open_gaps:
         forward = _Forward(open_gaps, pending)
         if pending:  # without, the text's last row opens the gap and goes alone
-            drafts = {gap.index: text_drafts.propose(gap) or mask_drafts.get(gap.index, []) for gap in open_gaps}
+            drafts = {}
+            for gap in open_gaps:
+                guesses = _likelier(planner, text_drafts.propose(gap), mask_drafts.get(gap.index, []))
+                drafts[gap.index] = guesses[: max(0, gap.last_draft_rank - forward.rank)]
             forward.add_drafts(drafts, _widths(planner, open_gaps, drafts), mask_id)
         logits = rows.feed(forward.rows, forward.logits_at if pending else None)
         planner.forward_took(rows.last_forward_rows, rows.last_forward_s)
@@ -76,30 +79,30 @@ class _Forward:
         self.width = 0
         self.logits_at: list[int] = []
         self.clean_at = {(gap.index, self.rank): index for index, gap in enumerate(gaps)}  # (gap, rank) -> logits row
-        self.masks_at: dict[tuple[int, int], list[tuple[int, int]]] = {}  # (gap, accepted) -> (rank, logits row)
+        self.masks_at: dict[tuple[int, int], list[int]] = {}  # (gap, accepted) -> logits rows, by rank
         # The pending rows of ended gaps come last and need no logits.
         self.logits_at = list(range(len(gaps)))
 
     def add_drafts(self, drafts: dict[int, list[Draft]], widths: Widths, mask_id: int | None) -> None:
         """Add draft rows, rank by rank, then the mask rows for every frontier that may come of them."""
         self.width = widths.drafts
-        self.drafts = {index: guesses[: widths.drafts] for index, guesses in drafts.items()}
-        for step in range(1, widths.drafts + 1):
+        for gap in self.gaps:
+            self.drafts[gap.index] = _until_eoi(drafts[gap.index][: widths.drafts], gap.spelling.vocabulary.eoi_id)
+        for step in range(widths.drafts):
             for gap in self.gaps:
-                if step <= len(self.drafts[gap.index]):
-                    rank, draft = self.rank + step, self.drafts[gap.index][step - 1]
+                for draft in self.drafts[gap.index][step : step + 1]:
+                    rank = self.rank + step + 1
                     self.clean_at[gap.index, rank] = self._add(gap.row(rank, draft.token_id, rank, draft.source))
         if mask_id is None:
             return
         for accepted in range(widths.drafts + 1):
             for gap in self.gaps:
-                frontier = self.rank + accepted + 1
-                if accepted > len(self.drafts[gap.index]):
-                    continue
-                last_rank = gap.last_rank if gap.end_rank is None else gap.end_rank - 1
+                right, frontier = self.drafts[gap.index][:accepted], self.rank + accepted + 1
+                if len(right) < accepted or any(draft.token_id == gap.spelling.vocabulary.eoi_id for draft in right):
+                    continue  # the gap cannot get so far
                 self.masks_at[gap.index, accepted] = [
-                    (rank, self._add(gap.mask_row(rank, mask_id, sees_below=frontier)))
-                    for rank in range(frontier + 1, min(frontier + widths.masks, last_rank) + 1)
+                    self._add(gap.mask_row(rank, mask_id, sees_below=frontier))
+                    for rank in range(frontier + 1, min(frontier + widths.masks, gap.last_draft_rank) + 1)
                 ]
 
     def _add(self, row: GapRow) -> int:
@@ -108,17 +111,33 @@ class _Forward:
         return len(self.logits_at) - 1
 
 
+def _until_eoi(drafts: list[Draft], eoi_id: int) -> list[Draft]:
+    ends = [index for index, draft in enumerate(drafts, start=1) if draft.token_id == eoi_id]
+    return drafts[: ends[0]] if ends else drafts
+
+
+def _likelier(planner: WidthPlanner, text_drafts: list[Draft], mask_drafts: list[Draft]) -> list[Draft]:
+    """Return the drafts of which more are expected to be right."""
+    return max(
+        (text_drafts, mask_drafts),
+        key=lambda drafts: planner.expected_tokens([[draft.kind for draft in drafts]])[-1],
+    )
+
+
 def _widths(planner: WidthPlanner, gaps: Sequence[OpenGap], drafts: dict[int, list[Draft]]) -> Widths:
-    """Ask the planner; a rank is drafted in all open gaps or in none, but for gaps whose drafts say they end before."""
+    """Ask the planner; a rank is drafted in all open gaps or in none, but for gaps whose drafts say they end before.
+
+    What was drawn must not decide whether it is verified, or else the drafts
+    that are verified are not distributed as they were drawn.
+    """
     lengths = []
     for gap in gaps:
         guesses = drafts[gap.index]
-        ends = bool(guesses) and guesses[-1].token_id == gap.spelling.vocabulary.eoi_id
+        ends = bool(guesses) and guesses[-1].probs is None and guesses[-1].token_id == gap.spelling.vocabulary.eoi_id
         lengths.append((len(guesses), ends))
     open_ended = [length for length, ends in lengths if not ends]
     length = min(open_ended) if open_ended else max(length for length, _ in lengths)
-    longest = max(drafts.values(), key=len)
-    return planner.choose(len(gaps), [draft.source for draft in longest[:length]])
+    return planner.choose([[draft.kind for draft in drafts[gap.index][:length]] for gap in gaps])
 
 
 def _reveal(
@@ -146,7 +165,7 @@ def _reveal(
                 agreed = False
                 continue
             right = token_id == draft.token_id
-            planner.draft_was(draft.source, step + 1, right)
+            planner.draft_was(draft.kind, step + 1, right)
             # Rows behind a gap's end are not part of the gap, and the others saw them.
             agreed = agreed and right and (gap.stop is None or len(drafts) == step + 1)
         if not agreed:
@@ -159,30 +178,37 @@ def _drawn_or_verified(log_probs: Tensor, draft: Draft | None, sampling: Samplin
     if draft is None or sampling.temperature == 0:
         return draw(log_probs, sampling, generator)
     probs = shaped(log_probs, sampling)
-    drafted = probs.new_zeros(probs.shape).index_fill_(0, torch.tensor([draft.token_id]), 1.0)
-    drawn_from = drafted if draft.probs is None else draft.probs
-    accept = float(probs[draft.token_id]) / float(drawn_from[draft.token_id])
-    if float(torch.rand((), generator=generator)) < accept:
+    drafted = 1.0 if draft.probs is None else float(draft.probs[draft.token_id])
+    if float(torch.rand((), generator=generator)) * drafted < float(probs[draft.token_id]):
         return draft.token_id
-    rest = (probs - drawn_from).clamp_(min=0)
-    return int(torch.multinomial(rest, 1, generator=generator))
+    if draft.probs is not None:
+        rest = (probs - draft.probs).clamp_(min=0)
+    else:
+        rest = probs.index_fill(0, torch.tensor(draft.token_id), 0)
+    return draw_from(rest, generator) if bool(rest.any()) else draft.token_id  # they differ by rounding only
 
 
 def _mask_drafts(
     forward: _Forward, accepted: int, logits: Tensor, sampling: Sampling, generator: torch.Generator
 ) -> dict[int, list[Draft]]:
-    """Return the drafts for the next forward from the mask rows that stood where the frontier is now."""
+    """Return the drafts for the next forward from the mask rows that stood where the frontier is now.
+
+    Drawn ones go on behind an `<eoi>`, so that their number says nothing about them.
+    """
     found: dict[int, list[Draft]] = {}
     for gap in forward.gaps:
         if gap.stop is not None:
             continue
         spelling = gap.spelling.copy()
         drafts = found[gap.index] = []
-        for _, index in forward.masks_at.get((gap.index, accepted), []):
+        for index in forward.masks_at.get((gap.index, accepted), []):
             log_probs = log_probabilities(logits[index], gap.allowed_after(spelling))
-            token_id = draw(log_probs, sampling, generator)
-            drafts.append(Draft(token_id, "mask", None if sampling.temperature == 0 else shaped(log_probs, sampling)))
-            if token_id == spelling.vocabulary.eoi_id:
-                break
-            spelling.push(token_id)
+            if sampling.temperature == 0:
+                drafts.append(Draft(draw(log_probs, sampling, generator), "mask"))
+                if drafts[-1].token_id == spelling.vocabulary.eoi_id:
+                    break
+            else:
+                probs = shaped(log_probs, sampling)
+                drafts.append(Draft(draw_from(probs, generator), "mask", probs))
+            spelling.push(drafts[-1].token_id)
     return found

@@ -1,22 +1,35 @@
 """How wide a verified forward should be: as many drafts and mask rows as earn their time.
 
 Knows what forwards cost here (measured as they run) and how often drafts of
-each source were right at each distance (counted as they are checked).
+each kind were right at each distance (counted as they are checked).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
+from math import prod
 
 from model.decoding.drafts import MAX_DRAFT_TOKENS
 
 MAX_MASKS = 4  # mask rows for each possible frontier
 _WIDTHS = (1, 2, 4, 8, 16, 32, 64)  # rows; costs in between are interpolated
 _FORGETTING = 0.9  # weight of the past when a new measurement or outcome comes in
+_SECOND_CHANCE = 0.002  # so much of its first chance comes back to a kind of draft each time it is passed over
+_STALL = 3.0  # a forward that takes so many times longer than expected says nothing more
 # Chances that the draft at distance 1, 2, ... is right, given that those before it were; until counted.
-_FIRST_CHANCES = {"mask": (0.5, 0.5, 0.5, 0.5), "ngram": (0.6, 0.75), "typed": (0.9,), "held_back": (0.9,)}
+# For n-grams by the length of the match, as found in files of Python's standard library.
+_FIRST_CHANCES = {
+    "mask": (0.5,),
+    "typed": (0.9,),
+    "held_back": (0.5,),
+    "ngram:1": (0.2, 0.5, 0.5, 0.6),
+    "ngram:2": (0.4, 0.6),
+    "ngram:3": (0.6, 0.6),
+    "ngram:4": (0.6, 0.65),
+    "ngram:5": (0.75, 0.7),
+}
 
 
 @dataclass(frozen=True)
@@ -36,67 +49,91 @@ class WidthPlanner:
         self._learns = learns
         # Until measured, 16 rows cost twice one row.
         self._ms = {width: 1 + width / 16 for width in _WIDTHS}
-        self._measured: set[int] = set()
+        self._measured = dict.fromkeys(_WIDTHS, 0)  # how often
+        self._warm = False
         self._chances = {
-            source: [chances[min(index, len(chances) - 1)] for index in range(MAX_DRAFT_TOKENS)]
-            for source, chances in _FIRST_CHANCES.items()
+            kind: [chances[min(index, len(chances) - 1)] for index in range(MAX_DRAFT_TOKENS)]
+            for kind, chances in _FIRST_CHANCES.items()
         }
 
     def forward_took(self, rows: int, seconds: float) -> None:
-        """Learn that a forward of `rows` rows took so long."""
+        """Learn that a forward of `rows` rows took so long.
+
+        A machine gets slower and faster as a whole, so other widths follow: all
+        the way until they are measured themselves, then half of it. What is
+        learned is the proportion between widths.
+        """
         if not self._learns:
+            return
+        if not self._warm:  # the first forward pays for much that no other will
+            self._warm = True
             return
         width = min(_WIDTHS, key=lambda known: abs(known - rows))
-        ms = max(seconds * 1000, 1e-3)
-        if not self._measured:  # the guesses keep their proportions until they are measured themselves
-            scale = ms / self._ms[width]
-            self._ms = {known: guess * scale for known, guess in self._ms.items()}
-        elif width in self._measured:
-            # A sudden stall of the machine says nothing about the width.
-            ms = _FORGETTING * self._ms[width] + (1 - _FORGETTING) * min(ms, 3 * self._ms[width])
-        self._ms[width] = ms
-        self._measured.add(width)
+        expected_ms = self.forward_ms(rows)
+        first = not any(self._measured.values())
+        ratio = max(seconds * 1000, 1e-3) / expected_ms
+        ratio = ratio if first else min(ratio, _STALL)
+        ratio **= max(1 / (1 + self._measured[width]), 1 - _FORGETTING)
+        self._measured[width] += 1
+        for known in _WIDTHS:
+            follows = known != width and self._measured[known]
+            self._ms[known] *= ratio**0.5 if follows else ratio
 
-    def draft_was(self, source: str, distance: int, right: bool) -> None:
-        """Learn how the draft at `distance` (1 is the first) of its source fared, those before it having been right."""
-        if not self._learns:
-            return
-        chances = self._chances[source]
-        index = min(distance, MAX_DRAFT_TOKENS) - 1
-        chances[index] = _FORGETTING * chances[index] + (1 - _FORGETTING) * right
+    def draft_was(self, kind: str, distance: int, right: bool) -> None:
+        """Learn how the draft at `distance` (1 is the first) of its kind fared, those before it having been right."""
+        if self._learns:
+            self._move_chance(kind, distance, float(right), 1 - _FORGETTING)
+
+    def _move_chance(self, kind: str, distance: int, towards: float, part: float) -> None:
+        chances = self._chances[kind]
+        chances[distance - 1] += part * (towards - chances[distance - 1])
 
     def forward_ms(self, rows: int) -> float:
-        """Return the expected milliseconds of a forward of `rows` rows."""
+        """Return the expected milliseconds of a forward of `rows` rows; wider ones never cost less."""
+        ms = self._ms[1]
         for low, high in pairwise(_WIDTHS):
+            if rows <= low:
+                return ms
+            high_ms = max(ms, self._ms[high])
             if rows <= high:
-                part = max(0, rows - low) / (high - low)
-                return self._ms[low] + part * max(0.0, self._ms[high] - self._ms[low])
-        return self._ms[_WIDTHS[-1]] * rows / _WIDTHS[-1]
+                return ms + (rows - low) / (high - low) * (high_ms - ms)
+            ms = high_ms
+        return ms * rows / _WIDTHS[-1]
 
-    def choose(self, gaps: int, sources: Sequence[str]) -> Widths:
-        """Return the widths with the most expected tokens per millisecond.
+    def expected_tokens(self, kinds: Sequence[Sequence[str]]) -> list[float]:
+        """Return how many tokens of each gap a forward is expected to reveal if 0, 1, ... drafts are verified.
 
-        `sources` names where the drafts of each distance come from, nearest
-        first; they must be right in all `gaps` to count. Mask rows are worth
-        the drafts they make for the forward after this one.
+        `kinds` are those of each gap's drafts, nearest first. All gaps' must be
+        right to count; one with fewer drafts than others ends there.
         """
-        masks = max(range(self._max_masks + 1), key=lambda masks: self._steady_rate(gaps, masks))
-        best, best_rate = Widths(0, masks), 0.0
-        expected, chance = 1.0, 1.0
-        for drafts in range(len(sources) + 1):
-            if drafts:
-                chance *= self._chances[sources[drafts - 1]][drafts - 1] ** gaps
-                expected += chance
-            # If all drafts may be right there is a next free draft as likely as not: masks pay only behind the last.
-            rate = expected / self.forward_ms(gaps * (1 + drafts + (drafts + 1) * masks))
-            if rate > best_rate:
-                best, best_rate = Widths(drafts, masks), rate
+        expected, chance = [1.0], 1.0
+        for index, of_gaps in enumerate(zip_longest(*kinds)):
+            chance *= prod(self._chances[kind][index] for kind in of_gaps if kind is not None)
+            expected.append(expected[-1] + chance)
+        return expected
+
+    def choose(self, kinds: Sequence[Sequence[str]]) -> Widths:
+        """Return the widths with the most expected tokens per millisecond, over this forward and the next.
+
+        `kinds` are those of each gap's drafts. Mask rows make the drafts of the
+        next forward.
+        """
+        gaps = len(kinds)
+        with_masks = self.expected_tokens([["mask"] * self._max_masks] * gaps)
+        steady = max(range(self._max_masks + 1), key=lambda masks: with_masks[masks] / self._ms_of(gaps, masks, masks))
+        expected = self.expected_tokens(kinds)
+        best, best_rate = Widths(0, 0), 0.0
+        for masks in {0, steady}:
+            next_ms = self._ms_of(gaps, masks, steady)
+            for drafts, tokens in enumerate(expected):
+                rate = (tokens + with_masks[masks]) / (self._ms_of(gaps, drafts, masks) + next_ms)
+                if rate > best_rate:
+                    best, best_rate = Widths(drafts, masks), rate
+        if self._learns:
+            for passed_over in {of_gap[best.drafts] for of_gap in kinds if best.drafts < len(of_gap)}:
+                first = _FIRST_CHANCES[passed_over]
+                self._move_chance(passed_over, best.drafts + 1, first[min(best.drafts, len(first) - 1)], _SECOND_CHANCE)
         return best
 
-    def _steady_rate(self, gaps: int, masks: int) -> float:
-        """Return tokens per millisecond if every forward verifies and predicts `masks` mask drafts."""
-        expected, chance = 1.0, 1.0
-        for distance in range(masks):
-            chance *= self._chances["mask"][distance] ** gaps
-            expected += chance
-        return expected / self.forward_ms(gaps * (1 + masks + (masks + 1) * masks))
+    def _ms_of(self, gaps: int, drafts: int, masks: int) -> float:
+        return self.forward_ms(gaps * (1 + drafts + (drafts + 1) * masks))
