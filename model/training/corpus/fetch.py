@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -82,7 +83,8 @@ def files_in(archive: Path) -> Iterator[tuple[str, bytes]]:
         content = subprocess.run(command, check=True, capture_output=True, timeout=_CLIENT_SECONDS).stdout
         yield from _tar_files(io.BytesIO(content))
     else:
-        yield from _tar_files(io.BytesIO(archive.read_bytes()))
+        # Unpacked whole: by name means out of order, and every seek backwards would unpack from the start.
+        yield from _tar_files(io.BytesIO(gzip.decompress(archive.read_bytes())))
 
 
 def _tar_files(content: io.BytesIO) -> Iterator[tuple[str, bytes]]:
