@@ -40,7 +40,7 @@ class Settings:
     disabled_paths: tuple[str, ...] = setting((), "Files without suggestions, as `.gitignore` patterns.")
     in_comments: bool = setting(True, "Suggest inside comments while you type.")
     confidence_floor: float = setting(
-        0.6,
+        0.55,
         "Show a suggestion only if the model gives its tokens at least this probability, in the geometric mean. "
         "0 shows everything.",
         low=0.0,

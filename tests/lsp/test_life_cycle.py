@@ -216,3 +216,69 @@ def test_batteries_are_spared(tmp_path: Path) -> None:
     assert not on_battery(AC={"type": "Mains", "online": "1"}, BAT0=empty)
     assert not on_battery(BAT0=full)
     assert on_battery(AC={"type": "Mains", "online": "0"}, BAT0=empty)
+
+
+WITH_PROGRESS = {"window": {"workDoneProgress": True}, "textDocument": {"inlineCompletion": {}}}
+
+
+async def cancel_progress(client: Client, title: str) -> None:
+    """Wait until `title` is shown, and press its button."""
+
+    def shown() -> list[str]:
+        values = [(params["token"], params["value"]) for params in client.messages("$/progress")]
+        return [token for token, value in values if value.get("title", "").startswith(title)]
+
+    await client.until(shown)
+    client.notify("window/workDoneProgress/cancel", {"token": shown()[-1]})
+
+
+def test_loading_can_be_cancelled_and_taken_up_again(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("x = 1\n", load_ms=700), capabilities=WITH_PROGRESS)
+        client.open(URI, "x =")
+        await cancel_progress(client, "Setfill: loading")
+        assert await client.suggest(URI) == []
+        assert (await client.request("setfill/status", None))["state"] == "failed"
+        await client.request("workspace/executeCommand", {"command": "setfill.restart", "arguments": [None]})
+        assert (await client.suggest(URI))[0]["insertText"] == " 1"
+
+    talk(conversation)
+
+
+def test_a_long_answer_is_shown_as_work_that_can_be_cancelled(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("x = 1\n", delay_ms=30_000), capabilities=WITH_PROGRESS)
+        client.open(URI, "x =")
+        asking = asyncio.create_task(client.suggest(URI))
+        await cancel_progress(client, "Setfill: reading")
+        assert await asking == []
+        ranges = [{"start": {"line": 0, "character": 3}, "end": {"line": 0, "character": 3}}]
+        filling = asyncio.create_task(
+            client.request("setfill/infill", {"textDocument": {"uri": URI}, "ranges": ranges})
+        )
+        await cancel_progress(client, "Setfill: filling")
+        with pytest.raises(RequestError, match="cancelled"):
+            await filling
+        ends = [params for params in client.messages("$/progress") if params["value"]["kind"] == "end"]
+        begins = [params for params in client.messages("$/progress") if params["value"]["kind"] == "begin"]
+        assert len(ends) == len(begins)
+
+    talk(conversation)
+
+
+def test_idle_servers_sleep(script: Script) -> None:
+    def processor_ticks(pid: int) -> int:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("x = 1\n"))
+        client.open(URI, "x =")
+        await client.suggest(URI)
+        await asyncio.sleep(1.5)  # decoding ahead, context
+        pids = client.process.pid, (await client.request("setfill/status", None))["workerPid"]
+        before = [processor_ticks(pid) for pid in pids]
+        await asyncio.sleep(2)
+        assert [processor_ticks(pid) for pid in pids] == before
+
+    talk(conversation)
