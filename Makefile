@@ -58,6 +58,7 @@ bench: setup
 	@$(BIN)/setfill models fetch
 	$(BIN)/python -m benchmarks.forward
 	$(BIN)/python -m benchmarks.decoding
+	$(BIN)/python -m benchmarks.server
 
 rehearse: setup
 	$(BIN)/python -m model.training.rehearse
