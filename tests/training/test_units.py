@@ -51,7 +51,6 @@ def test_units_are_the_same_wherever_one_begins(spec: SourceSpec) -> None:
     assert not np.array_equal(different.token_ids, whole[0].token_ids)
 
 
-@pytest.mark.slow
 def test_worker_processes_change_nothing(spec: SourceSpec) -> None:
     for one, other in zip(taken(units_from(spec, 3, 2), 4), taken(units_from(spec, 3, 0), 4), strict=True):
         check_equal(one, other)
