@@ -190,7 +190,9 @@ class Engine:
             scores = []
             for gap, text in zip(request.gaps, request.texts, strict=True):
                 window = session.window_at((gap,), cancelled)
-                scores.append(score_in_orders(window, self._vocabulary, text, policy, request.orders, generator))
+                scores.append(
+                    score_in_orders(window, self._vocabulary, text, policy, request.orders, generator, cancelled)
+                )
         self._evict()
         return Score(tuple(scores), (time.monotonic() - started) * 1000)
 

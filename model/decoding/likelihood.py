@@ -11,7 +11,7 @@ rows stand at every position beside them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import permutations
 
 import torch
@@ -23,7 +23,7 @@ from model.decoding.constraint import Spelling, Vocabulary
 from model.decoding.gap_rows import UNSEEN, GapRow, GapRows
 from model.decoding.policies import UNIFORM_MAX_TOKENS, OrderPolicy
 from model.decoding.sampling import log_probabilities
-from model.errors import InputError
+from model.errors import Cancelled, InputError
 from model.window import Window
 
 
@@ -54,13 +54,20 @@ def clean_score(vocabulary: Vocabulary, held_back: str, ids: Sequence[int], logi
 
 
 def score_in_orders(
-    window: Window, vocabulary: Vocabulary, text: str, policy: OrderPolicy, orders: int, generator: torch.Generator
+    window: Window,
+    vocabulary: Vocabulary,
+    text: str,
+    policy: OrderPolicy,
+    orders: int,
+    generator: torch.Generator,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> GapScore:
     """Return the likelihood of `text` in the first gap that `window` stands at, its positions revealed one by one.
 
     Over the policy's own random orders: `orders` draws of them, or for
     `uniform` every permutation once, if they are no more. Under `uniform` the
-    end is known first, under the others it comes last.
+    end is known first, under the others it comes last. Raises Cancelled between
+    forwards, and InputError.
     """
     _mask_rows_needed(window)
     ids = text_ids(window, text)
@@ -68,21 +75,24 @@ def score_in_orders(
         raise InputError(f"the text has {len(ids)} tokens: policy uniform knows at most {UNIFORM_MAX_TOKENS}")
     ends_first = policy.kind == "uniform"
     end_rank = len(ids) + 1
-    partitions: list[list[list[int]]]
+    drawn: Iterable[Sequence[int]]
     if policy.kind == "uniform" and math.factorial(len(ids)) <= orders:
-        partitions = [[[rank] for rank in order] for order in permutations(range(1, end_rank))]
+        orders = math.factorial(len(ids))
+        drawn = permutations(range(1, end_rank))
     else:
-        times = [policy.hitting_times(len(ids), generator) for _ in range(orders)]
-        partitions = [[[int(index) + 1] for index in drawn.argsort(stable=True)] for drawn in times]
+        times = (policy.hitting_times(len(ids), generator) for _ in range(orders))
+        drawn = ([index + 1 for index in hit.argsort(stable=True).tolist()] for hit in times)
     totals, by_rank = [], torch.zeros(len(ids), dtype=torch.float64)
     stop = score_ending(window, vocabulary, end_rank) if ends_first else 0.0
-    for partition in partitions:
-        sets = [[end_rank], *partition] if ends_first else [*partition, [end_rank]]
+    for order in drawn:
+        if cancelled():
+            raise Cancelled("the request was cancelled")
+        sets = [[rank] for rank in ([end_rank, *order] if ends_first else [*order, end_rank])]
         log_probs = score_sets(window, [*ids, vocabulary.eoi_id], sets)
-        by_rank += log_probs[:-1] / len(partitions)
+        by_rank += log_probs[:-1] / orders
         totals.append(log_probs[:-1].sum())
         if not ends_first:
-            stop += float(log_probs[-1]) / len(partitions)
+            stop += float(log_probs[-1]) / orders
     logprob = float(torch.stack(totals).logsumexp(0)) - math.log(len(totals))
     tokens = [
         TokenScore(_text(vocabulary, token_id), float(value), "mask")

@@ -74,7 +74,8 @@ class PackedScorer:
     def _score_group(
         self, text: str, gaps: Sequence[Gap], texts: Sequence[str], cancelled: Callable[[], bool]
     ) -> list[GapScore | None]:
-        begin = text.rfind("\n", 0, max(0, gaps[0].start - CONTEXT_CHARS)) + 1
+        first = max(0, gaps[0].start - CONTEXT_CHARS)  # or a line above, if one begins not far from there
+        begin = (text.rfind("\n", max(0, first - CONTEXT_CHARS), first) + 1) or first
         left = encode(self._tokenizer, text[begin : gaps[-1].start])
         chunks, right_rows = self._right_chunks(text, [gap.end for gap in gaps])
         packed = [
@@ -113,7 +114,8 @@ class PackedScorer:
             return [], [0] * len(gap_ends)
         end = min(len(text), gap_ends[-1] + CONTEXT_CHARS)
         if end < len(text):
-            end = max(text.rfind("\n", 0, end), gap_ends[-1])
+            newline = text.rfind("\n", gap_ends[-1], end)
+            end = newline if newline >= 0 else end
         chunks: list[list[int]] = []
         rows, seen = 1, []  # the sink row is the first
         for begin in reversed(gap_ends):
