@@ -1,8 +1,8 @@
 """The language server under a real editing session: stalls of its event loop, latency, memory.
 
-    python -m benchmarks.server [--patches N] [--gap-ms MS] [--model NAME|PATH] [--json]
+    python -m benchmarks.server [--patches N] [--skip N] [--model NAME|PATH] [--json]
 
-Replays the beginning of a recorded session (Rust, in VS Code; see tests/data) against the whole server in a process
+Replays a piece of a recorded session (Rust, in VS Code; see tests/data) against the whole server in a process
 of its own, with a worker of its own. After each patch, as an editor does, inline completion is asked for where the
 patch ended. The recording's time stamps are too coarse for gaps between keys: those are drawn from an exponential
 distribution, and one patch in eight is followed by a pause to read.
@@ -37,6 +37,7 @@ LONGEST_STALL_MS = 50
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
     parser.add_argument("--patches", type=int, default=400, help="how many patches to replay (default: %(default)s)")
+    parser.add_argument("--skip", type=int, default=1200, help="begin behind so many (default: %(default)s)")
     parser.add_argument("--gap-ms", type=float, default=60.0, help="mean time between patches (default: %(default)s)")
     parser.add_argument("--pause-ms", type=float, default=1500.0, help="a pause to read (default: %(default)s)")
     parser.add_argument("--model", default=store.DEFAULT_MODEL, help="a model's name or path (default: %(default)s)")
@@ -77,23 +78,27 @@ def serve(report: Path) -> int:
 
 async def replay(options: argparse.Namespace) -> dict[str, Any]:
     """Return what was measured."""
-    patches = json.loads(gzip.decompress(SESSION.read_bytes()))["patches"][: options.patches]
+    patches = json.loads(gzip.decompress(SESSION.read_bytes()))["patches"]
+    text = ""
+    for char, deleted, inserted in patches[: options.skip]:
+        text = text[:char] + inserted + text[char + deleted :]
+    patches = patches[options.skip : options.skip + options.patches]
     draw = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "stalls.json")
         command = (sys.executable, "-m", "benchmarks.server", "--serve", str(report))
         client = await start(command, XDG_STATE_HOME=folder)
         await client.initialize(model=options.model)
-        client.open(URI, "", "rust")
+        client.open(URI, text, "rust")
+        await asyncio.sleep(10)  # the file is read
         answers: list[tuple[str, float]] = []
         asking: set[asyncio.Task[None]] = set()
         started = time.monotonic()
-        for number, (char, deleted, inserted) in enumerate(patches):
+        for char, deleted, inserted in patches:
             edit(client, char, deleted, inserted)
             asking.add(asyncio.create_task(ask(client, char + len(inserted), answers)))
-            # The first patch brings the whole file, which is read before the typing begins.
             pause_ms = options.pause_ms if draw.random() < 1 / 8 else draw.expovariate(1 / options.gap_ms)
-            await asyncio.sleep(pause_ms / 1000 if number else 10.0)
+            await asyncio.sleep(pause_ms / 1000)
         await asyncio.wait(asking)
         seconds = time.monotonic() - started
         status = await client.request("setfill/status", {"worker": True})

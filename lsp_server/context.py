@@ -65,7 +65,9 @@ class ContextKeeper:
         self._sent.pop(uri, None)
 
     def _begin(self, document: OpenDocument) -> None:
-        if self._gathering is None or self._gathering.done():
+        if self._gathering and not self._gathering.done():
+            self.changed(document)  # a little later
+        else:
             self._gathering = asyncio.create_task(self._gather(document))
 
     async def _gather(self, document: OpenDocument) -> None:

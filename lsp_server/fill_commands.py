@@ -62,9 +62,9 @@ def register(server: SetfillServer) -> None:
     async def execute(params: types.ExecuteCommandParams) -> Any:
         """Run a command. In place of pygls' own, which a client cannot cancel."""
         command = server.protocol.fm.commands.get(params.command)
-        if command is None or len(params.arguments or []) != 1:
-            raise invalid_params("the command must be one of setfill's and have one argument")
-        result = command(*params.arguments or [])
+        if command is None:
+            raise invalid_params("this is no command of setfill's")
+        result = command((params.arguments or [None])[0])
         return await result if asyncio.iscoroutine(result) else result
 
     @server.feature(INFILL)

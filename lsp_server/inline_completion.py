@@ -72,9 +72,10 @@ async def answered(server: SetfillServer, document: OpenDocument, ask: Ask) -> l
     """
     try:
         return await server.suggester.suggest(document, ask)
-    except SetfillError:
+    except SetfillError as error:
         if ask.invoked:
             raise
+        server.show_problem(str(error))
         return []
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 _CREATE_TIMEOUT_SECONDS = 5.0
@@ -52,10 +51,9 @@ class Progress:
             return False
         await asyncio.sleep(after_seconds)
         progress = self._server.work_done_progress
-        try:
-            async with asyncio.timeout(_CREATE_TIMEOUT_SECONDS):
-                await progress.create_async(token)
-        except (TimeoutError, JsonRpcException):
+        creating = asyncio.ensure_future(progress.create_async(token))  # answered even when nobody waits any more
+        await asyncio.wait([creating], timeout=_CREATE_TIMEOUT_SECONDS)
+        if not creating.done() or creating.exception():
             return False
         progress.tokens[token].add_done_callback(lambda cancelled: on_cancel() if cancelled.cancelled() else None)
         begin = types.WorkDoneProgressBegin(title=title, cancellable=True, percentage=0)

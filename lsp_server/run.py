@@ -27,10 +27,13 @@ def set_up_logging(level: str) -> None:
 def run_on_standard_streams(worker_options: Options = default_worker_options) -> int:
     """Serve the editor at the other end of the standard streams; return the exit status."""
 
+    server = build_server(worker_options)
+    server.protocol.warm_up()
+
     async def run() -> int:
         _contain_accidents()
         reader, writer = await standard_streams()
-        return await _serve_client(build_server(worker_options), reader, writer)
+        return await _serve_client(server, reader, writer)
 
     return asyncio.run(run())
 

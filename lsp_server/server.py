@@ -9,7 +9,9 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 from pathspec import GitIgnoreSpec
@@ -46,7 +48,7 @@ class SetfillServer(LanguageServer):
         super().__init__(
             "setfill", package_version(), protocol_cls=Protocol, converter_factory=raw_converter, max_workers=2
         )
-        self.settings = Settings()
+        self.settings = self._own_settings = Settings()
         self.statistics = Statistics()
         self.long_work = Progress(self)
         self.documents: Documents
@@ -57,6 +59,7 @@ class SetfillServer(LanguageServer):
         self.on_document_closed: Callable[[str], None] = lambda uri: None
         self._worker_options = worker_options
         self._token = token
+        self._told: set[str] = set()
         self._disabled_paths = self._excluded = GitIgnoreSpec.from_lines(())
         self._preparing: asyncio.TimerHandle | None = None
         self._saving: asyncio.TimerHandle | None = None
@@ -81,7 +84,15 @@ class SetfillServer(LanguageServer):
         self.documents.roots = [path for uri in folders if (path := file_path(uri))]
         self.worker = ModelWorker(client, self.long_work, self.show_problem)
         self.suggester = Suggester(self.worker, self.long_work, self.statistics, lambda: self.settings)
+        self._own_settings = settings
         self.use(settings, problems)
+        self.protocol.is_initialized = True
+
+    def use_workspace_settings(self, values: object) -> None:
+        """Put what the client says of the workspace over what it gave at the start."""
+        settings, problems = updated(self._own_settings, values, machine_scope=False)
+        if settings != self.settings or problems:
+            self.use(settings, problems)
 
     def use(self, settings: Settings, problems: list[str]) -> None:
         """Have new settings take effect, and show what was wrong with them."""
@@ -117,9 +128,9 @@ class SetfillServer(LanguageServer):
         )
 
     def _matches(self, document: OpenDocument, patterns: GitIgnoreSpec) -> bool:
-        if document.path is None:
-            return False
-        paths = {document.path, document.real_path or document.path}
+        # A file that lives elsewhere than on this disk has a path in its URI all the same.
+        path = document.path or Path(unquote(urlsplit(document.uri).path))
+        paths = {path, document.real_path or path}
         return any(privacy.matches(path, patterns, self.documents.roots) for path in paths)
 
     def document(self, uri: str) -> OpenDocument:
@@ -129,7 +140,10 @@ class SetfillServer(LanguageServer):
         raise request_failed("the file is not open")
 
     def show_problem(self, text: str) -> None:
-        """Tell the user why there are no suggestions."""
+        """Tell the user why there are no suggestions, each reason once."""
+        if text in self._told:
+            return
+        self._told.add(text)
         self.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"Setfill: {text}"))
 
     def has_changed(self, document: OpenDocument) -> None:
@@ -220,7 +234,7 @@ def _register_life_cycle(server: SetfillServer) -> None:
         if workspace and workspace.configuration:
             await _ask_settings(server)
         elif isinstance(params.settings, dict):
-            _use_workspace_settings(server, params.settings.get(SECTION))
+            server.use_workspace_settings(params.settings.get(SECTION))
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
     @contained
@@ -228,6 +242,8 @@ def _register_life_cycle(server: SetfillServer) -> None:
         gone = {file_path(folder.uri) for folder in params.event.removed}
         new = [path for folder in params.event.added if (path := file_path(folder.uri))]
         server.documents.roots = [root for root in server.documents.roots if root not in gone] + new
+        for document in server.documents:
+            server.admit(document)
 
     @server.feature(types.EXIT)
     def leave(params: Any) -> None:
@@ -239,13 +255,7 @@ async def _ask_settings(server: SetfillServer) -> None:
     if workspace and workspace.configuration:
         asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
         answers = await server.workspace_configuration_async(asked)
-        _use_workspace_settings(server, answers[0] if answers else None)
-
-
-def _use_workspace_settings(server: SetfillServer, values: object) -> None:
-    settings, problems = updated(server.settings, values, machine_scope=False)
-    if settings != server.settings or problems:
-        server.use(settings, problems)
+        server.use_workspace_settings(answers[0] if answers else None)
 
 
 def _register_documents(server: SetfillServer) -> None:

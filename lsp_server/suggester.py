@@ -27,7 +27,7 @@ from model.errors import Cancelled, InputError, WorkerError
 
 _AHEAD_SECONDS = 0.05  # after an answer, before decoding ahead of it
 _AHEAD_LINES = 4
-_AHEAD_TOKENS = 96
+_AHEAD_TOKENS_OF_A_LINE = 24
 _ALTERNATIVES_FLOOR = 0.7  # of the confidence floor: they are looked at on purpose
 _CLOSERS = frozenset(")]}\"'`>")
 _SHOW_PROGRESS_SECONDS = 1.0
@@ -62,6 +62,7 @@ class Remembered:
     texts: tuple[str, ...]
     shown_char: int
     numbers: tuple[int, ...] = ()
+    was_invoked: bool = False  # by hand, which asks for more than typing does
 
     def typed(self, text: str, cursor_char: int) -> tuple[str, str] | None:
         """Return what was typed at this place since, and what closing characters the editor added behind it.
@@ -165,7 +166,7 @@ class Suggester:
         document.memory = None
 
     async def _suggest(self, document: OpenDocument, memory: Memory, ask: Ask) -> list[Suggestion]:
-        text, revision, started = document.text, document.revision, time.monotonic()
+        text, started = document.text, time.monotonic()
         if not ask.selected:
             if known := await self._from_memory(document, memory, ask):
                 return known
@@ -186,7 +187,7 @@ class Suggester:
             waited = time.monotonic() - started
             await asyncio.sleep(max(0.0, self.pace.wait_seconds(settings.debounce_ms) - waited))
         infill = await self._decode(document, memory, plan, ask, supposed)
-        if infill is None or document.revision < revision or document.text != text:
+        if infill is None or document.text != text:
             return []
         found = await asyncio.to_thread(_shaped_candidates, snapshot, plan, infill.gaps[0], settings)
         self._statistics.decoded(infill, (time.monotonic() - started) * 1000)
@@ -196,10 +197,10 @@ class Suggester:
         number = [next(self._numbers) for _ in found]
         memory.remembered = Remembered(
             supposed.text[: supposed.cursor_char], supposed.text[supposed.cursor_char :],
-            tuple(found), len(found[0]), tuple(number),
+            tuple(found), len(found[0]), tuple(number), ask.invoked,
         )  # fmt: skip
         if not ask.selected:
-            self._decode_ahead(document, memory, plan)
+            self._decode_ahead(document, memory)
         self._statistics.shown(found[0], number[0])
         start, end = (ask.selected.start, ask.selected.end) if ask.selected else (ask.cursor_char, ask.cursor_char)
         head = ask.selected.text if ask.selected else ""
@@ -212,7 +213,7 @@ class Suggester:
             return []
         rests = known.rests(text, cursor)
         typed_char = cursor - len(known.prefix)
-        if not rests or (ask.invoked and ask.candidates > 1 and len(rests) < len(known.texts)):
+        if not rests or (ask.invoked and not known.was_invoked):
             return []
         if rests[0][0] == 0:
             whole = rests[0][1]
@@ -225,6 +226,7 @@ class Suggester:
                 rests = [(0, rest)] if rest else []
                 if rest:
                     self._statistics.shown(rest, known.numbers[0])
+                    self._decode_ahead(document, memory)
         return [Suggestion(cursor, cursor, rest, known.numbers[index]) for index, rest in rests][: ask.candidates]
 
     async def _is_coming(self, memory: Memory, text: str, ask: Ask) -> bool:
@@ -281,11 +283,11 @@ class Suggester:
         memory.growing = None
         return infill
 
-    def _decode_ahead(self, document: OpenDocument, memory: Memory, plan: Plan) -> None:
+    def _decode_ahead(self, document: OpenDocument, memory: Memory) -> None:
         if self._settings().decode_ahead and not self._power.on_battery():
-            memory.ahead = asyncio.create_task(self._ahead(document, memory, plan))
+            memory.ahead = asyncio.create_task(self._ahead(document, memory))
 
-    async def _ahead(self, document: OpenDocument, memory: Memory, plan: Plan) -> None:
+    async def _ahead(self, document: OpenDocument, memory: Memory) -> None:
         """Find out what follows the suggestion that is shown, while the user reads it."""
         known = memory.remembered
         assert known is not None
@@ -296,7 +298,7 @@ class Suggester:
         if not text.startswith(known.prefix) or not shown.startswith(typed):
             return
         lines = shown.count("\n", len(typed)) + 1 + _AHEAD_LINES
-        limits = Limits(plan.limits.max_tokens + _AHEAD_TOKENS, lines, plan.limits.max_ms)
+        limits = Limits(lines * _AHEAD_TOKENS_OF_A_LINE, lines, self._settings().time_limit_ms)
         gap = Gap(cursor, cursor)
         request = InfillRequest("", 0, (gap,), limits=limits, drafts=(shown[len(typed) :],))
         try:

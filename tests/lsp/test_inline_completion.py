@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -152,6 +151,17 @@ def test_neovim_and_those_who_ask_by_hand_get_several(script: Script) -> None:
     talk(conversation)
 
 
+def test_who_asks_by_hand_is_not_given_what_typing_brought(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET, alternatives=[" 3 * r"]))
+        client.open(URI, HEAD)
+        assert texts(await client.suggest(URI)) == [" math.pi * r**2"]
+        assert texts(await client.suggest(URI, kind=1)) == [" math.pi * r**2", " 3 * r"]
+        assert texts(await client.suggest(URI, kind=1)) == [" math.pi * r**2", " 3 * r"]
+
+    talk(conversation)
+
+
 def test_a_chosen_completion_is_where_the_suggestion_begins(script: Script) -> None:
     text = HEAD + " ma"
 
@@ -200,18 +210,15 @@ def test_malformed_params_are_answered_with_an_error(script: Script) -> None:
 
 def test_initialize_is_answered_while_the_worker_loads(script: Script) -> None:
     async def conversation(client: Client) -> None:
-        started = time.monotonic()
         await client.initialize(
             model=script(TARGET, load_ms=1500),
             capabilities={"window": {"workDoneProgress": True}, "textDocument": {"inlineCompletion": {}}},
         )
-        answered = time.monotonic() - started
         client.open(URI, HEAD)
         early = await client.request("setfill/status", None)
         assert early["state"] == "loading"
         assert texts(await client.suggest(URI)) == [" math.pi * r**2"]
         assert (await client.request("setfill/status", None))["state"] == "ready"
-        assert answered < 3.0  # a second on a machine that is not busy; the process's start is part of it
         values = [params["value"] for params in client.messages("$/progress")]
         assert values[0]["kind"] == "begin"
         assert values[-1]["kind"] == "end"

@@ -87,9 +87,14 @@ def test_when_the_client_vanishes_nothing_is_left(script: Script, ending: str) -
     asyncio.run(run())
 
 
-def test_requests_after_shutdown_are_refused(script: Script) -> None:
+def test_requests_before_initialize_and_after_shutdown_are_refused(script: Script) -> None:
     async def conversation(client: Client) -> None:
+        client.open(URI, "x =")
+        with pytest.raises(RequestError, match="-32002"):
+            await client.request("setfill/status", None)
         await client.initialize(model=script())
+        with pytest.raises(RequestError, match="-32600"):
+            await client.initialize(model=script())
         await client.request("shutdown", None)
         with pytest.raises(RequestError, match="-32600"):
             await client.request("setfill/status", None)

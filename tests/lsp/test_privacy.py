@@ -133,6 +133,9 @@ def test_excluded_files_never_reach_the_worker(script: Script, tmp_path: Path) -
             client.open(uri, (root / name).read_text())
             client.type(uri, 0, "#")
             assert name == "near.py" or await client.suggest(uri, kind=1) == []
+        remote = "vscode-remote://ssh-remote/home/me/.env"
+        client.open(remote, f"PASSWORD={SECRET}\n", "plaintext")
+        assert await client.suggest(remote, kind=1) == []
         uri = (root / "app.py").as_uri()
         client.open(uri, text)
         client.type(uri, len(text), "x =")

@@ -72,7 +72,7 @@ def test_they_are_asked_for_reported_and_reloaded(script: Script) -> None:
         client.notify("workspace/didChangeConfiguration", {"settings": None})
         await client.until(lambda: len([1 for method, _ in client.asked if method == "workspace/configuration"]) == 2)
         assert [item["insertText"] for item in await client.suggest(URI)] == [" 1"]
-        client.settings = {"exclude": ["*.py"]}
+        client.settings = {"exclude": ["*.py"]}  # and no longer anything of `enabled`: it is as it was at the start
         client.notify("workspace/didChangeConfiguration", {"settings": None})
         await client.until(lambda: len([1 for method, _ in client.asked if method == "workspace/configuration"]) == 3)
         assert await client.suggest(URI) == []
