@@ -121,4 +121,7 @@ def _show(out: Console, piece: Piece, infill: Infill, description: ModelDescript
             out.print("      as in the file itself", style="green")
         else:
             out.print(f"      the file itself has: {' '.join(original.split())}", style="yellow", markup=False)
-    out.print(f"      {cost(infill, description)}\n", style="dim", markup=False)
+    together = ""
+    if len(infill.gaps) > 1:
+        together = "filled jointly, " if description.infill else "filled one after the other (not an adapted model), "
+    out.print(f"      {together}{cost(infill, description)}\n", style="dim", markup=False)
