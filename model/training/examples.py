@@ -156,9 +156,9 @@ class WindowRows:
         tokens, config = len(self.left.ids), self.config
         first = 0 if self.window.at_start else min(config.left_min, tokens // 3)
         last = tokens if self.window.at_end else max(first, tokens - config.right_min)
-        if last - first < 2:
-            return None
-        return SpanSource(self.left, self.window.nodes, first, last)
+        source = SpanSource(self.left, self.window.nodes, first, last)
+        # Several tokens may spell one character: there must be something to choose in both.
+        return source if last - first > 1 and source.char_of(last) - source.char_of(first) > 1 else None
 
     def write(self, writer: RowWriter) -> None:
         """Add all rows of the window to `writer`; groups that turn out too large for the room are left out."""

@@ -15,6 +15,7 @@ from model.checkpoint import save_checkpoint
 from model.errors import InputError
 from model.seams import encode
 from model.training.config import ExampleConfig
+from model.training.examples import WindowText
 from model.training.rows import PackedRows, RowKind
 from model.training.shards import read_corpus
 from model.training.spans import SpanSource, draw_span
@@ -133,3 +134,13 @@ def test_nodes_are_taken_as_they_are() -> None:
         SMALL, empty_share=0.0, lines_share=0.0, characters_share=0.0, nodes_share=1.0, span_min=4, span_max=9
     )
     assert sum(span in ((10, 30), (50, 90)) for span in spans(config)) > 200
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "👋", "👋🏽👋🏽", "x", "\r\n\r\n", " " * 300, "a" * 400, "é" * 90, "\n" * 200]
+)
+def test_odd_texts_make_units(text: str) -> None:
+    """Tiny, blank and endless texts: few gaps or none, and no error."""
+    for seed in range(8):
+        unit = builder(CONFIG).unit([WindowText("x.py", text, True, True)], np.random.default_rng(seed))
+        assert unit.rows == CONFIG.unit_rows
