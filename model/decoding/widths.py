@@ -17,11 +17,15 @@ MAX_MASKS = 4  # mask rows for each possible frontier
 _WIDTHS = (1, 2, 4, 8, 16, 32, 64)  # rows; costs in between are interpolated
 _FORGETTING = 0.9  # weight of the past when a new measurement or outcome comes in
 _SECOND_CHANCE = 0.002  # so much of its first chance comes back to a kind of draft each time it is passed over
+_OPTIMISM = 0.999  # a width's cost is multiplied by this for every forward of another width
+_LEAST_MS = 1e-3
+_FOLLOWING = 0.1  # part of one width's change that the other measured ones follow
 _STALL = 3.0  # a forward that takes so many times longer than expected says nothing more
 # Chances that the draft at distance 1, 2, ... is right, given that those before it were; until counted.
-# For n-grams by the length of the match, as found in files of Python's standard library.
+# For n-grams by the length of the match, as found in files of Python's standard library; for masks as training is to
+# make them at least.
 _FIRST_CHANCES = {
-    "mask": (0.5,),
+    "mask": (0.55, 0.7, 0.75),
     "typed": (0.9,),
     "held_back": (0.5,),
     "ngram:1": (0.2, 0.5, 0.5, 0.6),
@@ -60,8 +64,8 @@ class WidthPlanner:
         """Learn that a forward of `rows` rows took so long.
 
         A machine gets slower and faster as a whole, so other widths follow: all
-        the way until they are measured themselves, then half of it. What is
-        learned is the proportion between widths.
+        the way until they are measured themselves, then a little. And they
+        are slowly thought cheaper, so that none is left untried for ever.
         """
         if not self._learns:
             return
@@ -69,15 +73,18 @@ class WidthPlanner:
             self._warm = True
             return
         width = min(_WIDTHS, key=lambda known: abs(known - rows))
-        expected_ms = self.forward_ms(rows)
-        first = not any(self._measured.values())
-        ratio = max(seconds * 1000, 1e-3) / expected_ms
-        ratio = ratio if first else min(ratio, _STALL)
+        expected = {known: self.forward_ms(known) for known in _WIDTHS}
+        ratio = max(seconds * 1000, _LEAST_MS) / self.forward_ms(rows)
+        if any(self._measured.values()):
+            ratio = min(ratio, _STALL)
         ratio **= max(1 / (1 + self._measured[width]), 1 - _FORGETTING)
         self._measured[width] += 1
-        for known in _WIDTHS:
-            follows = known != width and self._measured[known]
-            self._ms[known] *= ratio**0.5 if follows else ratio
+        for known, ms in expected.items():
+            if known != width:
+                ms *= _OPTIMISM * (ratio**_FOLLOWING if self._measured[known] else ratio)
+            else:
+                ms *= ratio
+            self._ms[known] = max(ms, _LEAST_MS)
 
     def draft_was(self, kind: str, distance: int, right: bool) -> None:
         """Learn how the draft at `distance` (1 is the first) of its kind fared, those before it having been right."""

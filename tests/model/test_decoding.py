@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import ClassVar
 
@@ -177,6 +177,97 @@ def test_typing_through_takes_few_forwards() -> None:
     agree = next((i for i, (a, b) in enumerate(zip(canonical, truth[0].ids.values(), strict=False)) if a != b), 12)
     setting.verified(drafts, WidthPlanner(has_masks=True), rows)
     assert rows.forwards <= 2 + (12 - agree)
+
+
+def speed_up(planner: WidthPlanner, ms: Callable[[int], float], chance: float, slow_one_in: int = 10**6) -> float:
+    """Return how much faster than one-row forwards `planner` gets when forwards take `ms(rows)`.
+
+    Mask drafts are right by `chance`; one forward in `slow_one_in` takes 20 times as long.
+    """
+    rng, widths, tokens, spent_ms = random.Random(0), Widths(0, 0), 0, 0.0
+    for forward in range(1500):
+        widths = planner.choose([["mask"] * widths.masks])
+        right = [rng.random() < chance for _ in range(widths.drafts)]
+        accepted = right.index(False) if False in right else len(right)
+        for distance, was_right in enumerate(right[: accepted + 1], start=1):
+            planner.draft_was("mask", distance, was_right)
+        rows = 1 + widths.drafts + (widths.drafts + 1) * widths.masks
+        stall = 20 if rng.randrange(slow_one_in) == 1 else 1
+        planner.forward_took(rows, ms(rows) / 1000 * stall * rng.uniform(0.9, 1.2))
+        if forward >= 750:
+            tokens, spent_ms = tokens + accepted + 1, spent_ms + ms(rows)
+    return tokens / spent_ms * ms(1)
+
+
+def test_widths_settle_where_time_is_best_spent() -> None:
+    def usual(rows: int) -> float:
+        return 20 * (1 + rows / 16)
+
+    cold = WidthPlanner(has_masks=True)
+    cold.forward_took(17, 2.0)
+    assert speed_up(cold, usual, 0.8) > 1.5
+    assert speed_up(WidthPlanner(has_masks=True), usual, 0.8) > 1.5
+    assert speed_up(WidthPlanner(has_masks=True), usual, 0.8, slow_one_in=20) > 1.4
+    assert speed_up(WidthPlanner(has_masks=True), usual, 0.1) > 0.95
+    assert speed_up(WidthPlanner(has_masks=True), lambda rows: 20, 0.8) > 2.5
+
+
+def test_a_wider_forward_is_never_thought_cheaper() -> None:
+    rng, planner = random.Random(0), WidthPlanner(has_masks=True)
+    for _ in range(200):
+        planner.forward_took(rng.randrange(1, 90), rng.random())
+        costs = [planner.forward_ms(rows) for rows in range(1, 100)]
+        assert costs == pytest.approx(sorted(costs))
+        assert costs[0] > 0
+
+
+def test_drafts_that_were_wrong_for_long_are_tried_again() -> None:
+    """Once a kind of draft looked hopeless it was never checked, and so looked hopeless ever after."""
+    planner, kinds = WidthPlanner(has_masks=False), [["ngram:3"] * 4]
+    tried = []
+    for _ in range(400):
+        tried.append(planner.choose(kinds).drafts > 0)
+        if tried[-1]:
+            planner.draft_was("ngram:3", 1, False)
+    assert 0 < sum(tried[200:]) < 60
+    for _ in range(400):
+        for distance in range(1, planner.choose(kinds).drafts + 1):
+            planner.draft_was("ngram:3", distance, True)
+    assert planner.choose(kinds).drafts == 4
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "revealed", "drafted"),
+    [
+        ("a = one(two)\nb = one(", "", "", "two)"),
+        ("", "\na = one(two)\n", "b = one(", "two)"),
+        (
+            "x = one(two)\ny = 1\nc = one(six)\nd = one(",
+            "\ndef f(x):\n    return 0\nz = one(ten)",
+            "",
+            "six)",
+        ),  # the nearest
+        ("y = f(one)\nx = one(two)\n", "", "k = g(six, one(seven), one(", "seven)"),
+        ("a = q(1)\n", "", "b = k(", ""),
+    ],
+)
+def test_drafts_follow_the_longest_match_nearby(before: str, behind: str, revealed: str, drafted: str) -> None:
+    """`drafted` is how the draft begins; empty if nothing but single tokens can match."""
+    shared = parts(tiny_checkpoint(vocab_size=512))
+    session = Session(shared, "a.py", before + behind)
+    gap = Gap(len(before), len(before))
+    window = session.window_at([gap], lambda: False)
+    (opened,) = open_gaps(window, Vocabulary(shared.tokenizer, EOI), [gap], Limits())
+    for rank, token_id in enumerate(shared.tokenizer.encode(window.held_back[0] + revealed), start=1):
+        opened.place(rank, token_id, 0.0)
+    drafts = TextDrafts(window, EOI, []).propose(opened)
+    spelled = shared.tokenizer.spell([draft.token_id for draft in drafts]).decode()
+    if drafted:
+        assert spelled.startswith(drafted)
+        assert drafts[0].match_tok >= 2
+    else:
+        assert all(draft.match_tok <= 1 for draft in drafts)
+    assert {draft.source for draft in drafts} <= {"ngram"}
 
 
 class DenseRows(GapRows):
