@@ -45,6 +45,7 @@ class OpenDocument:
     last_edit_char: int = 0
     is_known_to_worker: bool = False
     memory: Any = None  # what the suggester keeps of this file
+    until_edited: set[asyncio.Future[Any]] = field(default_factory=set)  # cancelled by the next edit
     _undo: Edit | None = field(default=None, repr=False)
 
     @property
@@ -73,6 +74,8 @@ class OpenDocument:
             self.version = version
         if edits:
             self.last_edit_char = edits[-1].start + len(edits[-1].text)
+            for outdated in self.until_edited:
+                outdated.cancel()
             if self.is_known_to_worker:
                 self.revision += 1
                 self.client.edit(self.uri, edits, self.revision)

@@ -57,17 +57,19 @@ async def fill(
     candidates = candidates if len(gaps) == 1 else 1
     request = InfillRequest("", 0, gaps, limits=_widest(plans), candidates=candidates)
     asking = asyncio.ensure_future(document.infill(request, on_partial=on_partial))
+    document.until_edited.add(asking)
     try:
         title = f"Setfill: filling {len(gaps)} places" if len(gaps) > 1 else "Setfill: filling"
         async with progress.shown(title, asking.cancel, after_seconds=_SHOW_PROGRESS_SECONDS):
             await asyncio.wait([asking])
+        if document.text != text:
+            raise VersionError("the file was edited meanwhile")
         if asking.cancelled():
             raise Cancelled("filling was cancelled")
         infill = asking.result()
     finally:
         asking.cancel()
-    if document.text != text:
-        raise VersionError("the file was edited meanwhile")
+        document.until_edited.discard(asking)
     return await asyncio.to_thread(
         lambda: [_filled(snapshot, plan, said) for plan, said in zip(plans, infill.gaps, strict=True)]
     )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from grammars import SyntaxSnapshot
+from grammars import Stop, SyntaxSnapshot
 from lsp_server.documents import OpenDocument
 from lsp_server.lengths import Plan, around_on_line, cut, plan_suggestion
 from lsp_server.pacing import Pace, PowerSupply
@@ -29,6 +30,7 @@ _AHEAD_SECONDS = 0.05  # after an answer, before decoding ahead of it
 _AHEAD_LINES = 4
 _AHEAD_TOKENS_OF_A_LINE = 24
 _ALTERNATIVES_FLOOR = 0.7  # of the confidence floor: they are looked at on purpose
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _CLOSERS = frozenset(")]}\"'`>")
 _SHOW_PROGRESS_SECONDS = 1.0
 
@@ -266,7 +268,7 @@ class Suggester:
             memory.growing = replace(grown, texts=(partial.text,))
 
         started = time.monotonic()
-        asking = asyncio.ensure_future(document.infill(request, ask.selected, on_partial=on_partial))
+        asking = asyncio.ensure_future(_infill_enough(document, request, plan, ask.selected, on_partial))
         try:
             title = f"Setfill: reading {document.name}"
             async with self._progress.shown(title, asking.cancel, after_seconds=_SHOW_PROGRESS_SECONDS):
@@ -312,6 +314,41 @@ class Suggester:
         whole = typed + await asyncio.to_thread(shaped_whole, snapshot, gap, said.text, said.stop)
         if memory.remembered is known and whole.startswith(shown) and len(whole) > len(shown):
             memory.remembered = replace(known, texts=(whole, *known.texts[1:]))
+
+
+async def _infill_enough(
+    document: OpenDocument,
+    request: InfillRequest,
+    plan: Plan,
+    suppose: Edit | None,
+    on_partial: Callable[[PartialInfill], None],
+) -> Infill:
+    """Ask the worker; if the text grows beyond what is shown of it, stop, and have no more than that confirmed.
+
+    Where a statement or a block ends only its text tells, and a model may not stop by itself.
+    """
+    enough = ""
+
+    def watch(partial: PartialInfill) -> None:
+        nonlocal enough
+        on_partial(partial)
+        shown = cut(partial.text, plan, document.language)
+        if not enough and shown.strip() and len(shown) < len(partial.text.rstrip()):
+            enough = shown
+            asking.cancel()
+
+    callback = watch if plan.stop is not Stop.LINE else on_partial  # a line's end is the worker's to see
+    asking = asyncio.ensure_future(document.infill(request, suppose, on_partial=callback))
+    try:
+        return await asking
+    except asyncio.CancelledError:
+        if not enough or _is_cancelling():
+            raise
+    finally:
+        asking.cancel()
+    lines = len(_LINE_BREAK.findall(enough)) + 1
+    confirming = replace(request, limits=replace(plan.limits, max_lines=lines), drafts=(enough,))
+    return await document.infill(confirming, suppose)
 
 
 def _memory(document: OpenDocument) -> Memory:

@@ -82,6 +82,7 @@ class ScriptedEngine:
         text = self.texts[request.file_id]
         until = time.monotonic() + self.script.get("delay_ms", 0) / 1000
         says = self.says(text, request.gaps)
+        until += self.script.get("line_ms", 0) / 1000 * _limited(says[0], request.limits.max_lines)[0].count("\n")
         for index, said in enumerate(says):
             if on_partial and said:
                 on_partial(PartialInfill(index, said[: len(said) // 2]))

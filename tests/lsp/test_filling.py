@@ -73,7 +73,7 @@ def test_a_selection_of_whole_lines_keeps_its_indentation_and_line_break(script:
 
 def test_edits_are_refused_when_the_file_has_moved_on(script: Script) -> None:
     async def conversation(client: Client) -> None:
-        await client.initialize(model=script(FILLED, delay_ms=200))
+        await client.initialize(model=script(FILLED, delay_ms=30_000), decodeAhead=False)
         client.open(URI, HOLES)
         _, fill_all = await actions(client, 0, 0)
         filling = asyncio.create_task(execute(client, fill_all))
@@ -85,10 +85,18 @@ def test_edits_are_refused_when_the_file_has_moved_on(script: Script) -> None:
             await execute(client, fill_all)
         assert client.texts[URI].text == "#" + HOLES
         assert not [method for method, _ in client.asked if method == "workspace/applyEdit"]
-        client.apply_edits = False  # as an editor does whose buffer is ahead of us
-        client.change(URI, (span(client, 0, 1), ""))
+
+    talk(conversation)
+
+
+def test_an_editor_may_refuse_the_edit(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(FILLED))
+        client.open(URI, HOLES)
+        client.apply_edits = False  # as one whose buffer is ahead of us
         with pytest.raises(RequestError, match="-32801"):
             await execute(client, (await actions(client, 0, 0))[1])
+        assert client.texts[URI].text == HOLES
 
     talk(conversation)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -147,6 +148,20 @@ def test_neovim_and_those_who_ask_by_hand_get_several(script: Script) -> None:
         assert texts(found) == [" math.pi * r**2", " 3.14 * r * r", " r * math.pi"]
         client.type(URI, len(HEAD), " 3")
         assert texts(await client.suggest(URI)) == [".14 * r * r"]
+
+    talk(conversation)
+
+
+def test_a_model_that_runs_on_is_stopped_where_the_block_ends(script: Script) -> None:
+    body = "def f(x):\n    y = x\n    return y\n"
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(body + "\n\nx = 1\n" * 20, line_ms=1000), decodeAhead=False)
+        client.open(URI, "def f(x):\n    ")
+        started = time.monotonic()
+        assert texts(await client.suggest(URI)) == ["y = x\n    return y"]
+        assert time.monotonic() - started < 8, "and not the 12 seconds of 12 lines"
+        assert (await client.request("setfill/status", {"worker": True}))["worker"]["infills"] == 2
 
     talk(conversation)
 
