@@ -20,10 +20,13 @@ class Pace:
         self.decode_ms = _FIRST_GUESS_MS
         self._busy_until = 0.0  # on the monotonic clock: throttled until then
 
-    def measured(self, decode_ms: float, throttle: float) -> None:
-        """Note how long a decode took, in milliseconds; `throttle` is the share of time that may be spent."""
+    def measured(self, decode_ms: float) -> None:
+        """Note how long a decode took that came to its end, in milliseconds."""
         self.decode_ms += _SMOOTHING * (decode_ms - self.decode_ms)
-        self._busy_until = time.monotonic() + decode_ms / 1000 * (1 / throttle - 1)
+
+    def spent(self, ms: float, throttle: float) -> None:
+        """Note that so many milliseconds were computed; `throttle` is the share of time that may be."""
+        self._busy_until = time.monotonic() + ms / 1000 * (1 / throttle - 1)
 
     def debounce_ms(self, fixed_ms: int | None) -> float:
         """Return how long to wait for another key."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from grammars import Stop, SyntaxSnapshot
 from lsp_server.documents import OpenDocument
-from lsp_server.lengths import Plan, around_on_line, cut, plan_suggestion
+from lsp_server.lengths import Plan, cut, plan_suggestion
 from lsp_server.pacing import Pace, PowerSupply
 from lsp_server.progress import Progress
 from lsp_server.settings import Settings
@@ -24,7 +24,7 @@ from lsp_server.shaping import confidence, shaped, shaped_whole
 from lsp_server.statistics import Statistics
 from lsp_server.worker import ModelWorker
 from model.api.types import Alternative, Edit, Gap, GapInfill, Infill, InfillRequest, Limits, PartialInfill
-from model.errors import Cancelled, InputError, WorkerError
+from model.errors import Cancelled, InputError, SetfillError
 
 _AHEAD_SECONDS = 0.05  # after an answer, before decoding ahead of it
 _AHEAD_LINES = 4
@@ -244,14 +244,13 @@ class Suggester:
     async def _next_part(self, document: OpenDocument, text: str, cursor_char: int, rest: str, ask: Ask) -> str:
         """Return how much of a text that was decoded ahead is shown next, once what was shown is in the document."""
         snapshot = await document.syntax.of(text)
-        lead = rest[: len(rest) - len(rest.lstrip())] if around_on_line(text, cursor_char)[0].strip() else ""
-        if "\n" not in lead and "\r" not in lead:
-            lead = ""
+        lead = rest[: len(rest) - len(rest.lstrip())]
         plan = plan_suggestion(snapshot, cursor_char, self._settings(), invoked=True, sees_suffix=True)
         if plan is None:
             return ""
-        if lead:  # a new line: judge the text as it stands there
-            plan = replace(plan, line_prefix=lead.splitlines()[-1] if lead.splitlines() else "")
+        if not _LINE_BREAK.search(lead):
+            return cut(rest, plan, snapshot.language)
+        plan = replace(plan, line_prefix=_LINE_BREAK.split(lead)[-1])  # a new line: judge the text as it stands there
         return lead + cut(rest[len(lead) :], plan, snapshot.language)
 
     async def _decode(
@@ -281,11 +280,15 @@ class Suggester:
             raise
         finally:
             asking.cancel()
-            self.pace.measured((time.monotonic() - started) * 1000, self._settings().throttle)
+            ms = (time.monotonic() - started) * 1000
+            self.pace.spent(ms, self._settings().throttle)
+        self.pace.measured(ms)
         memory.growing = None
         return infill
 
     def _decode_ahead(self, document: OpenDocument, memory: Memory) -> None:
+        if memory.ahead:
+            memory.ahead.cancel()
         if self._settings().decode_ahead and not self._power.on_battery():
             memory.ahead = asyncio.create_task(self._ahead(document, memory))
 
@@ -305,7 +308,7 @@ class Suggester:
         request = InfillRequest("", 0, (gap,), limits=limits, drafts=(shown[len(typed) :],))
         try:
             infill = await document.infill(request)
-        except (InputError, Cancelled, WorkerError):
+        except SetfillError:
             return
         said = infill.gaps[0]
         if confidence(said.logprobs) < self._settings().confidence_floor:
