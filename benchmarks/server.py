@@ -37,7 +37,7 @@ LONGEST_STALL_MS = 50
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
     parser.add_argument("--patches", type=int, default=400, help="how many patches to replay (default: %(default)s)")
-    parser.add_argument("--skip", type=int, default=1200, help="begin behind so many (default: %(default)s)")
+    parser.add_argument("--skip", type=int, default=2600, help="begin behind so many (default: %(default)s)")
     parser.add_argument("--gap-ms", type=float, default=60.0, help="mean time between patches (default: %(default)s)")
     parser.add_argument("--pause-ms", type=float, default=1500.0, help="a pause to read (default: %(default)s)")
     parser.add_argument("--model", default=store.DEFAULT_MODEL, help="a model's name or path (default: %(default)s)")

@@ -42,7 +42,7 @@ def register(server: SetfillServer) -> None:
     """Add the feature to a server."""
     keeper = ContextKeeper(server)
     server.on_document_changed = keeper.changed
-    server.on_document_closed = keeper.closed
+    server.on_settings_changed = keeper.settings_changed
 
 
 class ContextKeeper:
@@ -52,7 +52,6 @@ class ContextKeeper:
         self._server = server
         self._timer: asyncio.TimerHandle | None = None
         self._gathering: asyncio.Task[None] | None = None
-        self._sent: dict[str, tuple[Snippet, ...]] = {}
 
     def changed(self, document: OpenDocument) -> None:
         """Gather for the file that was changed, once its user pauses."""
@@ -60,9 +59,11 @@ class ContextKeeper:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._begin, document)
 
-    def closed(self, uri: str) -> None:
-        """Forget what was sent for a file."""
-        self._sent.pop(uri, None)
+    def settings_changed(self) -> None:
+        """Take back what was shown: it may be of files that are excluded by now."""
+        for document in self._server.documents:
+            document.show_snippets(())
+            self.changed(document)
 
     def _begin(self, document: OpenDocument) -> None:
         if self._gathering and not self._gathering.done():
@@ -85,11 +86,8 @@ class ContextKeeper:
                 if other is not document and other.path and other.is_known_to_worker
             ]
             snippets = await asyncio.to_thread(gathered, here, others, list(server.documents.roots), settings)
-        if server.documents.get(document.uri) is not document or not document.is_known_to_worker:
-            return
-        if server.settings is settings and snippets != self._sent.get(document.uri, ()):
-            self._sent[document.uri] = snippets
-            document.client.set_context(document.uri, snippets)
+        if server.documents.get(document.uri) is document and server.settings is settings:
+            document.show_snippets(snippets)
 
 
 def gathered(here: _Open, others: Sequence[_Open], roots: Sequence[Path], settings: Settings) -> tuple[Snippet, ...]:

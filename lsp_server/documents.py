@@ -21,7 +21,7 @@ from lsp_server.syntax import LazySyntax
 from lsp_server.text_document import TextDocument
 from lsp_server.text_units import ColumnUnit, join_surrogates
 from model.api.client import WorkerClient
-from model.api.types import Edit, Infill, InfillRequest
+from model.api.types import Edit, Infill, InfillRequest, Snippet
 
 LARGEST_FILE_CHAR = 16_000_000
 """Larger files are held here, but the model worker is not told of them."""
@@ -44,6 +44,7 @@ class OpenDocument:
     revision: int = 0
     last_edit_char: int = 0
     is_known_to_worker: bool = False
+    snippets: tuple[Snippet, ...] = ()  # of other files, as the worker has them
     memory: Any = None  # what the suggester keeps of this file
     until_edited: set[asyncio.Future[Any]] = field(default_factory=set)  # cancelled by the next edit
     _undo: Edit | None = field(default=None, repr=False)
@@ -64,7 +65,14 @@ class OpenDocument:
         if self.is_known_to_worker:
             self.client.close(self.uri)
             self.is_known_to_worker = False
+            self.snippets = ()
             self._undo = None
+
+    def show_snippets(self, snippets: tuple[Snippet, ...]) -> None:
+        """Have the worker show the model these snippets beside this file."""
+        if self.is_known_to_worker and snippets != self.snippets:
+            self.snippets = snippets
+            self.client.set_context(self.uri, snippets)
 
     def change(self, changes: Sequence[types.TextDocumentContentChangeEvent], version: int | None) -> tuple[Edit, ...]:
         """Apply one `didChange`, also in the worker; return the edits it was."""

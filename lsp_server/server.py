@@ -56,7 +56,7 @@ class SetfillServer(LanguageServer):
         self.suggester: Suggester
         self.client_name = ""
         self.on_document_changed: Callable[[OpenDocument], None] = lambda document: None
-        self.on_document_closed: Callable[[str], None] = lambda uri: None
+        self.on_settings_changed: Callable[[], None] = lambda: None
         self._worker_options = worker_options
         self._token = token
         self._told: set[str] = set()
@@ -102,6 +102,7 @@ class SetfillServer(LanguageServer):
         self._excluded = GitIgnoreSpec.from_lines(settings.exclude)
         for document in self.documents:
             self.admit(document)
+        self.on_settings_changed()
         if problems:
             text = "Setfill settings: " + "; ".join(problems)
             self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, text))
@@ -283,4 +284,3 @@ def _register_documents(server: SetfillServer) -> None:
         if document := server.documents.get(params.text_document.uri):
             server.suggester.close(document)
             server.documents.close(document.uri)
-            server.on_document_closed(document.uri)

@@ -140,8 +140,11 @@ def test_excluded_files_never_reach_the_worker(script: Script, tmp_path: Path) -
         client.open(uri, text)
         client.type(uri, len(text), "x =")
         frames = tmp_path / "script.frames"
-        await client.until(lambda: frames.exists() and b"set_context" in frames.read_bytes())
+        await client.until(lambda: frames.exists() and frames.read_bytes().count(b"set_context") == 1)
         await client.suggest(uri, kind=1)
+        client.notify("workspace/didChangeConfiguration", {"settings": {"setfill": {"context": False}}})
+        await client.until(lambda: frames.read_bytes().count(b"set_context") == 2)
+        assert b"def wanted" not in frames.read_bytes().rpartition(b"set_context")[2], "taken back at once"
 
     talk(conversation)
     frames = (tmp_path / "script.frames").read_bytes()
