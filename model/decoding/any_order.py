@@ -97,9 +97,12 @@ def fill_any_order(
 
 
 def _asked(gap: OpenGap, policy: OrderPolicy) -> list[int]:
-    """Return the ranks that get mask rows: those of the policy that are not known yet."""
-    asked = policy.asked(gap.frontier, gap.end_rank, gap.last_rank)
-    return [rank for rank in asked if rank not in gap.ids]
+    """Return the ranks that get mask rows: those of the policy that are wanted and not known yet."""
+    asks_for_end = policy.kind == "uniform" and gap.end_rank is None  # which may stand behind the last token
+    last = gap.last_wanted_rank + asks_for_end
+    return [
+        rank for rank in policy.asked(gap.frontier, gap.end_rank, gap.last_rank) if rank <= last and rank not in gap.ids
+    ]
 
 
 def _propose(gap: OpenGap, rank: int, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> _Proposal:

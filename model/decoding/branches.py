@@ -41,7 +41,8 @@ def fill_branches(
         if not after_forward():
             break
     different: dict[str, OpenGap] = {}
-    for gap in sorted((branch.gap for branch in branches), key=lambda gap: -sum(gap.logprobs.values())):
+    # Those that time cut short come last: what they lack would make them less likely.
+    for gap in sorted((branch.gap for branch in branches), key=lambda gap: (not gap.stop, -sum(gap.logprobs.values()))):
         if gap.text() != answer.text():
             different.setdefault(gap.text(), gap)
     return list(different.values())

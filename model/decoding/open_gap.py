@@ -72,12 +72,12 @@ class OpenGap:
             self.stop = "context"
 
     @property
-    def last_draft_rank(self) -> int:
-        """The highest rank worth guessing: a draft that is right saves a forward only if a token may follow it."""
+    def last_wanted_rank(self) -> int:
+        """The highest rank that limits and room leave for a token."""
         tokens_left = self.limits.max_tokens - (self.frontier - 1 - self._held_back_tokens())
-        bytes_left = max(0, len(self.spelling.held_back) - len(self.spelling.spelled))
+        bytes_left = max(0, len(self.spelling.held_back) - len(self.spelling.spelled))  # each may take a token
         last_rank = min(self.last_rank, self.frontier - 1 + tokens_left + bytes_left)
-        return (last_rank if self.end_rank is None else min(last_rank, self.end_rank - 1)) - 1
+        return last_rank if self.end_rank is None else min(last_rank, self.end_rank - 1)
 
     def allowed(self) -> Tensor:
         """Return the tokens that may stand at the frontier, as bool [V]."""

@@ -50,7 +50,8 @@ def fill_verified(
             drafts = {}
             for gap in open_gaps:
                 guesses = _likelier(planner, text_drafts.propose(gap), mask_drafts.get(gap.index, []))
-                drafts[gap.index] = guesses[: max(0, gap.last_draft_rank - forward.rank)]
+                # The last token that is wanted needs no draft: the row before it tells.
+                drafts[gap.index] = guesses[: max(0, gap.last_wanted_rank - 1 - forward.rank)]
             forward.add_drafts(drafts, _widths(planner, open_gaps, drafts), mask_id)
         logits = rows.feed(forward.rows, forward.logits_at if pending else None)
         planner.forward_took(rows.last_forward_rows, rows.last_forward_s)
@@ -102,7 +103,7 @@ class _Forward:
                     continue  # the gap cannot get so far
                 self.masks_at[gap.index, accepted] = [
                     self._add(gap.mask_row(rank, mask_id, sees_below=frontier))
-                    for rank in range(frontier + 1, min(frontier + widths.masks, gap.last_draft_rank) + 1)
+                    for rank in range(frontier + 1, min(frontier + widths.masks, gap.last_wanted_rank - 1) + 1)
                 ]
 
     def _add(self, row: GapRow) -> int:

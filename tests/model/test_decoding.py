@@ -354,6 +354,17 @@ def test_cached_decoding_equals_recomputing_everything(policy_name: str, reveal:
             assert gap.logprobs == pytest.approx(true_gap.logprobs, abs=2e-3)
 
 
+@pytest.mark.parametrize("policy_name", ["uniform", "block:64", "window:64"])
+def test_nothing_is_decoded_that_limits_cut_off(policy_name: str) -> None:
+    """Once a gap limited to a few tokens was filled at random places up to 64 tokens on."""
+    setting = Setting(tiny_checkpoint(seed=3), [Gap(0, 0)], max_tokens=4)
+    rows, opened = GapRows(setting.window()), setting.open()
+    policy, rule = parse_policy(policy_name, "first_hitting")
+    fill_any_order(rows, opened, INFILL, MASK, policy, rule, GREEDY, torch.Generator().manual_seed(0), on)
+    assert rows.forwards <= 1 + 4
+    assert max(opened[0].ids) <= 1 + 4
+
+
 def test_base_model_decodes_as_recomputed() -> None:
     setting = Setting(eager_checkpoint(seed=2, infill=False), [Gap(90, 90)])
     window = setting.window()
