@@ -13,12 +13,20 @@ from collections.abc import Sequence
 
 from model.api.runtime import package_version
 from model.errors import SetfillError
-from setfill import demo_command, doctor_command, fill_command, models_command, serve_command, stats_command
+from setfill import (
+    demo_command,
+    doctor_command,
+    eval_command,
+    fill_command,
+    models_command,
+    serve_command,
+    stats_command,
+)
 from setfill.arguments import Parser
 
 # Each adds its parser, whose `run` takes the options and returns the exit status.
-# To come: lint, eval, train, bench.
-_COMMANDS = (fill_command, models_command, serve_command, stats_command, doctor_command, demo_command)
+# To come: lint, train, bench.
+_COMMANDS = (fill_command, models_command, eval_command, serve_command, stats_command, doctor_command, demo_command)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -69,7 +69,24 @@ def add_parser(commands: Any) -> None:
     importing.add_argument("path", metavar="PATH", type=Path, help="the model's directory or GGUF file")
     importing.add_argument("--name", metavar="NAME", required=True, help="what to call it")
     importing.set_defaults(run=run_import)
-    for each in (listing, fetching, describing, importing):
+
+    exporting = actions.add_parser(
+        "export",
+        help="write a model in int8, to be shipped",
+        description="Write SOURCE in int8 with a model card, in files under 50 MB and at most 140 MB, and measure what "
+        "rounding costs. TARGET is the folder to write; its name becomes the model's.",
+    )
+    exporting.add_argument("source", metavar="SOURCE", help="an installed model, a model directory or a GGUF file")
+    exporting.add_argument("target", metavar="TARGET", type=Path, help="as in weights/setfill-135m")
+    exporting.add_argument(
+        "--run", metavar="RUN", dest="training_run", type=Path, help="its training run, for the card"
+    )
+    exporting.add_argument(
+        "--evaluation", metavar="REPORT", dest="evaluations", type=Path, action="append", default=[],
+        help="a report of setfill eval infilling, for the card; may be repeated",
+    )  # fmt: skip
+    exporting.set_defaults(run=run_export)
+    for each in (listing, fetching, describing, importing, exporting):
         add_color(each)
 
 
@@ -112,6 +129,22 @@ def run_import(options: argparse.Namespace) -> int:
     out = console(options.color)
     model = store.import_model(options.path, options.name)
     out.print(f"imported {model.name} to {visible(str(model.path))}", markup=False)
+    return 0
+
+
+def run_export(options: argparse.Namespace) -> int:
+    from model.export import export_model
+
+    with notes(options.color).status("exporting"):
+        made = export_model(store.find(options.source), options.target, options.training_run, options.evaluations)
+    low, high = made.difference.low, made.difference.high
+    out = console(options.color)
+    out.print(f"wrote {visible(str(options.target))}: {made.bytes / 1e6:.1f} MB in {made.files} files", markup=False)
+    out.print(
+        f"loss on {made.gaps} gaps: {made.loss_before:.4f} nats per token before, {made.loss_after:.4f} after; "
+        f"difference {made.difference.value:+.4f} [{low:+.4f}, {high:+.4f}]",
+        markup=False,
+    )
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Evaluation: infilling benchmarks with tests run in a sandbox, losses on held-out packages, sessions after edits."""

@@ -1,0 +1,144 @@
+"""How far a session's logits are from a fresh window's, after the edits of a real editing session.
+
+A session keeps chunks and cuts that its history left; a window built anew has
+others. Both are right, and the difference is what the cache costs in quality.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.api.types import Edit, Gap
+from model.checkpoint import Checkpoint
+from model.decoding.gap_rows import GapRows
+from model.decoding.likelihood import chain
+from model.errors import InputError
+from model.islands import IslandStore
+from model.linear import Precision
+from model.network import Decoder
+from model.session import Session, SessionParts
+from model.tokenization import ByteTokenizer
+from model.window import FULL, NEAR
+
+Patch = tuple[int, int, str]  # where, how many characters go, what comes instead
+
+
+@dataclass(frozen=True)
+class EditTrace:
+    """A recorded editing session."""
+
+    text: str  # at its beginning
+    patches: list[Patch]
+
+
+def read_trace(path: Path) -> EditTrace:
+    """Return the trace in a file of josephg/editing-traces, or of ours with `patches` only. Raises InputError."""
+    try:
+        content = path.read_bytes()
+        data = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+        found = data["patches"] if "patches" in data else [patch for txn in data["txns"] for patch in txn["patches"]]
+        return EditTrace(str(data["startContent"]), [(int(at), int(gone), str(new)) for at, gone, new in found])
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not an editing trace ({type(error).__name__}: {error})") from error
+
+
+def session_drift(
+    checkpoint: Checkpoint,
+    trace: EditTrace,
+    samples: int,
+    precision: Precision = Precision.FLOAT32,
+    first: int = 0,
+    edits: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Replay `edits` patches after the first `first`, and compare at `samples` of them; see `_compare`.
+
+    Between edits all idle work is done; after the edit at which they are
+    compared, none is, as when a suggestion follows a key at once.
+    """
+    parts = _parts(checkpoint, precision)
+    text = _replayed(trace.text, trace.patches[:first])
+    patches = trace.patches[first : None if edits is None else first + edits]
+    if not patches:
+        raise InputError(f"the trace has only {len(trace.patches)} edits")
+    sampled = set(torch.linspace(0, len(patches) - 1, min(samples, len(patches))).round().int().tolist())
+    session, compared = Session(parts, "main.rs", text), []
+    _settle(session, patches[0][0])
+    for index, (at, gone, new) in enumerate(patches):
+        progress(index, len(patches))
+        cursor = at + len(new)
+        session.edit([Edit(at, at + gone, new)])
+        if index in sampled:
+            fresh = Session(parts, "main.rs", session.text)
+            _settle(fresh, cursor)  # or it would answer from its nearest rows
+            compared.append(_compare(_log_probs(session, cursor), _log_probs(fresh, cursor)))
+        _settle(session, cursor)
+    progress(len(patches), len(patches))
+    divergences = sorted(divergence for divergence, _ in compared)
+    return {
+        "kind": "session",
+        "model": checkpoint.name,
+        "edits": len(patches),
+        "samples": len(compared),
+        "divergence_nats": {
+            "mean": statistics.mean(divergences),
+            "median": statistics.median(divergences),
+            "p95": divergences[int(0.95 * (len(divergences) - 1))],
+            "max": divergences[-1],
+        },
+        "same_first_choice": statistics.mean(same for _, same in compared),
+    }
+
+
+def drift_page(report: dict[str, Any]) -> str:
+    """Return the measure in two lines."""
+    nats = report["divergence_nats"]
+    return (
+        f"{report['model']}, {report['samples']} places in {report['edits']} edits: a session beside a fresh window\n"
+        f"KL divergence mean {nats['mean']:.4f}, median {nats['median']:.4f}, 95 % below {nats['p95']:.4f}, "
+        f"at most {nats['max']:.4f} nats; the same first choice at {report['same_first_choice']:.1%}"
+    )
+
+
+def _parts(checkpoint: Checkpoint, precision: Precision) -> SessionParts:
+    network, capabilities = Decoder(checkpoint, precision), checkpoint.capabilities
+    tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
+    full = FULL.within(min(capabilities.window, checkpoint.config.context_length))
+    islands = IslandStore(network, tokenizer, capabilities, 1 << 20, full.island_rows // 2)
+    return SessionParts(network, tokenizer, capabilities, islands, full, NEAR)
+
+
+def _replayed(text: str, patches: Sequence[Patch]) -> str:
+    for at, gone, new in patches:
+        text = text[:at] + new + text[at + gone :]
+    return text
+
+
+def _settle(session: Session, cursor: int) -> None:
+    """Do all idle work."""
+    session.prepare((Gap(cursor, cursor),))
+    while session.idle_slice():
+        pass
+
+
+def _log_probs(session: Session, cursor: int) -> Tensor:
+    """Return what stands first in an infill at `cursor`, as log-probabilities [V]."""
+    window = session.window_at((Gap(cursor, cursor),), lambda: False)
+    infill_id = window.capabilities.infill_id
+    opening = [] if infill_id is None else chain([infill_id], window.gap_first_id(0), first_rank=0)
+    return GapRows(window).feed(opening)[-1].double().log_softmax(-1)
+
+
+def _compare(session: Tensor, fresh: Tensor) -> tuple[float, bool]:
+    """Return the divergence KL(fresh || session) in nats, and whether both prefer the same token."""
+    divergence = float((fresh.exp() * (fresh - session)).sum().clamp_min(0))
+    return divergence, bool(session.argmax() == fresh.argmax())
