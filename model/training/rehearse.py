@@ -46,6 +46,7 @@ EVALUATED_UNITS = 150
 BELOW_UNIGRAM, BELOW_BLIND = 1.0, 0.3  # nats
 KILLED_AFTER_UPDATES = 25
 
+# Free gaps are short, so that a small network soon finds the suffix: where it stands is then nearly known.
 SETTINGS = """\
 [data]
 corpus = "corpus"
@@ -56,26 +57,27 @@ unit_rows = 512
 context_length = 4096
 window_min = 48
 window_max = 128
-free_min = 128
-free_max = 1024
-span_max = 12
+free_min = 40
+free_max = 80
+span_max = 16
 left_min = 8
 right_min = 8
 context_tokens_min = 8
 context_tokens_max = 24
 joint_span_max = 6
 joint_between_max = 24
-joint_free_ids = 128
+joint_free_ids = 64
+past_end_rows = 8
 island_target_share = 1.0
 
 [optimiser]
-peak_rate = 3e-3
+peak_rate = 2e-3
 warm_up_updates = 20
 rows_per_update = 2048
 island_next_weight = 1.0
 
 [run]
-updates = 1400
+updates = 1200
 device = "cpu"
 micro_batch_units = 4
 head_chunk_rows = 512
