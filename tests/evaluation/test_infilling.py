@@ -41,17 +41,16 @@ def test_boundary_kinds(prefix: str, gold: str, suffix: str, expected: Boundary)
     assert Task("t", "p", prefix, suffix, gold, "").boundary is expected
 
 
-def test_what_stood_in_a_gap_passes() -> None:
+def test_what_stood_in_a_gap_passes(sandbox: Sandbox) -> None:
     tasks = read_tasks(DATA)
     assert (len(tasks), len({task.problem for task in tasks})) == (14, 4)
     assert sum(task.is_single_line for task in tasks) == 10
-    sandbox = Sandbox()
     for task in tasks[::5]:
         assert sandbox.run(task.program(task.gold)).passed
         assert not sandbox.run(task.program("raise ValueError\n")).passed
 
 
-def test_mbpp(tmp_path: Path) -> None:
+def test_mbpp(sandbox: Sandbox, tmp_path: Path) -> None:
     row = {
         "text": "Write a function to add.",
         "code": "def add(a, b):\r\n  total = a + b\r\n  return total",
@@ -64,7 +63,7 @@ def test_mbpp(tmp_path: Path) -> None:
     (task,) = read_tasks(path)
     assert task.problem == "MBPP/7"
     assert task.gold in ("  total = a + b\n", "  return total\n")
-    assert Sandbox().run(task.program(task.gold)).passed
+    assert sandbox.run(task.program(task.gold)).passed
 
 
 def test_a_draw_of_tasks_is_repeatable_and_bad_files_are_refused(tmp_path: Path) -> None:
@@ -174,11 +173,13 @@ def test_pages() -> None:
 # -- the command ------------------------------------------------------------------------------
 
 
-def test_the_command(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    tiny_model: Path, isolation: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "reports" / "tiny.json"
     policies = [f"--policy={name}" for name in ("verified", "left_to_right", "block:4", "window:4", "uniform")]
     arguments = ["eval", "infilling", str(DATA), "--limit", "2", "--model", str(tiny_model), "--out", str(out)]
-    assert cli.run([*arguments, "--max-tokens", "8", *policies]) == 0
+    assert cli.run([*arguments, "--max-tokens", "8", *isolation, *policies]) == 0
     shown = capsys.readouterr().out
     made = json.loads(out.read_text())
     assert [(row["policy"], row["length"]) for row in made["summary"]] == [
@@ -198,12 +199,12 @@ def test_the_command(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "+0.0 [+0.0, +0.0]" in capsys.readouterr().out
 
 
-def test_a_model_that_sees_the_prefix_only(tiny_prefix_model: Path, tmp_path: Path) -> None:
+def test_a_model_that_sees_the_prefix_only(tiny_prefix_model: Path, isolation: list[str], tmp_path: Path) -> None:
     data = tmp_path / "lines.jsonl"
     data.write_text("".join(DATA.read_text().splitlines(keepends=True)[:2]))
     out = tmp_path / "prefix.json"
     arguments = ["eval", "infilling", str(data), "--model", str(tiny_prefix_model), "--out", str(out)]
-    arguments += ["--max-tokens", "8"]
+    arguments += ["--max-tokens", "8", *isolation]
     assert cli.run([*arguments, "--policy", "verified", "--policy", "uniform"]) == 0
     made = json.loads(out.read_text())
     assert {row["policy"] for row in made["summary"]} == {"verified"}
