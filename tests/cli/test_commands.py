@@ -56,7 +56,7 @@ def test_bad_input(file: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.
     fill = ["fill", str(file)]
     for arguments, expected in [
         ([], "the following arguments are required: COMMAND"),
-        (["serve"], "invalid choice: 'serve'"),
+        (["dance"], "invalid choice: 'dance'"),
         (["fill"], "required: FILE"),
         (fill, "say what to fill: --at LINE:COL"),
         ([*fill, "--at", "1"], "expected LINE:COL, as in 12:5, not '1'"),

@@ -25,7 +25,17 @@ def area(r):
 def volume(r):
     return 4 / 3 * math.pi * r**3
 """
-CLIENT_READY = "local c = vim.lsp.get_clients({ bufnr = 0 })[1]; return c and c.initialized"
+ATTACHED = """
+local bufnr = vim.api.nvim_get_current_buf()
+local client = vim.lsp.get_clients({ bufnr = bufnr })[1]
+if not (client and client.initialized and client.attached_buffers[bufnr]) then
+  return false
+end
+-- Neovim's own inline completion listens to keys a moment after that.
+return not vim.lsp.inline_completion or vim.iter(vim.api.nvim_get_autocmds({ event = 'InsertEnter' })):any(function(it)
+  return (it.group_name or ''):find('inline_completion') ~= nil
+end)
+"""
 Script = Callable[..., str]
 
 BUILT_IN = """
@@ -59,7 +69,7 @@ def editor(tmp_path: Path, script: Script) -> Iterator[Callable[..., Neovim]]:
         names = {"command": SERVE, "options": {"model": model, "sharedWorker": False}, "plugin": str(PLUGIN)}
         filled = COMMON + init.format(**{name: _lua(value) for name, value in names.items()})
         opened.append(Neovim(neovim(version), tmp_path, filled + "vim.cmd('runtime plugin/setfill.lua')\n", file))
-        opened[-1].until(CLIENT_READY)
+        opened[-1].until(ATTACHED)
         return opened[-1]
 
     yield open_editor
