@@ -179,7 +179,7 @@ def test_weight_levels_are_symmetric() -> None:
 @pytest.mark.parametrize(
     ("features", "expected"),
     [
-        ({"avx512_vnni": True, "avx512_bf16": True}, Precision.BFLOAT16),
+        ({"avx512_vnni": True, "avx512_bf16": True}, Precision.INT8),
         ({"avx_vnni": True}, Precision.INT8),
         ({"avx512_f": True, "avx512_bf16": True}, Precision.BFLOAT16),
         ({"bf16": True, "neon": True}, Precision.BFLOAT16),
