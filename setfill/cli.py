@@ -21,12 +21,22 @@ from setfill import (
     models_command,
     serve_command,
     stats_command,
+    train_command,
 )
 from setfill.arguments import Parser
 
 # Each adds its parser, whose `run` takes the options and returns the exit status.
-# To come: lint, train, bench.
-_COMMANDS = (fill_command, models_command, eval_command, serve_command, stats_command, doctor_command, demo_command)
+# To come: lint.
+_COMMANDS = (
+    fill_command,
+    serve_command,
+    stats_command,
+    models_command,
+    train_command,
+    eval_command,
+    doctor_command,
+    demo_command,
+)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -111,7 +111,7 @@ def test_fill_as_json(file: Path, tiny_model: Path, capsys: pytest.CaptureFixtur
     assert first["range"] == {"start": {"line": 2, "column": 5}, "end": {"line": 2, "column": 5}}
     assert second["range"] == {"start": {"line": 4, "column": 12}, "end": {"line": 4, "column": 22}}
     for gap in answer["gaps"]:
-        assert list(gap) == ["range", "text", "logprobs", "forwards", "tokens", "ms"]
+        assert list(gap) == ["range", "text", "logprobs", "forwards", "tokens", "ms", "alternatives"]
         assert len(gap["logprobs"]) == gap["tokens"]  # the held-back piece is spelled too
         assert all(logprob <= 0 for logprob in gap["logprobs"])
         assert gap["forwards"] >= 1
