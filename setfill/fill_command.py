@@ -68,7 +68,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--reveal",
         metavar="R",
-        help="how many become known at a time: first_hitting, threshold:P or verified (when left out, as the policy has it)",
+        help="how many become known at a time: first_hitting, threshold:P or verified "
+        "(when left out, as the policy has it)",
     )
     parser.add_argument(
         "--candidates",
