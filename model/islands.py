@@ -102,9 +102,21 @@ class IslandStore:
         return sum(island.rows for island in self._islands.values())
 
     def _ids(self, snippet: Snippet) -> tuple[int, ...]:
-        encode, filename_id = self._tokenizer.encode, self._capabilities.filename_id
-        ids = [self._capabilities.sink_id]
-        if filename_id is not None and snippet.path:
-            ids += [filename_id, *encode(self._tokenizer.readable(snippet.path) + "\n")]
-        ids += encode(self._tokenizer.readable(snippet.text))
+        ids = header_ids(self._tokenizer, self._capabilities, snippet.path)
+        ids += self._tokenizer.encode(self._tokenizer.readable(snippet.text))
         return tuple(ids[: self._max_rows])
+
+
+def header_ids(
+    tokenizer: ByteTokenizer, capabilities: Capabilities, path: str, path_tokens: int | None = None
+) -> list[int]:
+    """Return the rows that an island of a file begins with: the sink, then `<filename>`, the path and a newline.
+
+    A model without `<filename>`, or text without a path, has the sink alone.
+    Of a long path the last `path_tokens` are kept.
+    """
+    if capabilities.filename_id is None or not path:
+        return [capabilities.sink_id]
+    path_ids = tokenizer.encode(tokenizer.readable(path) + "\n")
+    kept = path_ids if path_tokens is None else path_ids[-path_tokens:]
+    return [capabilities.sink_id, capabilities.filename_id, *kept]

@@ -21,7 +21,7 @@ from torch import Tensor
 from model.api.types import Edit, Gap
 from model.config import Capabilities
 from model.errors import Cancelled, InputError
-from model.islands import EncodedIsland
+from model.islands import EncodedIsland, header_ids
 from model.kv_cache import KVCache
 from model.network import Decoder, Rows
 from model.seams import EMPTY, Encoded, chunk_texts, encode, left_cut, re_encode
@@ -110,10 +110,7 @@ class Window:
 
     def rename(self, path: str) -> None:
         """Name the file in the header; of a long path, the end. Everything on the left is encoded anew."""
-        header = [self.capabilities.sink_id]
-        if self.capabilities.filename_id is not None and path:
-            path_ids = self.tokenizer.encode(self.tokenizer.readable(path) + "\n")
-            header += [self.capabilities.filename_id, *path_ids[-max(1, self.limits.left_min // 2) :]]
+        header = header_ids(self.tokenizer, self.capabilities, path, max(1, self.limits.left_min // 2))
         if header != self.header_ids:
             self.header_ids = header
             self.cache.left_rows = 0

@@ -6,6 +6,8 @@ import argparse
 import math
 from typing import NoReturn
 
+from model import store
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, and whose help keeps its shape."""
@@ -27,6 +29,16 @@ class _Help(argparse.HelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add --model, the model to run."""
+    parser.add_argument(
+        "--model",
+        metavar="NAME|PATH",
+        default=store.DEFAULT_MODEL,
+        help="an installed model, a model directory or a GGUF file (default: %(default)s)",
+    )
 
 
 def add_color(parser: argparse.ArgumentParser) -> None:

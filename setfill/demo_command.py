@@ -18,10 +18,9 @@ from typing import Any
 
 from rich.console import Console
 
-from model import store
 from model.api.client import WorkerClient
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription
-from setfill.arguments import Parser, add_color
+from setfill.arguments import Parser, add_color, add_model
 from setfill.display import console, notes, show_infill
 from setfill.fill_command import cost, infill_with_progress
 from setfill.running import child_worker, model_path
@@ -57,12 +56,7 @@ def add_parser(commands: Any) -> None:
         description="Take pieces out of files of Python's standard library and let the model put them back. "
         "No file is changed.",
     )
-    parser.add_argument(
-        "--model",
-        metavar="NAME|PATH",
-        default=store.DEFAULT_MODEL,
-        help="an installed model, a model directory or a GGUF file (default: %(default)s)",
-    )
+    add_model(parser)
     add_color(parser)
     parser.set_defaults(run=run)
 

@@ -21,7 +21,7 @@ from model.api.client import WorkerClient, WorkerOptions
 from model.api.runtime import package_version, runtime_dir
 from model.api.types import Gap, Infill, InfillRequest, Limits
 from model.errors import SetfillError
-from setfill.arguments import Parser, add_color
+from setfill.arguments import Parser, add_color, add_model
 from setfill.display import console, visible
 
 # What the network's low precisions are fast with, by the kernel's names.
@@ -48,12 +48,7 @@ def add_parser(commands: Any) -> None:
         description="Check Python, PyTorch, the CPU, the model, the runtime directory and the worker. "
         "Exit status 1 when something is wrong.",
     )
-    parser.add_argument(
-        "--model",
-        metavar="NAME|PATH",
-        default=store.DEFAULT_MODEL,
-        help="an installed model, a model directory or a GGUF file (default: %(default)s)",
-    )
+    add_model(parser)
     add_color(parser)
     parser.set_defaults(run=run)
 

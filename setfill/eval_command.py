@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from model import store
-from setfill.arguments import Parser, positive, seed
+from setfill.arguments import Parser, add_model, positive, seed
 from setfill.display import console, notes, visible
 from setfill.fill_command import policy
 
@@ -102,12 +101,7 @@ def add_parser(commands: Any) -> None:
     drifting.set_defaults(run=run_session)
 
     for each in (infilling, losing, drifting):
-        each.add_argument(
-            "--model",
-            metavar="NAME|PATH",
-            default=store.DEFAULT_MODEL,
-            help="an installed model, a model directory or a GGUF file (default: %(default)s)",
-        )
+        add_model(each)
 
 
 def run_infilling(options: argparse.Namespace) -> int:

@@ -11,11 +11,10 @@ from typing import Any
 
 from rich.console import Console
 
-from model import store
 from model.api.client import WorkerClient
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
 from setfill import trace_page
-from setfill.arguments import Parser, add_color, fraction, non_negative, positive, seed
+from setfill.arguments import Parser, add_color, add_model, fraction, non_negative, positive, seed
 from setfill.display import console, notes, show_infill, visible
 from setfill.running import child_worker, model_path
 from setfill.text_files import Position, SourceFile, replaced
@@ -105,12 +104,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--seed", metavar="S", type=seed, default=Sampling().seed, help="makes a draw repeatable (default: %(default)s)"
     )
-    parser.add_argument(
-        "--model",
-        metavar="NAME|PATH",
-        default=store.DEFAULT_MODEL,
-        help="an installed model, a model directory or a GGUF file (default: %(default)s)",
-    )
+    add_model(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, see below")
     parser.add_argument(
         "--trace", metavar="HTML", type=Path, help="write a page that replays the decode, forward by forward"

@@ -20,6 +20,7 @@ from model.config import Capabilities
 from model.decoding.constraint import Vocabulary
 from model.decoding.likelihood import clean_score
 from model.errors import Cancelled
+from model.islands import header_ids
 from model.kv_cache import KVCache
 from model.network import Decoder, Rows
 from model.seams import Encoded, chunk_texts, encode, left_cut
@@ -50,9 +51,7 @@ class PackedScorer:
     ) -> None:
         self._network, self._tokenizer, self._capabilities = network, tokenizer, capabilities
         self._vocabulary = vocabulary
-        self._header = [capabilities.sink_id]
-        if capabilities.filename_id is not None and path:
-            self._header += [capabilities.filename_id, *tokenizer.encode(tokenizer.readable(path) + "\n")]
+        self._header = header_ids(tokenizer, capabilities, path)
         self.rows_computed = 0
 
     def score(
