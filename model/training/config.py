@@ -15,7 +15,8 @@ from model.errors import InputError
 
 OBJECTIVES = ("set_causal", "ar_fim")
 DEVICES = ("auto", "cpu", "cuda")
-ATTENTIONS = ("auto", "flex", "dense")
+ATTENTIONS = ("auto", "flex", "dense", "rows")
+COMPUTE_DTYPES = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,9 @@ class RunConfig:
     reserve_s: float = 20.0  # kept for the last checkpoint
     device: str = "auto"  # cuda where there is one
     micro_batch_units: int = 8  # units of one forward and backward
-    attention: str = "auto"  # flex: compiled FlexAttention; dense: SDPA with a mask; auto: flex on a GPU
+    # flex: compiled FlexAttention; dense: SDPA with a mask; rows: some rows against the keys they see at a time.
+    attention: str = "auto"  # flex on a GPU, rows on a CPU
+    compute_dtype: str = "auto"  # bfloat16 on a GPU, float32 on a CPU
     compile: bool = True  # torch.compile, on a GPU only
     head_chunk_rows: int = 8192  # target rows whose logits exist at a time
     checkpoint_s: float = 120.0  # at most this long between two checkpoints
@@ -155,6 +158,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         _check(self.device in DEVICES, f"device {self.device!r} is none of {DEVICES}")
         _check(self.attention in ATTENTIONS, f"attention {self.attention!r} is none of {ATTENTIONS}")
+        known = self.compute_dtype in COMPUTE_DTYPES
+        _check(known, f"compute_dtype {self.compute_dtype!r} is none of {COMPUTE_DTYPES}")
         _check(self.updates >= 1 and self.micro_batch_units >= 1, "updates and micro_batch_units must be at least 1")
 
 

@@ -84,11 +84,8 @@ def head_chunk(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return losses [C], most probable tokens [C], d loss / d logits [C, V] and d loss / d hidden [C, T]."""
     logits = (hidden @ matrix.T).float()
-    log_total = logits.logsumexp(-1)
-    losses = log_total - logits.gather(1, targets[:, None])[:, 0]
+    losses = logits.logsumexp(-1) - logits.gather(1, targets[:, None])[:, 0]
     tops = logits.argmax(-1)
-    gradient = (logits - log_total[:, None]).exp()
-    tokens = torch.arange(matrix.shape[0], device=matrix.device)
-    gradient = (gradient - (tokens == targets[:, None]).float()) * weights[:, None]
-    gradient = gradient.to(hidden.dtype)
+    gradient = logits.softmax(-1) * weights[:, None]
+    gradient = gradient.scatter_add(1, targets[:, None], -weights[:, None]).to(hidden.dtype)
     return losses, tops, gradient, gradient @ matrix

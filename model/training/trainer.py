@@ -17,7 +17,7 @@ from model.training.config import OptimiserConfig, RunConfig
 from model.training.loss import head_chunk, head_loss
 from model.training.measures import Measures
 from model.training.network import AttentionMask, TrainerNetwork
-from model.training.visibility import block_mask, dense_mask
+from model.training.visibility import block_mask, dense_mask, masked_rows
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,19 @@ class Machine:
 
     device: torch.device
     compute_dtype: torch.dtype
-    attention: str  # flex or dense
+    attention: str  # flex, dense or rows
     compile: bool
 
     @classmethod
     def of(cls, run: RunConfig) -> Machine:
         """Return what `run` asks for: on a GPU bfloat16, FlexAttention and torch.compile, on a CPU plain float32."""
         on_gpu = torch.cuda.is_available() if run.device == "auto" else run.device == "cuda"
-        attention = run.attention if run.attention != "auto" else ("flex" if on_gpu and run.compile else "dense")
-        if not on_gpu:
-            return cls(torch.device("cpu"), torch.float32, attention, False)
-        return cls(torch.device("cuda"), torch.bfloat16, attention, run.compile)
+        usual = ("flex" if run.compile else "dense") if on_gpu else "rows"
+        attention = run.attention if run.attention != "auto" else usual
+        dtype_name = run.compute_dtype if run.compute_dtype != "auto" else ("bfloat16" if on_gpu else "float32")
+        return cls(
+            torch.device("cuda" if on_gpu else "cpu"), getattr(torch, dtype_name), attention, on_gpu and run.compile
+        )
 
 
 class Trainer:
@@ -52,8 +54,7 @@ class Trainer:
     ) -> None:
         self.machine, self.settings, self.head_chunk_rows = machine, optimiser, head_chunk_rows
         self.network = TrainerNetwork(config, tensors, machine.compute_dtype).to(machine.device)
-        self._is_fused = machine.device.type == "cuda"
-        self.optimiser = _adamw(self.network, optimiser, self._is_fused)
+        self.optimiser = _adamw(self.network, optimiser)
         self._chunk = head_chunk
         if machine.compile:
             torch.set_float32_matmul_precision("high")
@@ -89,6 +90,8 @@ class Trainer:
         """Return the attention mask of a micro-batch in the form that this machine takes."""
         if self.machine.attention == "flex":
             return block_mask(part.sees)
+        if self.machine.attention == "rows":
+            return masked_rows(part.sees, self.machine.compute_dtype)
         return dense_mask(part.sees)
 
     def state(self) -> dict[str, Tensor]:
@@ -107,12 +110,9 @@ class Trainer:
                 weight.copy_(tensors[f"weight/{name}"])
                 moments = {key.partition("/")[0]: key for key in tensors if key.partition("/")[2] == name}
                 del moments["weight"]
-                # AdamW keeps its step counts on the CPU unless it is fused.
-                on_device = {
-                    moment: tensors[key].to(weight.device) if moment != "step" or self._is_fused else tensors[key]
-                    for moment, key in moments.items()
+                self.optimiser.state[weight] = {
+                    moment: tensors[key].to(weight.device) for moment, key in moments.items()
                 }
-                self.optimiser.state[weight] = on_device
 
     def flops(self, batch: UpdateBatch) -> float:
         """Return the floating-point operations of an update: six per weight and row, twelve per pair and feature."""
@@ -123,10 +123,10 @@ class Trainer:
         return 6.0 * matrices * batch.rows + 6.0 * head * batch.targets + pairs
 
 
-def _adamw(network: TrainerNetwork, settings: OptimiserConfig, fused: bool) -> torch.optim.AdamW:
+def _adamw(network: TrainerNetwork, settings: OptimiserConfig) -> torch.optim.AdamW:
     """AdamW (arXiv 1711.05101) with weight decay on the layers' matrices only."""
     decayed = [p for n, p in network.named_parameters() if n.startswith("layers.") and p.dim() == 2]
     others = [p for n, p in network.named_parameters() if not (n.startswith("layers.") and p.dim() == 2)]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     betas = (settings.beta1, settings.beta2)
-    return torch.optim.AdamW(groups, lr=settings.peak_rate, betas=betas, eps=settings.epsilon, fused=fused or None)
+    return torch.optim.AdamW(groups, lr=settings.peak_rate, betas=betas, eps=settings.epsilon, fused=True)

@@ -1,12 +1,13 @@
-"""From the eight integers of a row to attention masks: dense on a CPU, FlexAttention's block mask on a GPU.
+"""From the eight integers of a row to attention masks: dense, in blocks of rows for a CPU, FlexAttention's for a GPU.
 
-Both are made from the same comparisons (`mask_mod`), so they cannot differ in
+All are made from the same comparisons (`mask_mod`), so they cannot differ in
 meaning. B units, R rows each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,12 +19,40 @@ if TYPE_CHECKING:
 MaskMod = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
+@dataclass(frozen=True)
+class MaskedRows:
+    """Consecutive rows of a unit and the range of keys that holds all they see."""
+
+    rows: slice
+    keys: slice
+    bias: Tensor  # [rows, keys], added to the scores: 0 where a row sees a key, else very negative
+
+
 def dense_mask(sees: Tensor) -> Tensor:
     """Return who sees whom, bool [B, R, R], from `sees` [B, R, SEES_COLUMNS]."""
     units, rows, _ = sees.shape
     unit = torch.arange(units, device=sees.device)[:, None, None]
     row = torch.arange(rows, device=sees.device)
     return mask_mod(sees)(unit, unit, row[None, :, None], row[None, None, :])
+
+
+def masked_rows(sees: Tensor, dtype: torch.dtype, count: int = 256) -> list[list[MaskedRows]]:
+    """Return for each unit of `sees` [B, R, SEES_COLUMNS] its rows, `count` at a time, with the keys that they see.
+
+    Windows, islands and groups of gaps lie one after the other in a unit, so
+    the range is less than half of the unit on average.
+    """
+    units = []
+    for visible in dense_mask(sees):
+        parts = []
+        for begin in range(0, len(visible), count):
+            rows = slice(begin, min(begin + count, len(visible)))
+            seen = visible[rows].any(0).nonzero()
+            keys = slice(int(seen[0]), int(seen[-1]) + 1)
+            bias = torch.zeros(visible[rows, keys].shape, dtype=dtype, device=sees.device)
+            parts.append(MaskedRows(rows, keys, bias.masked_fill_(~visible[rows, keys], torch.finfo(dtype).min / 2)))
+        units.append(parts)
+    return units
 
 
 def mask_mod(sees: Tensor) -> MaskMod:

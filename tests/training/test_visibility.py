@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from model.training.rows import NO_TARGET, PackedRows, RowKind
-from model.training.visibility import block_mask, dense_mask
+from model.training.visibility import block_mask, dense_mask, masked_rows
 from tests.model.tiny import tiny_checkpoint
 from tests.training.tiny_training import SMALL, BuiltWindow, built_window, row_losses, slow_example, trainer_network
 
@@ -104,6 +104,39 @@ def test_packed_gaps_train_like_separate_examples(seed: int) -> None:
         assert other.grad is not None
         error = (one.grad - other.grad).norm() / other.grad.norm()
         assert float(error) < 1e-5, name
+
+
+@pytest.mark.parametrize("count", [7, 64, 4096])
+def test_rows_against_the_keys_they_see_equal_dense_attention(count: int) -> None:
+    """Losses and gradients agree, also for two units at once."""
+    units = [built_window(seed).unit for seed in (3, 4)]
+    sees = torch.from_numpy(np.stack([unit.sees for unit in units]))
+    token_ids, position_ids = (
+        torch.from_numpy(np.stack([getattr(unit, name) for unit in units]).astype(np.int64))
+        for name in ("token_ids", "position_ids")
+    )
+    parts = masked_rows(sees, torch.float64, count)
+    assert all(part.bias.shape[1] <= sees.shape[1] for unit in parts for part in unit)
+    results = []
+    for mask in (dense_mask(sees), parts):
+        network = trainer_network(tiny_checkpoint()).double()
+        network.compute_dtype = torch.float64
+        hidden = network(token_ids, position_ids, mask)
+        hidden.pow(2).mean().backward()
+        results.append([hidden.detach(), *(weight.grad for weight in network.parameters())])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-7)
+
+
+def test_rows_see_no_further_than_their_window() -> None:
+    """What makes it fast: of two windows in a unit, the second one's rows need no keys of the first."""
+    sees = torch.from_numpy(built_window(3).unit.sees)[None]
+    mask, (parts,) = dense_mask(sees)[0], masked_rows(sees, torch.float32, 16)
+    for part in parts:
+        outside = mask[part.rows].clone()
+        outside[:, part.keys] = False
+        assert not outside.any()
+        assert bool(mask[part.rows, part.keys][:, [0, -1]].any(0).all())
 
 
 def test_flex_attention_equals_dense_attention(monkeypatch: pytest.MonkeyPatch) -> None:
