@@ -72,7 +72,9 @@ class Decoder:
         cache.position_ids[rows.slot : end] = rows.position_ids
         cos, sin = self.rope.cos_sin(rows.position_ids)
         groups = self.config.heads_per_kv_head
-        mask = _attention_mask(rows, groups, self.cache_dtype)
+        # In bfloat16, what a row attends to depends a little on how many rows are beside it and turns near-ties.
+        # Rows that are asked for logits attend in float32; encoding, where there are many, stays twice as fast.
+        mask = _attention_mask(rows, groups, self.cache_dtype if logits_at is None else torch.float32)
         hidden = F.embedding(rows.token_ids, self.embedding).float()  # [R, T]
         for index, layer in enumerate(self.layers):
             hidden = layer.forward(hidden, cos, sin, mask, rows, cache, index)
@@ -130,12 +132,13 @@ class _Layer:
         keys[:, slots] = rotated[heads:]
         values[:, slots] = value
         # Query heads that share a key head become further rows of it: [K, G * R, D].
-        query = rotated[:heads].to(cache.dtype).reshape(kv_heads, -1, dim)
+        query = rotated[:heads].to(mask.dtype).reshape(kv_heads, -1, dim)
         # Three calls are faster here than scaled_dot_product_attention, whose CPU kernel gains by
         # not storing the scores only when there are many; most of all in bfloat16.
         seen = slice(rows.see_begin, rows.see_end)
-        scores = torch.baddbmm(mask, query, keys[:, seen].transpose(1, 2), alpha=dim**-0.5)  # [K, G * R, N]
-        attended = torch.bmm(scores.softmax(-1), values[:, seen])
+        keys, values = keys[:, seen].to(mask.dtype), values[:, seen].to(mask.dtype)
+        scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=dim**-0.5)  # [K, G * R, N]
+        attended = torch.bmm(scores.softmax(-1), values)
         return attended.view(heads, count, dim).transpose(0, 1).reshape(count, heads * dim).float()
 
 

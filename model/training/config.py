@@ -92,7 +92,7 @@ class ExampleConfig:
     def __post_init__(self) -> None:
         _check(self.objective in OBJECTIVES, f"objective {self.objective!r} is none of {OBJECTIVES}")
         for name, value in asdict(self).items():
-            is_share = isinstance(value, float)
+            is_share = isinstance(value, float) and name != "gap_share"
             _check(not is_share or 0 <= value <= 1, f"{name} = {value} must lie between 0 and 1")
         for group in (
             ("characters_share", "lines_share", "nodes_share"),

@@ -30,10 +30,10 @@ from model.session import Session, SessionParts
 from model.tokenization import ByteTokenizer
 from tests.model.real import load_real, real_model
 
-GAPS = 1000
+GAPS = int(os.environ.get("G","1000"))
 SPECIAL = {"mask_id": 7, "infill_id": 8, "eoi_id": 9}
 NEAR_TIE = 0.15  # nats between the first and the second choice
-LIMITS = Limits(max_tokens=10, max_lines=2)
+LIMITS = Limits(max_tokens=int(os.environ.get("T","10")), max_lines=2)
 
 
 def as_if_adapted(checkpoint: Checkpoint) -> Checkpoint:
