@@ -15,12 +15,27 @@ right stack and the islands); the left stack never moves.
 
 from __future__ import annotations
 
+import math
+import mmap
+
 import torch
+from torch import Tensor
 
 from model.config import ModelConfig
 from model.rope import RotaryEmbedding, rotate
 
 _PAGE_BYTES = 4096  # in which memory is given by the operating system
+_SLOT_STEP = 16  # float32 numbers that a vector instruction takes
+
+
+def padded_slots(slots: int) -> int:
+    """Return the number of slots that attention reads where `slots` are visible: whole vectors of them.
+
+    So a row's sums are added up in the same order however many rows are fed
+    beside it, and in int8 its result is the same to the bit. The slots added
+    hold zeros or rows that the mask hides.
+    """
+    return -(-slots // _SLOT_STEP) * _SLOT_STEP
 
 
 class KVCache:
@@ -39,11 +54,12 @@ class KVCache:
     def _allocate(self, right_slots: int, left_slots: int) -> None:
         self._below_slots = right_slots  # slots of right stack and islands
         shape = (self.config.layers, self.config.kv_heads, right_slots + left_slots, self.config.head_dim)
-        # Untouched pages of an empty tensor cost no memory, so room is taken generously.
+        padded = shape[2] + _SLOT_STEP - 1
         # In memory keys stand [head_dim, slots]: the products with few queries run twice as fast in bfloat16.
-        self.keys = torch.empty((*shape[:2], shape[3], shape[2]), dtype=self.dtype).transpose(2, 3)
-        self.values = torch.empty(shape, dtype=self.dtype)
-        self.unrotated_keys = torch.empty((*shape[:2], right_slots, shape[3]), dtype=self.dtype)
+        self._padded_keys = _zeros((*shape[:2], shape[3], padded), self.dtype).transpose(2, 3)
+        self._padded_values = _zeros((*shape[:2], padded, shape[3]), self.dtype)
+        self.keys, self.values = self._padded_keys[:, :, : shape[2]], self._padded_values[:, :, : shape[2]]
+        self.unrotated_keys = _zeros((*shape[:2], right_slots, shape[3]), self.dtype)
         self.position_ids = torch.zeros(shape[2], dtype=torch.int64)
 
     # -- where things are -------------------------------------------------------------------
@@ -84,6 +100,11 @@ class KVCache:
         key_slots = min(self.slots, used + _PAGE_BYTES // self.keys.element_size()) if used else 0
         slots = key_slots + used + self._used_below  # of keys, values and un-rotated keys
         return slots * config.layers * config.kv_heads * config.head_dim * self.keys.element_size()
+
+    def padded(self, layer: int, begin: int, slots: int) -> tuple[Tensor, Tensor]:
+        """Return keys and values [kv_heads, slots, head_dim] from slot `begin` on; `slots` is from `padded_slots`."""
+        seen = slice(begin, begin + slots)
+        return self._padded_keys[layer, :, seen], self._padded_values[layer, :, seen]
 
     # -- writing ----------------------------------------------------------------------------
 
@@ -132,6 +153,16 @@ class KVCache:
             tensor[:, :, begin + by : end + by] = tensor[:, :, begin:end].clone()
         self.position_ids[begin + by : end + by] = self.position_ids[begin:end].clone()
 
+    def gather_gap_rows(self, committed: int, kept: list[int]) -> None:
+        """Move the rows `kept`, ascending and counted behind the first `committed` gap rows, together there."""
+        if kept == list(range(len(kept))):
+            return
+        begin = self.left_end + committed
+        slots, end = torch.tensor(kept) + begin, begin + len(kept)
+        for tensor in (self.keys, self.values):
+            tensor[:, :, begin:end] = tensor[:, :, slots]
+        self.position_ids[begin:end] = self.position_ids[slots]
+
     def _grow(self, below_slots: int, left_slots: int) -> None:
         keys, values, unrotated, ids = self.keys, self.values, self.unrotated_keys, self.position_ids
         begin, seam, end = self.right_begin, self._below_slots, self._below_slots + max(self.left_rows, self._used_left)
@@ -141,3 +172,10 @@ class KVCache:
         self.values[:, :, begin + by : end + by] = values[:, :, begin:end]
         self.unrotated_keys[:, :, begin + by : seam + by] = unrotated[:, :, begin:seam]
         self.position_ids[begin + by : end + by] = ids[begin:end]
+
+
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Return zeros whose untouched pages cost no memory, so that room can be taken generously."""
+    count = math.prod(shape)
+    pages = mmap.mmap(-1, max(1, count) * dtype.itemsize)  # none at all could not be mapped
+    return torch.frombuffer(pages, dtype=dtype)[:count].view(shape)

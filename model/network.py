@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.checkpoint import Checkpoint
-from model.kv_cache import KVCache
+from model.kv_cache import KVCache, padded_slots
 from model.linear import Linear, Precision, make_linear
 from model.rope import RotaryEmbedding, rotate
 
@@ -72,9 +72,8 @@ class Decoder:
         cache.position_ids[rows.slot : end] = rows.position_ids
         cos, sin = self.rope.cos_sin(rows.position_ids)
         groups = self.config.heads_per_kv_head
-        # In bfloat16, what a row attends to depends a little on how many rows are beside it and turns near-ties.
-        # Rows that are asked for logits attend in float32; encoding, where there are many, stays twice as fast.
-        mask = _attention_mask(rows, groups, self.cache_dtype if logits_at is None else torch.float32)
+        span = padded_slots(rows.see_end - rows.see_begin)
+        mask = _attention_mask(rows, groups, span, self.cache_dtype)
         hidden = F.embedding(rows.token_ids, self.embedding).float()  # [R, T]
         for index, layer in enumerate(self.layers):
             hidden = layer.forward(hidden, cos, sin, mask, rows, cache, index)
@@ -128,15 +127,13 @@ class _Layer:
         slots = slice(rows.slot, rows.slot + count)
         if slots.start < cache.left_begin:
             cache.unrotated_keys[index, :, slots] = query_key[heads:]
-        keys, values = cache.keys[index], cache.values[index]
-        keys[:, slots] = rotated[heads:]
-        values[:, slots] = value
+        cache.keys[index, :, slots] = rotated[heads:]
+        cache.values[index, :, slots] = value
         # Query heads that share a key head become further rows of it: [K, G * R, D].
-        query = rotated[:heads].to(mask.dtype).reshape(kv_heads, -1, dim)
+        query = rotated[:heads].to(cache.dtype).reshape(kv_heads, -1, dim)
         # Three calls are faster here than scaled_dot_product_attention, whose CPU kernel gains by
         # not storing the scores only when there are many; most of all in bfloat16.
-        seen = slice(rows.see_begin, rows.see_end)
-        keys, values = keys[:, seen].to(mask.dtype), values[:, seen].to(mask.dtype)
+        keys, values = cache.padded(index, rows.see_begin, mask.shape[1])
         scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=dim**-0.5)  # [K, G * R, N]
         attended = torch.bmm(scores.softmax(-1), values)
         return attended.view(heads, count, dim).transpose(0, 1).reshape(count, heads * dim).float()
@@ -158,16 +155,22 @@ class _RMSNorm:
         return (x / torch.hypot(length, self._floor)).mul_(self._weight)
 
 
-def _attention_mask(rows: Rows, groups: int, dtype: torch.dtype) -> Tensor:
-    """Return the additive mask of `rows`, [G * R, N], or [1, 1] if they see everything."""
+def _attention_mask(rows: Rows, groups: int, span: int, dtype: torch.dtype) -> Tensor:
+    """Return the additive mask of `rows` over `span` slots from `see_begin`: [G * R, span], or [1, span] for all rows.
+
+    Slots from `see_end` on are seen by none.
+    """
+    count, seen = rows.token_ids.shape[0], rows.see_end - rows.see_begin
     visible = rows.visible
+    if visible is None and count == 1 and rows.see_end == rows.slot + 1:
+        mask = torch.zeros(1, span, dtype=dtype)
+        mask[:, seen:] = float("-inf")
+        return mask
     if visible is None:
-        count, span = rows.token_ids.shape[0], rows.see_end - rows.see_begin
-        if count == 1 and rows.see_end == rows.slot + 1:
-            return torch.zeros(1, 1, dtype=dtype)
-        slots = torch.arange(span)
-        visible = slots <= torch.arange(rows.slot - rows.see_begin, rows.slot - rows.see_begin + count)[:, None]
-    mask = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, float("-inf"))
+        first = rows.slot - rows.see_begin
+        visible = torch.arange(seen) <= torch.arange(first, first + count)[:, None]
+    mask = torch.full((count, span), float("-inf"), dtype=dtype)
+    mask[:, :seen].masked_fill_(visible, 0)
     return mask.repeat(groups, 1)
 
 

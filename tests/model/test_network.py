@@ -14,11 +14,11 @@ from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 from model.checkpoint import Checkpoint, load_checkpoint
 from model.config import RopeScaling
-from model.linear import Precision
+from model.linear import Precision, best_precision
 from model.network import Decoder, Rows
 from tests.model.real import real_gguf
 from tests.model.reference import RowList, dense_logits
-from tests.model.tiny import tiny_checkpoint, tiny_tokenizer
+from tests.model.tiny import MASK, tiny_checkpoint, tiny_tokenizer
 
 BASE = {"rope_type": "default", "rope_theta": 10000.0}
 LINEAR = {"rope_type": "linear", "rope_theta": 50000.0, "factor": 2.0}
@@ -189,6 +189,32 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(precision: Precision, besid
     together = logits([100, *[outlier] * beside])
     difference = (together - alone).abs().max() / alone.std()
     assert float(difference) < TOLERANCES[precision]
+
+
+@pytest.mark.skipif(best_precision()[0] is not Precision.INT8, reason="int8 is not exact on this machine")
+@pytest.mark.parametrize("context", [37, 1500, 3001])
+@pytest.mark.parametrize("count", [5, 24])
+def test_in_int8_rows_together_equal_rows_one_by_one_to_the_bit(context: int, count: int) -> None:
+    """Of the default model's head size, with mask rows behind; a single different bit is amplified by every layer."""
+    checkpoint = tiny_checkpoint(width=576, heads=9, kv_heads=3, head_dim=64, layers=6, scale=0.05)
+    network = Decoder(checkpoint, Precision.INT8)
+    ids = random_ids(context + count, 400)
+    caches = [network.new_cache(0, context + 3 * count) for _ in range(2)]
+    for cache in caches:
+        network.forward(Rows(ids[:context], torch.arange(context), 0, 0, context), cache)
+    slots = range(context, context + count)
+    alone = [network.forward(Rows(ids[at : at + 1], torch.tensor([at]), at, 0, at + 1), caches[0], [0]) for at in slots]
+
+    masks, end = 2 * count, context + 3 * count
+    visible = torch.ones(3 * count, end, dtype=torch.bool).tril(context)
+    visible[count:, context:] = torch.eye(3 * count, dtype=torch.bool)[count:]
+    token_ids = torch.cat((ids[context:], torch.full((masks,), MASK)))
+    position_ids = torch.cat((torch.arange(context, context + count), torch.arange(context + 1, context + 1 + masks)))
+    together = network.forward(Rows(token_ids, position_ids, context, 0, end, visible), caches[1], list(range(count)))
+    assert together is not None
+    for row, one in enumerate(alone):
+        assert one is not None
+        assert torch.equal(together[row], one[0]), f"row {row}"
 
 
 @pytest.mark.parametrize("precision", [Precision.BFLOAT16, Precision.INT8])
