@@ -66,8 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ways["verified: typing through the true text"] = run(
         "typed", lambda request, i: replace(request, policy="verified", drafts=(gaps[i].missing,))
     )
-    ways["verified, 4 candidates"] = run(
-        "candidates", lambda request, _: replace(request, policy="verified", candidates=4)
+    ways["verified, 3 candidates"] = run(
+        "candidates", lambda request, _: replace(request, policy="verified", candidates=3)
     )
     if described.infill:
         for policy in ("block:4", "block:8", "window:4", "window:8", "window:16", "uniform"):

@@ -111,7 +111,7 @@ class TraceRow:
     `rank` counts from 0, the `<infill>` row; rank n is the gap's n-th token.
     `kind` is `infill`, `clean` (a known token), `draft` (a guess to verify) or
     `mask` (a position asked about). `source` names where a draft came from:
-    `mask`, `ngram`, `typed` or `held_back`. `outcome` is `committed`,
+    `mask`, `ngram`, `candidate`, `typed` or `held_back`. `outcome` is `committed`,
     `verified` (a draft that was right), `dropped` (one that was not, or that
     stood behind one) or `predicted` (a mask row: it leaves nothing behind).
     """

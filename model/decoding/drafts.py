@@ -1,4 +1,4 @@
-"""Where drafted tokens come from: the text the user is typing through, the held-back piece, the file, mask rows.
+"""Where drafted tokens come from: the text typed through, the held-back piece, other candidates, the file, mask rows.
 
 A draft is a guess. Verified decoding checks it, so nothing here can change
 what is answered, only how fast.
@@ -27,7 +27,8 @@ class Draft:
     """A guessed token.
 
     `probs` [V] is what it was drawn from; None if it was not drawn. For one
-    found in the file, `match_tok` says how many tokens were the same before it.
+    found in the file or another candidate, `match_tok` says how many tokens
+    were the same before it.
     """
 
     token_id: int
@@ -62,8 +63,8 @@ class TextDrafts:
         for place, token_id in enumerate(self._file[:-1], start=1):
             self._after[token_id].append(place)
 
-    def propose(self, gap: OpenGap) -> list[Draft]:
-        """Return the best guess for the tokens from the gap's frontier on; often none."""
+    def propose(self, gap: OpenGap, others: Sequence[OpenGap] = ()) -> list[Draft]:
+        """Return the best guess for the tokens from the gap's frontier on; often none. `others` fill the same gap."""
         spelled, held_back = gap.spelling.spelled, gap.spelling.held_back
         if unfinished(spelled):
             return []
@@ -75,40 +76,51 @@ class TextDrafts:
                     ids.append(self._eoi_id)
                 return [Draft(token_id, "typed") for token_id in ids[:MAX_DRAFT_TOKENS]]
         rest = held_back[len(spelled) :]
-        if found := self._from_file(gap, rest):
+        if found := self._look_up(gap, others, rest):
             return found
         # The last token of the piece may go on behind it, so it is left to the model.
         return [Draft(token_id, "held_back") for token_id in self._tokenizer.encode(rest.decode())[:-1]]
 
-    def _from_file(self, gap: OpenGap, rest: bytes) -> list[Draft]:
+    def _look_up(self, gap: OpenGap, others: Sequence[OpenGap], rest: bytes) -> list[Draft]:
         """Prompt look-up: what followed the longest match of the tokens before the frontier, at the nearest of them.
 
         What is left of the held-back piece, `rest`, must agree: then any match is a good one.
         """
         at = self._gap_at[gap.index]
-        before = self._file[max(0, at - MAX_MATCH_TOKENS) : at] + [gap.ids[rank] for rank in range(1, gap.frontier)]
-        longest, nearest, drafted = 0, 0, []
-        for tokens, place, distance in self._matches(before, at):
+        context = self._file[max(0, at - MAX_MATCH_TOKENS) : at]
+        before = context + gap.known_ids()
+        longest, nearest, source, drafted = 0, 0, "ngram", []
+        twins = [context + other.known_ids() for other in others]
+        for found_in, tokens, place, distance in self._matches(before, at, twins, len(context)):
             following = tokens[place : place + MAX_DRAFT_TOKENS]
             if following[0] == _MISSING or not _agree(self._tokenizer.token_bytes[following[0]], rest):
                 continue
             match_tok = _same_before(tokens, place, before)
             if match_tok > longest or (match_tok == longest and distance < nearest):
-                longest, nearest, drafted = match_tok, distance, following
+                longest, nearest, source, drafted = match_tok, distance, found_in, following
         if _MISSING in drafted:
             drafted = drafted[: drafted.index(_MISSING)]
         match_tok = MAX_MATCH_TOKENS if rest else longest
-        return [Draft(token_id, "ngram", match_tok=match_tok) for token_id in drafted]
+        return [Draft(token_id, source, match_tok=match_tok) for token_id in drafted]
 
-    def _matches(self, before: list[int], at: int) -> Iterator[tuple[list[int], int, int]]:
-        """Yield where the last token of `before` stands elsewhere: tokens, the place behind it, how far away."""
+    def _matches(
+        self, before: list[int], at: int, others: Sequence[list[int]], context: int
+    ) -> Iterator[tuple[str, list[int], int, int]]:
+        """Yield where the last token of `before` stands elsewhere: source, tokens, the place behind it, how far away.
+
+        `others` begin with the same `context` tokens as `before`.
+        """
         if not before or before[-1] == _MISSING:
             return
+        for tokens in others:
+            for place in range(max(1, context), len(tokens)):
+                if tokens[place - 1] == before[-1]:
+                    yield "candidate", tokens, place, abs(len(before) - place)
         for place in range(1, len(before)):
             if before[place - 1] == before[-1]:
-                yield before, place, len(before) - place
+                yield "ngram", before, place, len(before) - place
         for place in self._after.get(before[-1], ()):
-            yield self._file, place, len(before) + abs(place - at)
+            yield "ngram", self._file, place, len(before) + abs(place - at)
 
 
 def _same_before(tokens: list[int], place: int, before: list[int]) -> int:

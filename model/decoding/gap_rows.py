@@ -92,11 +92,16 @@ class GapRows:
 
     def commit(self, count: int) -> None:
         """Keep the first `count` rows of the last feed, which must be clean rows; the others leave nothing."""
-        kept = self._fed[:count]
-        assert all(row.key is not None for row in kept), "a mask row cannot be committed"
+        self.commit_rows(range(count))
+
+    def commit_rows(self, kept: Sequence[int]) -> None:
+        """Keep the rows of the last feed at the indices `kept`, ascending, as `commit` does."""
+        rows = [self._fed[index] for index in kept]
+        assert all(row.key is not None for row in rows), "a mask row cannot be committed"
         if self.recorder is not None:
-            self.recorder.forward(self._fed, count, self.last_forward_s)
-        self._committed += kept
+            self.recorder.forward(self._fed, kept, self.last_forward_s)
+        self.window.cache.gather_gap_rows(len(self._committed), list(kept))
+        self._committed += rows
         self._fed = []
 
     def drop_behind(self, gap: int, rank: int) -> None:
@@ -127,7 +132,7 @@ class GapRows:
         others = [*self._committed, *rows]
         keys = torch.tensor([UNSEEN if row.key is None else row.key for row in others])
         sees_below = torch.tensor([row.sees_below for row in rows])[:, None]
-        if any(row.branch for row in rows):
+        if any(row.branch for row in others):
             branches = torch.tensor([row.branch for row in others])
             own = branches[None, :] == torch.tensor([row.branch for row in rows])[:, None]
             shares_below = torch.tensor([row.shares_below for row in rows])[:, None]

@@ -10,7 +10,7 @@ import torch
 
 from model.api.types import Alternative, Gap, GapInfill, InfillRequest, PartialInfill, Trace
 from model.decoding.any_order import fill_any_order
-from model.decoding.branches import fill_branches
+from model.decoding.branches import fill_candidates
 from model.decoding.constraint import Vocabulary
 from model.decoding.drafts import TextDrafts
 from model.decoding.gap_rows import GapRows
@@ -24,7 +24,7 @@ from model.errors import Cancelled, InputError
 from model.session import Session
 from model.window import Window
 
-MAX_CANDIDATES = 16  # each adds a row to every forward, and keeps its rows in the cache
+MAX_CANDIDATES = 16  # each adds rows to every forward, and keeps some in the cache
 
 
 class InfillRun:
@@ -65,17 +65,10 @@ class InfillRun:
         self.rows_reused = max(0, window.rows - encoded)
         if self._request.trace:
             self._begin_trace(window, encoded)
-        results = self._jointly(window) if self._adapted else self._one_after_another(window)
+        results = self._fill(window, gaps, first_index=0) if self._adapted else self._one_after_another(window)
         if self.trace is not None and self._recorder is not None:
             held_back = tuple(self._held_back)
             self.trace = replace(self.trace, held_back=held_back, steps=tuple(self._recorder.steps))
-        return results
-
-    def _jointly(self, window: Window) -> list[GapInfill]:
-        rows, opened = self._fill(window, self._request.gaps, first_index=0)
-        results = [gap.result() for gap in opened]
-        if self._request.candidates > 1 and self._time_is_left():
-            results[0] = self._with_alternatives(rows, opened[0])
         return results
 
     def _one_after_another(self, window: Window) -> list[GapInfill]:
@@ -85,16 +78,13 @@ class InfillRun:
             gap = Gap(asked.start + shift, asked.end + shift)
             if index:
                 window = self._session.window_on(text, gap, self._cancelled)
-            rows, (filled,) = self._fill(window, (gap,), first_index=index)
-            result = filled.result()
-            if self._request.candidates > 1 and self._time_is_left():
-                result = self._with_alternatives(rows, filled)
+            (result,) = self._fill(window, (gap,), first_index=index)
             text = text[: gap.start] + result.text + text[gap.end :]
             shift += len(result.text) - (gap.end - gap.start)
             results.append(replace(result, gap=asked))
         return results
 
-    def _fill(self, window: Window, gaps: Sequence[Gap], first_index: int) -> tuple[GapRows, list[OpenGap]]:
+    def _fill(self, window: Window, gaps: Sequence[Gap], first_index: int) -> list[GapInfill]:
         request, capabilities = self._request, window.capabilities
         selected = slice(first_index, first_index + len(gaps))
         opened = open_gaps(window, self._vocabulary, gaps, request.limits, request.lengths_tok[selected])
@@ -103,10 +93,17 @@ class InfillRun:
             self._recorder.first_gap = first_index
         rows = GapRows(window, self._recorder)
         after_forward = self._watch(opened, first_index)
+        branches: list[OpenGap] = []
+        verified = self._rule.kind == "verified"
+        drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected]) if verified else None
+        mask_id = capabilities.mask_id if verified and capabilities.infill else None
         try:
-            if self._rule.kind == "verified":
-                drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected])
-                mask_id = capabilities.mask_id if capabilities.infill else None
+            if request.candidates > 1:
+                branches = fill_candidates(
+                    rows, opened[0], request.candidates - 1, capabilities.infill_id, mask_id, drafts, self._planner,
+                    request.sampling, self._generator, after_forward,
+                )  # fmt: skip
+            elif drafts is not None:
                 fill_verified(
                     rows, opened, capabilities.infill_id, mask_id, drafts, self._planner,
                     request.sampling, self._generator, after_forward,
@@ -123,20 +120,12 @@ class InfillRun:
                     request.sampling, self._generator, after_forward,
                 )  # fmt: skip
         finally:
-            self._count(rows)
-        return rows, opened
-
-    def _with_alternatives(self, rows: GapRows, answer: OpenGap) -> GapInfill:
-        forwards, rows_fed = rows.forwards, rows.rows_fed
-        rows.recorder = None
-        branches = fill_branches(
-            rows, answer, self._request.candidates - 1, self._request.sampling, self._generator, self._watch([], 0)
-        )
-        self.forwards += rows.forwards - forwards
-        self.rows_fed += rows.rows_fed - rows_fed
+            self.forwards += rows.forwards
+            self.rows_fed += rows.rows_fed
         found = [gap.result() for gap in branches]
         alternatives = tuple(Alternative(other.text, other.tokens, other.logprobs, other.stop) for other in found)
-        return replace(answer.result(), alternatives=alternatives)
+        first, *rest = [gap.result() for gap in opened]
+        return [replace(first, alternatives=alternatives), *rest]
 
     def _watch(self, opened: Sequence[OpenGap], first_index: int) -> Callable[[], bool]:
         """Return what a decoder calls after each forward: it tells of new text and says whether to go on."""
@@ -156,10 +145,6 @@ class InfillRun:
 
     def _time_is_left(self) -> bool:
         return self._deadline is None or time.monotonic() < self._deadline
-
-    def _count(self, rows: GapRows) -> None:
-        self.forwards += rows.forwards
-        self.rows_fed += rows.rows_fed
 
     def _begin_trace(self, window: Window, encoded: int) -> None:
         capabilities = window.capabilities

@@ -79,6 +79,21 @@ class OpenGap:
         last_rank = min(self.last_rank, self.frontier - 1 + tokens_left + bytes_left)
         return last_rank if self.end_rank is None else min(last_rank, self.end_rank - 1)
 
+    def known_ids(self) -> list[int]:
+        """Return the tokens before the frontier."""
+        return [self.ids[rank] for rank in range(1, self.frontier)]
+
+    def drafts_wanted(self, token_ids: Sequence[int]) -> int:
+        """Return how many of `token_ids` may stand from the frontier on before one ends the gap: that needs no row."""
+        twin = replace(self, spelling=self.spelling.copy(), ids=dict(self.ids), logprobs={})
+        for count, token_id in enumerate(token_ids):
+            if not twin.allowed()[token_id]:
+                return count
+            twin.place(twin.frontier, token_id, 0.0)
+            if twin.stop is not None:
+                return count
+        return len(token_ids)
+
     def allowed(self) -> Tensor:
         """Return the tokens that may stand at the frontier, as bool [V]."""
         return self.allowed_after(self.spelling)

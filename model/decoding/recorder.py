@@ -48,9 +48,9 @@ class Recorder:
         """Note that a gap was drawn to end at `rank`."""
         self._reveals.append(TraceReveal(self.first_gap + gap, rank, "<eoi>", math.exp(logprob), "mask", ()))
 
-    def forward(self, rows: Sequence[GapRow], committed: int, seconds: float) -> None:
-        """Note a forward of `rows`, of which the first `committed` were kept."""
-        traced = tuple(self._row(row, index < committed) for index, row in enumerate(rows) if not row.branch)
+    def forward(self, rows: Sequence[GapRow], committed: Sequence[int], seconds: float) -> None:
+        """Note a forward of `rows`, of which those at the indices `committed` were kept."""
+        traced = tuple(self._row(row, index in committed) for index, row in enumerate(rows) if not row.branch)
         self.steps.append(TraceStep(seconds * 1000, traced, tuple(self._reveals)))
         self._reveals = []
 

@@ -6,9 +6,10 @@ each kind were right at each distance (counted as they are checked).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
+from itertools import accumulate, pairwise, zip_longest
 from math import prod
 
 from model.decoding.drafts import MAX_DRAFT_TOKENS
@@ -33,6 +34,11 @@ _FIRST_CHANCES = {
     "ngram:3": (0.6, 0.6),
     "ngram:4": (0.6, 0.65),
     "ngram:5": (0.75, 0.7),
+    "candidate:1": (0.5, 0.65),
+    "candidate:2": (0.6, 0.65),
+    "candidate:3": (0.75, 0.65),
+    "candidate:4": (0.75, 0.7),
+    "candidate:5": (0.85, 0.75),
 }
 
 
@@ -127,20 +133,54 @@ class WidthPlanner:
         """
         gaps = len(kinds)
         with_masks = self.expected_tokens([["mask"] * self._max_masks] * gaps)
-        steady = max(range(self._max_masks + 1), key=lambda masks: with_masks[masks] / self._ms_of(gaps, masks, masks))
-        expected = self.expected_tokens(kinds)
-        best, best_rate = Widths(0, 0), 0.0
-        for masks in {0, steady}:
-            next_ms = self._ms_of(gaps, masks, steady)
-            for drafts, tokens in enumerate(expected):
-                rate = (tokens + with_masks[masks]) / (self._ms_of(gaps, drafts, masks) + next_ms)
-                if rate > best_rate:
-                    best, best_rate = Widths(drafts, masks), rate
-        if self._learns:
-            for passed_over in {of_gap[best.drafts] for of_gap in kinds if best.drafts < len(of_gap)}:
-                first = _FIRST_CHANCES[passed_over]
-                self._move_chance(passed_over, best.drafts + 1, first[min(best.drafts, len(first) - 1)], _SECOND_CHANCE)
+        best = self._best(gaps, self.expected_tokens(kinds), gaps, with_masks)
+        self._pass_over({(of_gap[best.drafts], best.drafts) for of_gap in kinds if best.drafts < len(of_gap)})
         return best
 
+    def choose_each(self, kinds: Sequence[Sequence[str]]) -> list[Widths]:
+        """Return widths for decodes that share forwards, each verified by itself; `kinds` are those of their drafts."""
+        decodes = len(kinds)
+        chances = [
+            (after - before, index)
+            for index, of_one in enumerate(kinds)
+            for before, after in pairwise(self.expected_tokens([of_one]))
+        ]
+        chances.sort(key=lambda chance: -chance[0])  # of one decode they fall with the distance
+        expected = list(accumulate((chance for chance, _ in chances), initial=float(decodes)))
+        with_masks = [decodes * tokens for tokens in self.expected_tokens([["mask"] * self._max_masks])]
+        best = self._best(decodes, expected, 1, with_masks)
+        chosen = Counter(index for _, index in chances[: best.drafts])
+        counts = [chosen[index] for index in range(decodes)]
+        self._pass_over(
+            {(of_one[count], count) for of_one, count in zip(kinds, counts, strict=True) if count < len(of_one)}
+        )
+        return [Widths(count, best.masks) for count in counts]
+
+    def _best(self, gaps: int, expected: Sequence[float], rows_each: int, with_masks: Sequence[float]) -> Widths:
+        """Return how many drafts, of `rows_each` rows each, and how many masks per gap and frontier are best.
+
+        `expected` are the tokens revealed with 0, 1, ... drafts, `with_masks` those of the next forward with as many
+        masks now; both counted per gap, or both for all gaps together.
+        """
+        steady = max(
+            range(self._max_masks + 1), key=lambda masks: with_masks[masks] / self._ms_of(gaps, gaps * masks, masks)
+        )
+        best, best_rate = Widths(0, 0), 0.0
+        for masks in {0, steady}:
+            next_ms = self._ms_of(gaps, gaps * masks, steady)
+            for drafts, tokens in enumerate(expected):
+                rate = (tokens + with_masks[masks]) / (self._ms_of(gaps, rows_each * drafts, masks) + next_ms)
+                if rate > best_rate:
+                    best, best_rate = Widths(drafts, masks), rate
+        return best
+
+    def _pass_over(self, drafts: set[tuple[str, int]]) -> None:
+        """Give something of its first chance back to each of `drafts`: kind, and how many stand before it."""
+        if self._learns:
+            for kind, before in drafts:
+                first = _FIRST_CHANCES[kind]
+                self._move_chance(kind, before + 1, first[min(before, len(first) - 1)], _SECOND_CHANCE)
+
     def _ms_of(self, gaps: int, drafts: int, masks: int) -> float:
-        return self.forward_ms(gaps * (1 + drafts + (drafts + 1) * masks))
+        """Return the milliseconds of a forward with so many drafts of all gaps together."""
+        return self.forward_ms((gaps + drafts) * (1 + masks))

@@ -173,6 +173,7 @@ function milliseconds(ms) {
 const SOURCES = {
   mask: "guessed by the masks of the forward before",
   ngram: "found elsewhere in the file",
+  candidate: "found in another candidate",
   typed: "from the text that was already suggested",
   held_back: "known from the piece before the cursor",
 };
