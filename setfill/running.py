@@ -25,7 +25,7 @@ def model_path(name_or_path: str) -> Path:
             raise
     from setfill.models_command import fetch_with_progress
 
-    return fetch_with_progress(None).path.resolve()
+    return fetch_with_progress(store.DEFAULT_MODEL, None).path.resolve()
 
 
 def _says_yes_to_fetching() -> bool:

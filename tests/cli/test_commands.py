@@ -26,6 +26,7 @@ SOURCE = "def area(w, h):\r\n    return w * h\r\n\r\nprint('🐍', area(2, 3))\r
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees the models of whoever runs it."""
     monkeypatch.setenv("SETFILL_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(store, "WEIGHTS_PACKAGE", "no_such_distribution")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     return tmp_path / "home"
 
@@ -168,7 +169,7 @@ def test_fetch_asks_only_a_person_at_a_terminal(
     file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(store, "fetch_default", lambda *_: pytest.fail("fetched without a yes"))
+    monkeypatch.setattr(store, "fetch", lambda *_: pytest.fail("fetched without a yes"))
     for stream in ("stdin", "stderr"):
         monkeypatch.setattr(getattr(sys, stream), "isatty", lambda: True)
     for answer in ("\n", "n\n", ""):

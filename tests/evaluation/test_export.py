@@ -116,6 +116,7 @@ def test_the_wheel_is_found(exported: Path, tmp_path: Path, monkeypatch: pytest.
     zipfile.ZipFile(wheel).extractall(site)
     monkeypatch.syspath_prepend(str(site))
     assert store.find() == site / "setfill_weights"
+    assert store.fetch().path == store.find(), "there is nothing to fetch"
     info = store.info()
     assert info.problem is None
     assert info.capabilities is not None

