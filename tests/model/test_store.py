@@ -49,7 +49,8 @@ def names_in(directory: Path) -> list[str]:
 def test_importing_and_listing_need_no_torch(home: Path) -> None:
     save_checkpoint(tiny_checkpoint(), home / "models" / "m")
     program = (
-        "import sys; from model import store; store.WEIGHTS_PACKAGE = 'none'; print([m.name for m in store.installed()], store.find('m'), "
+        "import sys; from model import store; store.WEIGHTS_PACKAGE = 'none'; "
+        "print([m.name for m in store.installed()], store.find('m'), "
         "store.info('m').capabilities.infill, 'torch' in sys.modules, 'tokenizers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
