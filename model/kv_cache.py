@@ -153,12 +153,12 @@ class KVCache:
             tensor[:, :, begin + by : end + by] = tensor[:, :, begin:end].clone()
         self.position_ids[begin + by : end + by] = self.position_ids[begin:end].clone()
 
-    def gather_gap_rows(self, committed: int, kept: list[int]) -> None:
-        """Move the rows `kept`, ascending and counted behind the first `committed` gap rows, together there."""
-        if kept == list(range(len(kept))):
+    def copy_gap_rows(self, rows: list[int], to: int) -> None:
+        """Copy the gap rows `rows` to `to` and behind, all counted from the end of the left stack."""
+        if rows == list(range(to, to + len(rows))):
             return
-        begin = self.left_end + committed
-        slots, end = torch.tensor(kept) + begin, begin + len(kept)
+        begin = self.left_end + to
+        slots, end = torch.tensor(rows) + self.left_end, begin + len(rows)
         for tensor in (self.keys, self.values):
             tensor[:, :, begin:end] = tensor[:, :, slots]
         self.position_ids[begin:end] = self.position_ids[slots]

@@ -4,7 +4,11 @@ Rows are fed with an order key. A row sees the whole context, itself, and the
 clean gap rows whose key is below its own `sees_below`, whatever gap they belong
 to. All orders of DESIGN section 3 are choices of keys: a token's rank for
 left_to_right, the running number of its reveal for the others. Branches let
-several continuations of the same beginning live side by side.
+several continuations of the same beginning live side by side. Their rows are
+kept apart, so that those of the main branch stand where they would stand
+without them: its logits are then the same to the bit.
+
+    slots   [ left stack | main branch | rows fed | free | other branches ]
 """
 
 from __future__ import annotations
@@ -51,7 +55,9 @@ class GapRows:
     def __init__(self, window: Window, recorder: Recorder | None = None) -> None:
         self.window = window
         self.recorder = recorder
-        self._committed: list[GapRow] = []  # in slot order
+        self._committed: list[GapRow] = []  # of the main branch, in slot order
+        self._apart: list[GapRow] = []  # of other branches
+        self._apart_at = 0  # how many slots behind the left stack these begin
         self._fed: list[GapRow] = []
         self.forwards = 0
         self.rows_fed = 0
@@ -69,16 +75,19 @@ class GapRows:
         tail, left_rows = window.left_tail(), cache.left_rows
         assert tail or rows, "there is nothing to feed"
         assert not (tail and self._committed), "the left stack cannot grow under committed gap rows"
-        cache.reserve_left(left_rows + len(tail) + len(self._committed) + len(rows))
+        self._make_room(len(tail) + len(self._committed) + len(rows), 0)
         slot = cache.left_end + len(self._committed)
         see_begin = cache.right_begin if window.capabilities.infill else cache.left_begin
         token_ids = tail + [row.token_id for row in rows]
         position_ids = [*range(left_rows, left_rows + len(tail)), *(row.position_id for row in rows)]
         wanted = [len(tail) + index for index in (range(len(rows)) if logits_at is None else logits_at)]
-        visible = self._visible(rows, len(tail), cache.left_begin - see_begin, slot - see_begin)
+        see_end = slot + len(token_ids)
+        if self._apart:
+            see_end = cache.left_end + self._apart_at + len(self._apart)
+        visible = self._visible(rows, len(tail), cache.left_begin - see_begin, slot - see_begin, see_end - see_begin)
         started = time.perf_counter()
         logits = window.network.forward(
-            Rows(torch.tensor(token_ids), torch.tensor(position_ids), slot, see_begin, slot + len(token_ids), visible),
+            Rows(torch.tensor(token_ids), torch.tensor(position_ids), slot, see_begin, see_end, visible),
             cache,
             wanted if rows else [len(tail) - 1],
         )
@@ -96,12 +105,17 @@ class GapRows:
 
     def commit_rows(self, kept: Sequence[int]) -> None:
         """Keep the rows of the last feed at the indices `kept`, ascending, as `commit` does."""
-        rows = [self._fed[index] for index in kept]
-        assert all(row.key is not None for row in rows), "a mask row cannot be committed"
+        fed, cache, begin = self._fed, self.window.cache, len(self._committed)
+        assert all(fed[index].key is not None for index in kept), "a mask row cannot be committed"
         if self.recorder is not None:
-            self.recorder.forward(self._fed, kept, self.last_forward_s)
-        self.window.cache.gather_gap_rows(len(self._committed), list(kept))
-        self._committed += rows
+            self.recorder.forward(fed, kept, self.last_forward_s)
+        if apart := [index for index in kept if fed[index].branch]:
+            self._make_room(begin + len(fed), len(apart))
+            cache.copy_gap_rows([begin + index for index in apart], self._apart_at + len(self._apart))
+            self._apart += [fed[index] for index in apart]
+        main = [index for index in kept if not fed[index].branch]
+        cache.copy_gap_rows([begin + index for index in main], begin)
+        self._committed += [fed[index] for index in main]
         self._fed = []
 
     def drop_behind(self, gap: int, rank: int) -> None:
@@ -110,26 +124,41 @@ class GapRows:
             replace(row, key=UNSEEN) if row.gap == gap and row.rank > rank else row for row in self._committed
         ]
 
-    def _visible(self, rows: Sequence[GapRow], tail: int, below: int, before: int) -> Tensor | None:
-        """Return who sees what, [tail + R, before + tail + R] bool, or None if each sees all before it.
+    def _make_room(self, slots: int, apart: int) -> None:
+        """Let `slots` slots behind the left stack be free of branches, and `apart` more of their rows find room."""
+        cache = self.window.cache
+        if not (apart or self._apart):
+            cache.reserve_left(cache.left_rows + slots)
+            return
+        was_at = self._apart_at
+        if slots > was_at:
+            self._apart_at = 2 * slots
+        cache.reserve_left(cache.left_rows + self._apart_at + len(self._apart) + apart)
+        cache.copy_gap_rows([was_at + index for index in range(len(self._apart))], self._apart_at)
 
-        `below` slots lie under the left stack, `before` slots under the new rows.
+    def _visible(self, rows: Sequence[GapRow], tail: int, below: int, before: int, count: int) -> Tensor | None:
+        """Return who sees what, [tail + R, count] bool, or None if each sees all before it.
+
+        `below` slots lie under the left stack, `before` slots under the new rows, and `count` are seen by any row.
         """
-        seen = self._gap_rows_seen(rows)  # [R, committed + R]
-        if not (tail and below) and len(rows) <= 1 and bool(seen.all()):
+        seen = self._gap_rows_seen(rows)  # [R, committed + R + apart]
+        if not (tail and below) and len(rows) <= 1 and not self._apart and bool(seen.all()):
             return None
-        committed = len(self._committed)
-        visible = torch.ones(tail + len(rows), before + tail + len(rows), dtype=torch.bool)
+        committed, fed_end = len(self._committed), before + tail + len(rows)
+        visible = torch.ones(tail + len(rows), count, dtype=torch.bool)
         if tail:
             visible[:tail, :below] = False
             visible[:tail, before:] = torch.ones(tail, tail + len(rows), dtype=torch.bool).tril()
         visible[tail:, before - committed : before] = seen[:, :committed]
-        visible[tail:, before + tail :] = seen[:, committed:]
+        visible[tail:, before + tail : fed_end] = seen[:, committed : committed + len(rows)]
+        if self._apart:
+            visible[:, fed_end:] = False
+            visible[tail:, count - len(self._apart) :] = seen[:, committed + len(rows) :]
         return visible
 
     def _gap_rows_seen(self, rows: Sequence[GapRow]) -> Tensor:
-        """Return which gap rows, committed ones first, each of `rows` sees: [R, committed + R] bool."""
-        others = [*self._committed, *rows]
+        """Return which gap rows each of `rows` sees: [R, committed + R + apart] bool."""
+        others = [*self._committed, *rows, *self._apart]
         keys = torch.tensor([UNSEEN if row.key is None else row.key for row in others])
         sees_below = torch.tensor([row.sees_below for row in rows])[:, None]
         if any(row.branch for row in others):
@@ -138,5 +167,6 @@ class GapRows:
             shares_below = torch.tensor([row.shares_below for row in rows])[:, None]
             sees_below = torch.where(own, sees_below, torch.where(branches == 0, shares_below, 0))
         seen = keys[None, :] < sees_below
-        seen[:, len(self._committed) :] |= torch.eye(len(rows), dtype=torch.bool)
+        committed = len(self._committed)
+        seen[:, committed : committed + len(rows)] |= torch.eye(len(rows), dtype=torch.bool)
         return seen
