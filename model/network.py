@@ -23,6 +23,8 @@ from model.kv_cache import KVCache, padded_slots
 from model.linear import Linear, Precision, make_linear
 from model.rope import RotaryEmbedding, rotate
 
+_SUMMED_SLOTS = 1024
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -135,8 +137,8 @@ class _Layer:
         # not storing the scores only when there are many; most of all in bfloat16.
         keys, values = cache.padded(index, rows.see_begin, mask.shape[1])
         scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=dim**-0.5)  # [K, G * R, N]
-        attended = torch.bmm(scores.softmax(-1), values)
-        return attended.view(heads, count, dim).transpose(0, 1).reshape(count, heads * dim).float()
+        attended = _mixed(scores.softmax(-1), values)
+        return attended.view(heads, count, dim).transpose(0, 1).reshape(count, heads * dim)
 
 
 class _RMSNorm:
@@ -153,6 +155,19 @@ class _RMSNorm:
     def __call__(self, x: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(x, 2, -1, keepdim=True)
         return (x / torch.hypot(length, self._floor)).mul_(self._weight)
+
+
+def _mixed(weights: Tensor, values: Tensor) -> Tensor:
+    """Return `weights` [K, G * R, N] @ `values` [K, N, D] as float32.
+
+    oneDNN cuts a sum over more than 1,024 slots at a place that depends on
+    their number, which more rows fed beside change: it gets the parts cut.
+    """
+    parts = zip(weights.split(_SUMMED_SLOTS, 2), values.split(_SUMMED_SLOTS, 1), strict=True)
+    first, *others = (torch.bmm(*part).float() for part in parts)
+    for other in others:
+        first += other
+    return first
 
 
 def _attention_mask(rows: Rows, groups: int, span: int, dtype: torch.dtype) -> Tensor:
