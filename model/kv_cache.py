@@ -120,10 +120,6 @@ class KVCache:
             self._grow(max(slots, 2 * self._below_slots), self.slots - self._below_slots)
         self._used_below = max(self._used_below, slots)
 
-    def shift_right(self, by: int, rope: RotaryEmbedding) -> None:
-        """Add `by` to every position id of the right stack. No forward: keys are rotated from their un-rotated form."""
-        self.shift(self.right_begin, self.right_end, by, rope)
-
     def shift(self, begin: int, end: int, by: int, rope: RotaryEmbedding) -> None:
         """Add `by` to the position ids of slots [begin, end), all below the left stack."""
         assert end <= self._below_slots, "left rows keep no un-rotated keys"

@@ -1,7 +1,11 @@
 """One window onto a text: the KV gap buffer of DESIGN section 2, kept in step with text and gaps.
 
-    context islands   left stack   gap   (middle island   gap ...)   right stack
-    ..., -2, -1       0, 1, 2 ...  free ids                          <- ..., E-1, E
+    context islands           right stack        left stack   gap (middle island gap ...)
+    ..., -right_ids - 1       <- ..., -2, -1     0, 1, 2 ...  free ids
+
+The right stack has ids below the left's, though its text stands behind the gap:
+whoever was trained left to right has never seen a row with a higher id than its
+own, and attends to it out of proportion (docs/experiments.md has the figures).
 
 A window is told where it should stand (`retarget`: no forward, only popping)
 and then brought there (`encode`: forwards, in slices, at any time). Both work
@@ -27,6 +31,7 @@ from model.network import Decoder, Rows
 from model.seams import EMPTY, Encoded, chunk_texts, encode, left_cut, re_encode
 from model.tokenization import ByteTokenizer
 
+RIGHT_LAST_ID = -1  # position id of the right stack's sink row, its first
 GAP_SLOTS = 512  # slots above the left stack for the rows of gaps, to begin with
 _CUT_CHARS = 512  # the left cut needs no more text than this
 _CHARS_PER_TOKEN = 8  # more than code has: so many characters hold enough tokens, and else count as enough
@@ -34,7 +39,7 @@ _CHARS_PER_TOKEN = 8  # more than code has: so many characters hold enough token
 
 @dataclass(frozen=True)
 class WindowLimits:
-    """How much of a text a window holds, in rows, and how many position ids it keeps free for a gap."""
+    """How much of a text a window holds, in rows, and how many position ids it keeps for each part."""
 
     left_rows: int = 1024  # rows of the left stack when it is built
     left_min: int = 256  # rebuilt when fewer are left and the text has more
@@ -45,14 +50,14 @@ class WindowLimits:
     chunk_rows: int = 64  # a chunk of the right stack, at most about
     island_rows: int = 1024  # context islands, all together
     middle_rows: int = 512  # what lies between two gaps that are filled jointly, for each pair
-    free_ids: int = 1024  # position ids of a gap when a window is built
-    free_min: int = 512  # the right stack shifts when the gap leaves [free_min, free_max]
-    free_max: int = 2048
+    right_ids: int = 1024  # position ids kept for the right stack; context islands end below them
+    gap_ids: int = 2048  # position ids of the last gap, at most
+    joint_gap_ids: int = 512  # and of each gap before it, filled jointly
 
     @property
     def span(self) -> int:
         """Most position ids that a window with one gap takes."""
-        return self.left_max + self.free_max + self.right_max + self.island_rows
+        return self.left_max + self.gap_ids + self.right_ids + self.island_rows
 
     def within(self, context_length: int) -> WindowLimits:
         """Return these limits, scaled down if need be to a model of `context_length` rows."""
@@ -98,7 +103,6 @@ class Window:
         self.rename(path)
         self.left: Encoded = EMPTY  # wanted; `cache.left_rows` of header and left are encoded
         self.right: list[Span] = []  # wanted, the farthest chunk first
-        self.right_last_id = 0  # position id of the right stack's sink row, its first
         self._right_encoded = 0  # chunks
         self.middles: list[list[Span]] = []  # wanted: between gap i and gap i+1, one island or two
         self._middle_slots = 0  # opened for the islands between gaps: none, or as many as they have rows
@@ -151,7 +155,8 @@ class Window:
         self._shift_middles()
         if self.capabilities.infill:
             self._retarget_right(text, last.end)
-            self._keep_free_ids()
+        if self.gap_free_ids(len(self.middles)) < self.limits.joint_gap_ids:
+            raise InputError("these gaps and the text between them do not fit in the model's window: ask for fewer")
         self._has_target = True
 
     def _retarget_left(self, text: str, cut: int) -> None:
@@ -242,20 +247,6 @@ class Window:
             pieces = [first.text[:first_end], last.text[last_begin:]]
         return [Span(piece, self.tokenizer.encode(piece)) for piece in pieces]
 
-    def _keep_free_ids(self) -> None:
-        """Shift the right stack when the last gap has too few or too many free ids."""
-        rows, gap_id = _right_rows(self.right), self.gap_first_id(len(self.held_back) - 1)
-        free = self.right_last_id - rows + 1 - gap_id
-        if self.limits.free_min <= free <= self.limits.free_max and self.cache.right_rows:
-            return
-        room = self.context_rows - self.limits.island_rows - 1 - self.right_last_id
-        by = min(self.limits.free_ids - free, room)
-        if free + by < self.limits.free_min:
-            raise InputError("these gaps and the text between them do not fit in the model's window: ask for fewer")
-        self.right_last_id += by
-        if self.cache.right_rows:
-            self.cache.shift_right(by, self.network.rope)
-
     # -- where gaps stand -------------------------------------------------------------------
 
     @property
@@ -266,14 +257,15 @@ class Window:
         """Return the position id at which gap `index` begins."""
         begin = len(self.header_ids) + len(self.left.ids)
         for spans in self.middles[:index]:
-            begin += self.limits.free_min + sum(1 + len(span.ids) for span in spans)
+            begin += self.limits.joint_gap_ids + sum(1 + len(span.ids) for span in spans)
         return begin
 
     def gap_free_ids(self, index: int) -> int:
         """Return how many position ids gap `index` has."""
-        if index < len(self.middles) or not self.capabilities.infill:
-            return self.limits.free_min
-        return self.right_last_id - _right_rows(self.right) + 1 - self.gap_first_id(index)
+        if index < len(self.middles):
+            return self.limits.joint_gap_ids
+        above = self.context_rows - self.limits.right_ids - self.limits.island_rows
+        return min(self.limits.gap_ids, above - self.gap_first_id(index))
 
     # -- getting there ----------------------------------------------------------------------
 
@@ -337,14 +329,14 @@ class Window:
         self.cache.left_rows += len(pushed)
 
     def _push_chunk(self) -> None:
-        """Push the next chunk on the right stack; the first goes together with the sink row, at the highest id."""
+        """Push the next chunk on the right stack; the first goes together with the sink row, at RIGHT_LAST_ID."""
         cache = self.cache
         chunk = self.right[self._right_encoded].ids if self.right else []
         sink = [] if cache.right_rows else [self.capabilities.sink_id]
         pushed = chunk + sink
         cache.reserve_right(cache.right_rows + cache.island_rows + len(pushed))
         slot, end = cache.right_begin - len(pushed), cache.right_end
-        last_id = self.right_last_id - cache.right_rows
+        last_id = RIGHT_LAST_ID - cache.right_rows
         # A chunk's rows see the rows before them in the chunk and all rows pushed earlier, which stand to the right.
         visible = torch.ones(len(pushed), end - slot, dtype=torch.bool)
         visible[: len(chunk), : len(chunk)].tril_()
@@ -372,7 +364,7 @@ class Window:
         """Return the island between gaps that holds row `row` of them all: rows before it, ids, first position id."""
         before = 0
         for index, spans in enumerate(self.middles):
-            first_id = self.gap_first_id(index) + self.limits.free_min
+            first_id = self.gap_first_id(index) + self.limits.joint_gap_ids
             for span in spans:
                 rows = 1 + len(span.ids)
                 if row < before + rows:
@@ -414,7 +406,7 @@ class Window:
         return True
 
     def set_context(self, islands: Sequence[EncodedIsland]) -> None:
-        """Show gaps these islands and no others, as far as they fit, the last nearest to id -1. Feeds no rows."""
+        """Show gaps these islands and no others, as far as they fit, the last with the highest ids. Feeds no rows."""
         fitting: list[EncodedIsland] = []
         for island in reversed(islands):
             if sum(other.rows for other in fitting) + island.rows <= self.limits.island_rows:
@@ -426,7 +418,7 @@ class Window:
         self.context = tuple(fitting)
         total = sum(island.rows for island in fitting)
         slot = self.cache.insert_islands(total)
-        first_id = -total
+        first_id = -self.limits.right_ids - total
         for island in fitting:
             island.copy_to(self.cache, slot, first_id, self.network.rope)
             slot, first_id = slot + island.rows, first_id + island.rows

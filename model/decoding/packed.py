@@ -25,12 +25,12 @@ from model.kv_cache import KVCache
 from model.network import Decoder, Rows
 from model.seams import Encoded, chunk_texts, encode, left_cut
 from model.tokenization import ByteTokenizer
+from model.window import RIGHT_LAST_ID
 
 GROUP_CHARS = 4000  # gaps within so much text share an encoding
 CONTEXT_CHARS = 3000  # text on each side of a group that its gaps see
 SLICE_ROWS = 256
 _CHUNK_TOKENS = 64
-_FREE_IDS = 1024  # position ids of a gap, at least
 
 
 @dataclass(frozen=True)
@@ -81,17 +81,16 @@ class PackedScorer:
             self._pack(text, begin, left, gap, given, rows)
             for gap, given, rows in zip(gaps, texts, right_rows, strict=True)
         ]
-        reach = [gap.left_rows + gap.right_rows + max(_FREE_IDS, len(gap.ids) + 2) for gap in packed if gap]
+        reach = [gap.left_rows + gap.right_rows + len(gap.ids) + 2 for gap in packed if gap]
         if not reach or max(reach) > self._network.config.context_length:
             return [None] * len(gaps)
         cache = self._network.new_cache(
             right_slots=sum(map(len, chunks)) + 1,
             left_slots=len(self._header) + len(left.ids) + SLICE_ROWS + max(len(gap.ids) + 1 for gap in packed if gap),
         )
-        last_id = max(reach) - 1
         self._push_left(cache, self._header + left.ids, cancelled)
         if self._capabilities.infill:
-            self._push_right(cache, chunks, last_id, cancelled)
+            self._push_right(cache, chunks, cancelled)
         scores: dict[int, GapScore] = {}
         waiting: list[int] = []
         for index, gap in enumerate(packed):
@@ -147,13 +146,11 @@ class PackedScorer:
             self._feed(cache, pushed, range(begin, begin + len(pushed)), cache.left_end, cache.left_begin, None)
             cache.left_rows += len(pushed)
 
-    def _push_right(
-        self, cache: KVCache, chunks: Sequence[list[int]], last_id: int, cancelled: Callable[[], bool]
-    ) -> None:
+    def _push_right(self, cache: KVCache, chunks: Sequence[list[int]], cancelled: Callable[[], bool]) -> None:
         for chunk in [[self._capabilities.sink_id], *chunks]:
             if cancelled():
                 raise Cancelled("the request was cancelled")
-            slot, end_id = cache.right_begin - len(chunk), last_id - cache.right_rows
+            slot, end_id = cache.right_begin - len(chunk), RIGHT_LAST_ID - cache.right_rows
             visible = torch.ones(len(chunk), cache.right_end - slot, dtype=torch.bool)
             visible[:, : len(chunk)].tril_()
             self._feed(cache, chunk, range(end_id - len(chunk) + 1, end_id + 1), slot, slot, visible)

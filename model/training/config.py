@@ -25,6 +25,7 @@ class DataConfig:
 
     corpus: str = "corpus"  # directory that `setfill train corpus` wrote
     start: str = "start"  # directory in Setfill's own format whose weights training starts from
+    eoi_like: int = 0  # of a start that was never trained to infill: the token whose embedding `<eoi>` begins with
     workers: int = 0  # processes that build examples; 0 builds them in the training process
 
 
@@ -43,8 +44,7 @@ class ExampleConfig:
     gap_share: float = 1.0  # rows planned for gaps, per window token; what is left of a unit goes to gaps too
     chunk_tokens: int = 63  # right-stack chunks at most, as in a session
     drop_filename: float = 0.1  # windows without the <filename> header
-    free_min: int = 256  # the free gap is log-uniform between these, independent of the length
-    free_max: int = 4096
+    right_ids: int = 1024  # position ids of the right island, as in a session; context islands end below them
 
     # Context islands.
     context_share: float = 0.25  # windows that carry islands
@@ -101,7 +101,7 @@ class ExampleConfig:
             total = sum(getattr(self, name) for name in group)
             _check(abs(total - 1) < 1e-6, f"{' + '.join(group)} is {total:g} and must be 1")
         for low, high in (
-            ("window_min", "window_max"), ("free_min", "free_max"), ("context_tokens_min", "context_tokens_max"),
+            ("window_min", "window_max"), ("context_tokens_min", "context_tokens_max"),
             ("span_min", "span_max"), ("set_min", "set_max"),
         ):  # fmt: skip
             _check(1 <= getattr(self, low) <= getattr(self, high), f"{low} must be at least 1 and at most {high}")
@@ -124,6 +124,7 @@ class OptimiserConfig:
     weight_decay: float = 0.05  # not on norms, biases and embeddings
     clip: float = 1.0  # of the gradient's norm
     rows_per_update: int = 262_144
+    special_rate: float = 1.0  # of the embeddings of <mask>, <infill> and <eoi>, in times the rate of all others
     mask_weight: float = 1.0  # the loss: each the mean over its rows of an update
     gap_next_weight: float = 1.0
     island_next_weight: float = 0.1

@@ -20,7 +20,7 @@ import numpy as np
 from model.seams import Encoded, chunk_texts, encode, left_cut, re_encode
 from model.tokenization import ByteTokenizer
 from model.training.config import ExampleConfig
-from model.training.orders import GapTokens, SpecialIds, group_rows, log_uniform
+from model.training.orders import GapTokens, SpecialIds, group_rows
 from model.training.rows import ALWAYS, NO_TARGET, GapTable, PackedRows, RowWriter
 from model.training.spans import SpanSource, draw_joint_spans, draw_span, walk_bounds
 
@@ -166,7 +166,7 @@ class WindowRows:
             return
         limit = writer.count + self.room
         context = self._write_islands(writer)
-        right_begin, right_rows_from = self._write_right(writer, self._last_right_id())
+        right_begin, right_rows_from = self._write_right(writer)
         left_begin, left_ids = self._write_left(writer)
         for group in self.groups:
             tail_begin = _common_prefix(left_ids, group.left_ids)
@@ -192,23 +192,6 @@ class WindowRows:
                 middle_ids.append(first_id + self.config.joint_free_ids)
                 first_id = middle_ids[-1] + len(group.middles[index])
         return group_rows(gaps, self.builder.special, self.config, self.rng), middle_ids
-
-    def _last_right_id(self) -> int:
-        """Return the position id of the right island's sink row, so that gaps have their free ids.
-
-        One group drawn at random gets a free gap that does not depend on its
-        length; the others', on the same encoding, differ by the gaps' lengths.
-        """
-        rows_from = self._right_rows()
-        taken, least = [], 0
-        for group in self.groups:
-            between = sum(self.config.joint_free_ids + len(ids) for ids in group.middles)
-            begin = len(group.left_ids) + between + rows_from[group.end] - 1
-            taken.append(begin)
-            least = max(least, begin + len(group.gap_ids[-1]) + self.config.past_end_rows + 1)
-        free = log_uniform(self.rng, self.config.free_min, self.config.free_max)
-        wanted = taken[int(self.rng.integers(len(taken)))] + free
-        return max(least, min(wanted, self.config.context_length - 1))
 
     def _chunks(self) -> list[tuple[int, list[int]]]:
         """Return the right chunks, the farthest first: (string index at which it begins, its tokens)."""
@@ -238,8 +221,9 @@ class WindowRows:
         left = max(len(group.left_ids) for group in self.groups)
         return sum(map(len, self.islands)) + max(self._right_rows().values()) + left
 
-    def _write_right(self, writer: RowWriter, last_id: int) -> tuple[int, dict[int, int]]:
-        """Write the sink row at the highest id and the chunks below it; return the sink's row and `_right_rows`."""
+    def _write_right(self, writer: RowWriter) -> tuple[int, dict[int, int]]:
+        """Write the sink row at id -1 and the chunks below it; return the sink's row and `_right_rows`."""
+        last_id = -1
         begin = writer.chain([self.builder.special.sink], last_id)
         for _, ids in self._chunks():
             last_id -= len(ids)
@@ -253,9 +237,9 @@ class WindowRows:
         return writer.chain(ids, 0, self.sampled_targets(ids)), ids
 
     def _write_islands(self, writer: RowWriter) -> int:
-        """Write the context islands, with ids ending at -1; return the first one's first row."""
+        """Write the context islands, with ids below those of any right island; return the first one's first row."""
         begin = writer.count
-        first_id = -sum(len(ids) for ids in self.islands)
+        first_id = -self.config.right_ids - sum(len(ids) for ids in self.islands)
         for ids in self.islands:
             writer.chain(ids, first_id, self.sampled_targets(ids))
             first_id += len(ids)

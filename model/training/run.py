@@ -26,6 +26,7 @@ from types import FrameType
 
 import torch
 
+from model.description import read_description
 from model.errors import InputError, SetfillError
 from model.training.arguments import add_run_arguments
 from model.training.batches import UpdateBatch, update_batches
@@ -33,7 +34,15 @@ from model.training.config import TrainingConfig, read_config
 from model.training.measures import Measures
 from model.training.progress import ProgressLog
 from model.training.schedule import Schedule
-from model.training.state import checkpoint_path, keep_newest, load_start, load_state, save_state, write_pieces
+from model.training.state import (
+    checkpoint_path,
+    keep_newest,
+    load_start,
+    load_state,
+    save_state,
+    with_special_embeddings,
+    write_pieces,
+)
 from model.training.trainer import Machine, Trainer
 from model.training.units import SourceSpec, special_ids, units_from
 
@@ -55,7 +64,12 @@ class Run:
         if self.machine.device.type == "cpu":
             keep_freed_memory()
         model_config, tensors = load_start(start)
-        self.trainer = Trainer(model_config, tensors, config.optimiser, self.machine, config.run.head_chunk_rows)
+        if not read_description(start).capabilities.infill:
+            tensors = with_special_embeddings(tensors, self.special, config.data.eoi_like)
+        special_rows = (self.special.mask, self.special.infill, self.special.eoi)
+        self.trainer = Trainer(
+            model_config, tensors, config.optimiser, self.machine, config.run.head_chunk_rows, special_rows
+        )
         self.schedule = Schedule.of(config.optimiser, config.run)
         self.update = 0  # done so far
         self.spec = SourceSpec(

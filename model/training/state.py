@@ -51,6 +51,17 @@ def load_start(directory: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     return description.config, tensors
 
 
+def with_special_embeddings(tensors: Mapping[str, Tensor], special: SpecialIds, eoi_like: int) -> dict[str, Tensor]:
+    """Return `tensors` with embeddings for a mask that could be anything and an `<eoi>` that is like an end.
+
+    The base never saw these tokens; from what it has for them, an `<eoi>` began 22 nats off.
+    """
+    embeddings = tensors["embed_tokens.weight"].clone()
+    embeddings[special.mask] = embeddings.mean(0)
+    embeddings[special.eoi] = embeddings[eoi_like]
+    return {**tensors, "embed_tokens.weight": embeddings}
+
+
 def write_pieces(
     directory: Path,
     name: str,

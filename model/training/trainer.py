@@ -5,7 +5,7 @@ Knows network, batches and optimiser; knows no files and no clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,8 +51,11 @@ class Trainer:
         optimiser: OptimiserConfig,
         machine: Machine,
         head_chunk_rows: int,
+        special_rows: Sequence[int] = (),
     ) -> None:
+        """`special_rows` are the embeddings that learn at `special_rate` times the rate: they begin with nothing."""
         self.machine, self.settings, self.head_chunk_rows = machine, optimiser, head_chunk_rows
+        self._special_rows = list(special_rows)
         self.network = TrainerNetwork(config, tensors, machine.compute_dtype).to(machine.device)
         self.optimiser = _adamw(self.network, optimiser)
         self._chunk = head_chunk
@@ -70,10 +73,16 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        self.optimiser.step()
+        self._step()
         self.optimiser.zero_grad(set_to_none=True)
         measures.gradient_norm = norm
         return measures
+
+    def _step(self) -> None:
+        embeddings = self.network.embed_tokens.weight.detach()
+        before = embeddings[self._special_rows]
+        self.optimiser.step()
+        embeddings[self._special_rows] += (self.settings.special_rate - 1) * (embeddings[self._special_rows] - before)
 
     def loss(self, part: MicroBatch, measures: Measures | None = None) -> Tensor:
         """Return the weighted loss of a micro-batch on the device, adding its rows to `measures`."""

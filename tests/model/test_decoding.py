@@ -20,7 +20,7 @@ from model.api.types import Gap, GapInfill, Limits, Sampling
 from model.checkpoint import Checkpoint
 from model.decoding.any_order import fill_any_order
 from model.decoding.constraint import Vocabulary
-from model.decoding.drafts import Draft, TextDrafts
+from model.decoding.drafts import MAX_DRAFT_TOKENS, Draft, TextDrafts
 from model.decoding.gap_rows import GapRow, GapRows
 from model.decoding.left_to_right import fill_left_to_right
 from model.decoding.open_gap import OpenGap, open_gaps
@@ -105,7 +105,7 @@ class CorruptedTruth:
     def propose(self, gap: OpenGap) -> list[Draft]:
         if self.rng.random() < 0.3:
             return []  # leaves the word to the mask rows
-        rest = self.ids[gap.index][gap.frontier - 1 :]
+        rest = self.ids[gap.index][gap.frontier - 1 :][:MAX_DRAFT_TOKENS]
         wrong = [token if self.rng.random() >= self.rate else self.rng.randrange(5, 300) for token in rest]
         return [Draft(token, "typed") for token in wrong]
 

@@ -228,13 +228,13 @@ def test_the_end_of_the_window_ends_an_infill() -> None:
     favouring(engine, b"a")
     (gap,) = fill(engine, AT, max_tokens=10_000).gaps
     assert gap.stop == "context"
-    assert SMALL.free_min - 2 <= gap.tokens <= SMALL.free_max
+    assert SMALL.joint_gap_ids - 2 <= gap.tokens <= SMALL.gap_ids
 
 
 def test_a_long_infill_outgrows_the_room_of_the_cache() -> None:
     """More rows of a gap than the cache had room for: those before were lost when it grew. Twice as much room
     to begin with must give the same answer."""
-    limits = replace(SMALL, free_ids=1500, free_min=1400, free_max=1600)
+    limits = replace(SMALL, gap_ids=1600)
     narrow = opened(full=limits, near=limits)
     roomy = opened(full=replace(limits, left_max=2000), near=limits)
     for engine in (narrow, roomy):
@@ -518,8 +518,8 @@ def test_a_window_fits_in_a_small_context(context_length: int, infill: bool) -> 
                 pass
         for window in session_of(engine, "f")._windows():
             islands = sum(island.rows for island in window.context)
-            top = window.right_last_id if infill else len(window.left_ids) + window.limits.free_min
-            assert top + islands < context_length
+            below = window.limits.right_ids if infill else 0
+            assert len(window.left_ids) + window.limits.joint_gap_ids + below + islands < context_length
             assert window.cache.rows <= context_length
 
 

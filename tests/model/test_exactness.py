@@ -23,17 +23,17 @@ from model.rope import RotaryEmbedding, rotate
 from model.seams import chunk_texts, encode
 from model.session import Session, SessionParts
 from model.tokenization import ByteTokenizer
-from model.window import Window, WindowLimits, _common_prefix
+from model.window import RIGHT_LAST_ID, Window, WindowLimits, _common_prefix
 from tests.model.reference import RowList, dense_logits
 from tests.model.tiny import INFILL, SINK, tiny_checkpoint
 
 SMALL = WindowLimits(
     left_rows=60, left_min=20, left_max=90, right_rows=50, right_min=12, right_max=80, chunk_rows=16, island_rows=60,
-    middle_rows=24, free_ids=64, free_min=32, free_max=128,
+    middle_rows=24, right_ids=100, gap_ids=128, joint_gap_ids=32,
 )  # fmt: skip
 SMALLER = WindowLimits(
     left_rows=24, left_min=6, left_max=36, right_rows=20, right_min=5, right_max=34, chunk_rows=8, island_rows=60,
-    middle_rows=24, free_ids=64, free_min=32, free_max=128,
+    middle_rows=24, right_ids=100, gap_ids=128, joint_gap_ids=32,
 )  # fmt: skip
 
 STANDARD_TEXT = '''\
@@ -70,7 +70,7 @@ def reference_rows(window: Window, text: str, gaps: list[Gap]) -> tuple[RowList,
     seen: list[int] = []
     total = sum(island.rows for island in window.context)
     for island in window.context:
-        seen += rows.add_chain(list(island.ids), -total, [])
+        seen += rows.add_chain(list(island.ids), -window.limits.right_ids - total, [])
         total -= island.rows
     cut = gaps[0].start - len(window.held_back[0])
     left = window.header_ids + encode(text[window.begin_char : cut])
@@ -82,12 +82,12 @@ def reference_rows(window: Window, text: str, gaps: list[Gap]) -> tuple[RowList,
         assert between.startswith(spans[0] if spans else "")
         assert between.endswith(spans[-1] if spans else "")
         assert len(spans) > 1 or "".join(spans) == between
-        begin += window.limits.free_min
+        begin += window.limits.joint_gap_ids
         for span in spans:
             chain = rows.add_chain([SINK, *encode(span)], begin, [])
             seen, begin = seen + chain, begin + len(chain)
-    right: list[int] = [rows.add(SINK, window.right_last_id, [])]
-    end_char, last_id = window.end_char, window.right_last_id
+    right: list[int] = [rows.add(SINK, RIGHT_LAST_ID, [])]
+    end_char, last_id = window.end_char, RIGHT_LAST_ID
     for chunk in window.right:
         assert text[end_char - len(chunk.text) : end_char] == chunk.text
         ids = encode(chunk.text)

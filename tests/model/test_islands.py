@@ -13,7 +13,6 @@ from model.linear import Precision
 from model.network import Decoder
 from model.session import Session, SessionParts
 from model.tokenization import ByteTokenizer
-from model.window import Window
 from tests.model.test_exactness import SMALL, STANDARD_TEXT, check_window, parts
 from tests.model.tiny import FILENAME, SINK, tiny_checkpoint
 
@@ -50,21 +49,6 @@ def test_an_island_shifted_2000_times_equals_a_fresh_one(precision: Precision) -
     assert torch.equal(cache.position_ids, fresh.position_ids)
     assert torch.equal(cache.keys, fresh.keys)
     assert torch.equal(cache.values, fresh.values)
-
-
-def test_a_right_stack_shifted_2000_times_gives_the_logits_of_a_fresh_window() -> None:
-    checkpoint, shared = tiny_checkpoint(), parts()
-    window = Window(shared.network, shared.tokenizer, shared.capabilities, SMALL, "a.py")
-    gaps = [Gap(100, 100)]
-    window.retarget(STANDARD_TEXT, gaps)
-    window.encode()
-    rng, moved = random.Random(1), 0
-    for _ in range(2000):
-        by = rng.randrange(-400, 400) - moved // 2
-        window.cache.shift_right(by, shared.network.rope)
-        moved += by
-    window.right_last_id += moved
-    check_window(window, checkpoint, STANDARD_TEXT, gaps)
 
 
 def test_an_island_is_the_same_in_slices_and_at_once() -> None:

@@ -157,9 +157,9 @@ def test_a_shift_rotates_from_the_unrotated_keys() -> None:
     unrotated = torch.randn(cache.unrotated_keys.shape, generator=torch.Generator().manual_seed(0))
     cache.unrotated_keys.copy_(unrotated)
     cache.position_ids[:] = torch.arange(100, 108)
-    cache.shift_right(0, rope)
+    cache.shift(0, 8, 0, rope)
     for by in (5, -300, 4000, -3705):
-        cache.shift_right(by, rope)
+        cache.shift(0, 8, by, rope)
         first = int(cache.position_ids[0])
         expected = rotate(unrotated, *rope.cos_sin(torch.arange(first, first + 8)))
         assert torch.equal(cache.keys, expected)

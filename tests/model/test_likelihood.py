@@ -23,7 +23,7 @@ from model.linear import Precision
 from model.network import Decoder
 from model.seams import left_cut
 from model.session import Session
-from model.window import Window
+from model.window import RIGHT_LAST_ID, Window
 from tests.model.reference import RowList, dense_logits
 from tests.model.test_decoding import Setting
 from tests.model.test_exactness import SMALL, STANDARD_TEXT, parts, reference_rows
@@ -165,11 +165,6 @@ def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
     encode = shared.tokenizer.encode
     chunks, right_rows = scorer._right_chunks(text, [gap.end for gap in gaps])
     header = scorer._header
-    last_id = None
-    for index in range(len(gaps)):  # the right stack stands where the gap with the most rows around it has 1,024 ids
-        left_rows = len(header) + len(encode(text[: left_cut(shared.tokenizer, text[: gaps[index].start])]))
-        if found[index] is not None:
-            last_id = max(last_id or 0, left_rows + right_rows[index] + 1024 - 1)
     for gap, given, seen_rows, score in zip(gaps, texts, right_rows, found, strict=True):
         if score is None:
             continue
@@ -179,8 +174,7 @@ def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
         context = rows.add_chain(left, 0, [])
         right: list[int] = []
         if infill:
-            assert last_id is not None
-            next_id = last_id
+            next_id = RIGHT_LAST_ID
             for chunk in [[SINK], *chunks]:
                 if len(right) < seen_rows:
                     right += rows.add_chain(chunk, next_id - len(chunk) + 1, list(right))

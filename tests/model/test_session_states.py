@@ -264,18 +264,19 @@ def check_positions(window: Window) -> None:
     right = ids[cache.right_begin : cache.right_end].tolist()
     islands = ids[cache.right_end : cache.left_begin].tolist()
     assert left == list(range(len(window.left_ids)))
-    first_right = window.right_last_id - len(right) + 1
-    assert sorted(right) == list(range(first_right, window.right_last_id + 1))
+    assert sorted(right) == list(range(-len(right), 0))
     outside = [position_id for position_id in islands if position_id < 0]
-    assert outside == list(range(-sum(island.rows for island in window.context), 0))
+    assert len(right) <= window.limits.right_ids
+    behind = -window.limits.right_ids
+    assert outside == list(range(behind - sum(island.rows for island in window.context), behind))
     between = [position_id for position_id in islands if position_id >= 0]
     assert between == sorted(set(between))
     if between:
-        assert len(left) + window.limits.free_min <= between[0]
+        assert len(left) + window.limits.joint_gap_ids <= between[0]
         assert between[-1] < window.gap_first_id(len(window.middles))
-    assert first_right - window.gap_first_id(len(window.middles)) == window.gap_free_ids(len(window.middles))
-    assert window.limits.free_min <= window.gap_free_ids(len(window.middles)) <= window.limits.free_max
-    assert window.right_last_id + len(outside) < window.context_rows
+    free = window.gap_free_ids(len(window.middles))
+    assert window.limits.joint_gap_ids <= free <= window.limits.gap_ids
+    assert window.gap_first_id(len(window.middles)) + free - behind + len(outside) <= window.context_rows
 
 
 @lru_cache

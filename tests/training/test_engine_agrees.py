@@ -34,8 +34,8 @@ from tests.training.tiny_training import (
 # Everything fits, so that the window holds what the unit holds.
 LIMITS = WindowLimits(
     left_rows=2000, left_min=2 * SMALL.path_max, left_max=2000, right_rows=2000, right_min=1, right_max=2000,
-    chunk_rows=SMALL.chunk_tokens + 1, island_rows=500, middle_rows=2000, free_ids=1000,
-    free_min=SMALL.joint_free_ids, free_max=2000,
+    chunk_rows=SMALL.chunk_tokens + 1, island_rows=500, middle_rows=2000,
+    right_ids=SMALL.right_ids, gap_ids=2000, joint_gap_ids=SMALL.joint_free_ids,
 )  # fmt: skip
 
 
@@ -54,7 +54,6 @@ def engine_window(built: BuiltWindow, checkpoint: Checkpoint, spans: list[tuple[
         if bound >= spans[-1][1]:
             window.retarget(text, [Gap(bound, bound)])
     window.retarget(text, [Gap(*span) for span in spans])
-    window.right_last_id = built.last_right_id  # nothing is encoded yet: the ids are free to choose
     window.encode()
     return window
 

@@ -47,7 +47,7 @@ class Café:\r
 '''
 
 SMALL = ExampleConfig(
-    unit_rows=2048, window_min=32, window_max=400, chunk_tokens=16, free_min=64, free_max=600, span_max=32,
+    unit_rows=2048, window_min=32, window_max=400, chunk_tokens=16, right_ids=600, span_max=32,
     context_share=1.0, context_tokens_min=8, context_tokens_max=24, left_min=4, right_min=4, joint_window_share=1.0,
     joint_share=0.4, joint_between_max=24, joint_span_max=12, joint_free_ids=100, walk_share=0.5, walk_step_chars_max=9,
     island_target_share=1.0, path_max=5, left_to_right_share=0.5, window_order_share=0.3, subset_share=0.2,
@@ -85,12 +85,6 @@ class BuiltWindow:
         begins = self.unit.sees[:, GROUP_BEGIN]
         found = [np.flatnonzero(is_gap & (begins == begin)) for begin in np.unique(begins[is_gap])]
         return list(zip(self.window.groups, found, strict=True))
-
-    @property
-    def last_right_id(self) -> int:
-        """The position id of the right island's sink row: the second sink after the islands', in row order."""
-        sinks = np.flatnonzero(self.unit.token_ids[: self.unit.used] == SINK)
-        return int(self.unit.position_ids[sinks[len(self.window.islands)]])
 
 
 def built_window(seed: int, config: ExampleConfig = SMALL) -> BuiltWindow:
@@ -135,7 +129,7 @@ def slow_example(built: BuiltWindow, group: Group, gap_rows: np.ndarray) -> Slow
     window, unit = built.window, built.unit
     tokenizer, text, rows = window.builder.tokenizer, window.window.text, RowList()
     context: list[int] = []
-    position = -sum(len(ids) for ids in window.islands)
+    position = -window.config.right_ids - sum(len(ids) for ids in window.islands)
     for path, snippet in window.window.snippets:
         ids = [SINK, FILENAME, *tokenizer.encode(path + "\n"), *tokenizer.encode(snippet)]
         context += rows.add_chain(ids, position, [])
@@ -153,7 +147,7 @@ def slow_example(built: BuiltWindow, group: Group, gap_rows: np.ndarray) -> Slow
             chain = rows.add_chain([SINK, *tokenizer.encode(spelled)], position, [])
             context += chain
             position += len(chain)
-    position = built.last_right_id
+    position = -1
     right = [rows.add(SINK, position, [])]
     bounds = sorted(bound for bound in window.bounds if bound >= group.end)
     for begin, end in reversed(list(pairwise(bounds))):
