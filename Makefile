@@ -15,7 +15,7 @@ help:
 	@echo "make test-slow  run also the long tests and those of the real model"
 	@echo "make check      formatting, lint, types, grammar queries"
 	@echo "make bench      measure forwards, decoding and the server, each beside its peer"
-	@echo "make rehearse   the training pipeline on a tiny model, to its last step (about 20 minutes)"
+	@echo "make rehearse   the training pipeline on a tiny model, to its last step (about 8 minutes)"
 	@echo "make setup      only install into $(VENV)"
 	@echo "make clean      remove $(VENV) and caches"
 

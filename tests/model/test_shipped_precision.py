@@ -1,21 +1,16 @@
-"""Verified decoding in the precision that ships, on real gaps: equal to one token at a time but for near-ties.
+"""Verified decoding in the precision that ships, on real gaps: equal to one token at a time.
 
-`SETFILL_AS_IF_ADAPTED=1` runs the real weights as if they were adapted, so that
-suffixes and mask rows take part; their distributions are then flat, and ties many.
+In int8 always, for a row is the same to the bit whatever is fed beside it; in
+other precisions but for near-ties.
 """
 
 from __future__ import annotations
-
-import os
-from dataclasses import replace
 
 import pytest
 import torch
 
 from benchmarks.gaps import real_gaps
 from model.api.types import Gap, Limits, Sampling
-from model.checkpoint import Checkpoint
-from model.config import Capabilities
 from model.decoding.constraint import Vocabulary
 from model.decoding.drafts import TextDrafts
 from model.decoding.gap_rows import GapRows
@@ -24,38 +19,29 @@ from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.verified import fill_verified
 from model.decoding.widths import WidthPlanner
 from model.islands import IslandStore
-from model.linear import best_precision
+from model.linear import Precision, best_precision
 from model.network import Decoder
 from model.session import Session, SessionParts
 from model.tokenization import ByteTokenizer
 from tests.model.real import load_real, real_model
 
-GAPS = int(os.environ.get("G","1000"))
-SPECIAL = {"mask_id": 7, "infill_id": 8, "eoi_id": 9}
+GAPS = 1000
 NEAR_TIE = 0.15  # nats between the first and the second choice
-LIMITS = Limits(max_tokens=int(os.environ.get("T","10")), max_lines=2)
-
-
-def as_if_adapted(checkpoint: Checkpoint) -> Checkpoint:
-    old = checkpoint.capabilities
-    return replace(
-        checkpoint, capabilities=Capabilities(True, old.sink_id, old.filename_id, window=old.window, **SPECIAL)
-    )
+LIMITS = Limits(max_tokens=16, max_lines=2)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_verified_equals_one_token_at_a_time() -> None:
     checkpoint = load_real(real_model())
-    adapted = bool(os.environ.get("SETFILL_AS_IF_ADAPTED"))
-    if adapted:
-        checkpoint = as_if_adapted(checkpoint)
+    adapted = checkpoint.capabilities.infill
     precision, _ = best_precision()
     network = Decoder(checkpoint, precision)
     tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
     islands = IslandStore(network, tokenizer, checkpoint.capabilities, 2**20, 30)
     parts = SessionParts(network, tokenizer, checkpoint.capabilities, islands)
     capabilities = checkpoint.capabilities
-    vocabulary = Vocabulary(tokenizer, 9 if adapted else capabilities.sink_id)
+    vocabulary = Vocabulary(tokenizer, capabilities.sink_id if capabilities.eoi_id is None else capabilities.eoi_id)
     planner = WidthPlanner(has_masks=adapted)
     different, accepted = [], 0
     sessions: dict[str, Session] = {}
@@ -88,5 +74,5 @@ def test_verified_equals_one_token_at_a_time() -> None:
             different.append(round(margin, 4))
     print(f"\n{precision}: {len(different)} of {GAPS} differ, at margins {different}; {accepted} drafts accepted")
     assert accepted > GAPS / 20, "drafts must take part"
-    assert len(different) <= GAPS * 0.005
+    assert len(different) <= (0 if precision is Precision.INT8 else GAPS * 0.005)
     assert all(margin < NEAR_TIE for margin in different)
