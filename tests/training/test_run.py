@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import load_checkpoint
+from model.checkpoint import load_checkpoint, save_checkpoint
 from model.errors import CheckpointError, InputError
 from model.training.config import OptimiserConfig, RunConfig, TrainingConfig, parse_config, read_config
 from model.training.progress import read_log
@@ -46,6 +46,34 @@ def test_a_run_learns_and_writes_what_it_says(training_directory: WriteSettings,
     assert about["update"] == 30
     assert about["capabilities"]["infill"]
     assert set(tensors) == set(tiny_checkpoint().tensors)
+
+
+def test_special_tokens_of_an_untrained_start_mean_something_and_learn_faster(
+    training_directory: WriteSettings, tmp_path: Path
+) -> None:
+    """The embeddings of <mask> and <eoi> to begin with, and how far one update moves all three."""
+    config = read_config(training_directory("tiny", updates=1))
+    base = tiny_checkpoint(scale=0.1, infill=False)
+    save_checkpoint(base, tmp_path / "start", "float32")
+    moved = []
+    for factor in (1.0, 5.0):
+        settings = replace(
+            config,
+            data=replace(config.data, eoi_like=20),
+            optimiser=replace(config.optimiser, special_rate=factor, warm_up_updates=1, decay_share=0.0),
+        )
+        run = Run(settings, tmp_path / f"run-{factor}")
+        special = [run.special.mask, run.special.infill, run.special.eoi]
+        weights = run.trainer.network.embed_tokens.weight.detach()
+        before = weights.clone()
+        torch.testing.assert_close(before[run.special.mask], base.tensors["embed_tokens.weight"].mean(0))
+        assert torch.equal(before[run.special.eoi], base.tensors["embed_tokens.weight"][20])
+        run.train()
+        moved.append((weights[special] - before[special], weights[30:60] - before[30:60]))
+    (special_1, others_1), (special_5, others_5) = moved
+    assert float(special_1.abs().max()) > 1e-4
+    torch.testing.assert_close(special_5, 5 * special_1, atol=1e-6, rtol=1e-4)
+    assert torch.equal(others_5, others_1)
 
 
 def start_run(config: Path, out: Path) -> subprocess.Popen[bytes]:
