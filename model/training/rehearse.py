@@ -53,8 +53,7 @@ INT8_COSTS_AT_MOST = 0.1  # nats a token; it costs about 0.005
 REDONE_UPDATES = 3  # at least, after the kill: those that were logged and not saved
 EVALUATED_GAPS = 20
 
-# All is small and near: short windows, gaps of a few tokens within lines, and the suffix not far away. So a small
-# network soon finds it. The free gap still varies by more than nearly all gaps are long, whose length it must not tell.
+# All is small and near: short windows, gaps of a few tokens within lines. So a small network soon finds the suffix.
 NETWORK = ModelConfig("llama", 4, 96, 4, 4, 24, 256, VOCABULARY, 4096, rope_base=1000.0)
 SETTINGS = """\
 [data]
