@@ -207,7 +207,9 @@ def test_demo(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 def test_interrupt_ends_with_130_and_leaves_no_process(file: Path, tiny_model: Path, tmp_path: Path) -> None:
-    code = "import sys; from setfill.entry import main; sys.exit(main())"
+    # Whoever runs the tests in the background of a shell has SIGINT ignored, and so would the command.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from setfill.entry import main; sys.exit(main())"
     arguments = ["fill", str(file), "--at", "2:12", "--model", str(tiny_model), "--max-tokens", "100000"]
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 20
