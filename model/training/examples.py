@@ -237,7 +237,7 @@ class WindowRows:
         return writer.chain(ids, 0, self.sampled_targets(ids)), ids
 
     def _write_islands(self, writer: RowWriter) -> int:
-        """Write the context islands, with ids below those of any right island; return the first one's first row."""
+        """Write the context islands, with ids below those kept for the right one; return the first one's first row."""
         begin = writer.count
         first_id = -self.config.right_ids - sum(len(ids) for ids in self.islands)
         for ids in self.islands:

@@ -49,8 +49,9 @@ def masked_rows(sees: Tensor, dtype: torch.dtype, count: int = 256) -> list[list
             rows = slice(begin, min(begin + count, len(visible)))
             seen = visible[rows].any(0).nonzero()
             keys = slice(int(seen[0]), int(seen[-1]) + 1)
-            bias = torch.zeros(visible[rows, keys].shape, dtype=dtype, device=sees.device)
-            parts.append(MaskedRows(rows, keys, bias.masked_fill_(~visible[rows, keys], torch.finfo(dtype).min / 2)))
+            hidden = ~visible[rows, keys]
+            bias = hidden.to(dtype) * (torch.finfo(dtype).min / 2)
+            parts.append(MaskedRows(rows, keys, bias))
         units.append(parts)
     return units
 
