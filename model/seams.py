@@ -4,6 +4,7 @@
   is the held-back piece.
 * The right stack is cut into chunks that begin with the newline ending the line
   before.
+* Where a gap is whole lines, the break that ends its last line is shown behind it.
 * Re-tokenising after an edit begins at a boundary that the edit cannot move.
 """
 
@@ -24,6 +25,7 @@ _LOOK_AHEAD_CHARS = 3
 _COMPARED_CHARS = 4096  # at a time, so that no more than this is copied to find where two long texts differ
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
+_ENDING_BREAK = re.compile(r"(?:\r\n|\n|\r)\Z")
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,22 @@ def _settled_tokens(old: Encoded, same_chars: int) -> int:
     while keep > 0 and not old.begins_pre_token[keep]:
         keep -= 1
     return max(keep, 0)
+
+
+def shared_break(text: str, gap_start: int, gap_end: int) -> str:
+    """Return the line break that a gap of whole lines shares with the text behind it; "" for any other gap.
+
+    Such a gap begins a line and ends where another begins, with text on it or at
+    the end of the file. What fills it must end with a break, or it would run
+    into that text. So the right stack begins with the break before `gap_end`,
+    which may be the one before a cursor, and every infill ends where a line does.
+    """
+    found = _ENDING_BREAK.search(text, max(0, gap_end - 2), gap_end)
+    if found is None or text[gap_end : gap_end + 1] in ("\r", "\n"):
+        return ""
+    begins_line = gap_start == 0 or text[gap_start - 1] in "\r\n"
+    is_cursor = gap_start == gap_end
+    return found[0] if is_cursor or (begins_line and gap_start <= found.start()) else ""
 
 
 def chunk_texts(tokenizer: ByteTokenizer, text: str, chunk_tokens: int) -> list[str]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -28,7 +27,7 @@ from model.errors import Cancelled, InputError
 from model.islands import EncodedIsland, header_ids
 from model.kv_cache import KVCache
 from model.network import Decoder, Rows
-from model.seams import EMPTY, Encoded, chunk_texts, encode, left_cut, re_encode
+from model.seams import EMPTY, Encoded, chunk_texts, encode, left_cut, re_encode, shared_break
 from model.tokenization import ByteTokenizer
 
 RIGHT_LAST_ID = -1  # position id of the right stack's sink row, its first
@@ -110,6 +109,7 @@ class Window:
         self._middles_first_id = 0  # the first gap's position id that the islands' own were counted from
         self.context: tuple[EncodedIsland, ...] = ()
         self.held_back: list[str] = [""]  # per gap, what its tokens spell first
+        self.endings: list[str] = [""]  # per gap, the line break that its infill shares with the text behind it
         self._has_target = False
 
     def rename(self, path: str) -> None:
@@ -138,14 +138,16 @@ class Window:
 
         `text` must be `readable`. `gaps` are ascending and do not overlap.
         """
-        first, last = gaps[0], gaps[-1]
+        first = gaps[0]
         tail = max(0, first.start - _CUT_CHARS)
         cut = tail + left_cut(self.tokenizer, text[tail : first.start])
         self._retarget_left(text, cut)
         self.held_back = [text[cut : first.start]]
+        self.endings = [shared_break(text, gap.start, gap.end) for gap in gaps]
         middles: list[list[Span]] = []
-        for gap, following in pairwise(gaps):
-            between = text[gap.end : following.start]
+        ends = [gap.end - len(ending) for gap, ending in zip(gaps, self.endings, strict=True)]
+        for end, following in zip(ends, gaps[1:], strict=False):
+            between = text[end : following.start]
             cut = left_cut(self.tokenizer, between)
             self.held_back.append(between[cut:])
             middles.append(self._middle_spans(between[:cut]))
@@ -154,7 +156,7 @@ class Window:
             self.middles = middles
         self._shift_middles()
         if self.capabilities.infill:
-            self._retarget_right(text, last.end)
+            self._retarget_right(text, ends[-1])
         if self.gap_free_ids(len(self.middles)) < self.limits.joint_gap_ids:
             raise InputError("these gaps and the text between them do not fit in the model's window: ask for fewer")
         self._has_target = True

@@ -22,7 +22,7 @@ from model.api.types import Sampling
 from model.decoding.drafts import Draft, TextDrafts
 from model.decoding.gap_rows import GapRow, GapRows
 from model.decoding.open_gap import OpenGap
-from model.decoding.sampling import draw, log_probabilities
+from model.decoding.sampling import draw_next, log_probabilities
 from model.decoding.widths import WidthPlanner, Widths
 
 
@@ -136,7 +136,7 @@ class _Candidate:
         accepted = 0
         for index in self.clean_at:
             rank, log_probs = self.gap.frontier, log_probabilities(logits[index], self.gap.allowed())
-            token_id = draw(log_probs, sampling, self.generator)
+            token_id = draw_next(log_probs, self.gap.spelling.vocabulary.eoi_id, sampling, self.generator)
             self.gap.reveal(rank, token_id, log_probs)
             if rows.recorder is not None and not self.parted:
                 rows.recorder.reveal(self.gap.index, rank, token_id, log_probs, "clean")

@@ -14,7 +14,7 @@ import torch
 from model.api.types import Sampling
 from model.decoding.gap_rows import GapRow, GapRows
 from model.decoding.open_gap import OpenGap
-from model.decoding.sampling import draw, log_probabilities
+from model.decoding.sampling import draw_next, log_probabilities
 
 
 def first_rows(gaps: Sequence[OpenGap], infill_id: int | None) -> list[GapRow]:
@@ -42,7 +42,7 @@ def fill_left_to_right(
         logits = rows.feed(pending, range(len(open_gaps)) if pending else None)
         for gap, gap_logits in zip(open_gaps, logits, strict=True):
             log_probs = log_probabilities(gap_logits, gap.allowed())
-            rank, token_id = gap.frontier, draw(log_probs, sampling, generator)
+            rank, token_id = gap.frontier, draw_next(log_probs, gap.spelling.vocabulary.eoi_id, sampling, generator)
             gap.reveal(rank, token_id, log_probs)
             if rows.recorder is not None:
                 rows.recorder.reveal(gap.index, rank, token_id, log_probs, "clean")

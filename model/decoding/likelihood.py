@@ -138,8 +138,12 @@ def score_ending(window: Window, vocabulary: Vocabulary, end_rank: int) -> float
 
 
 def text_ids(window: Window, text: str) -> list[int]:
-    """Return the canonical tokens of held-back piece and `text`. Raises InputError if they do not fit into the gap."""
-    ids = window.tokenizer.encode(window.held_back[0] + window.tokenizer.readable(text))
+    """Return the canonical tokens of held-back piece and `text`, but for a line break that the text behind has, too.
+
+    Raises InputError if they do not fit into the gap.
+    """
+    text = window.tokenizer.readable(text).removesuffix(window.endings[0])
+    ids = window.tokenizer.encode(window.held_back[0] + text)
     if len(ids) >= window.gap_free_ids(0) - 1:
         raise InputError(f"the text has {len(ids)} tokens: at most {window.gap_free_ids(0) - 2} fit into the gap")
     return ids

@@ -23,7 +23,7 @@ class OpenGap:
     Rank 0 is `<infill>` (or, for a model without it, the last row before the
     gap), rank n the n-th token. The frontier is the first rank not revealed;
     `spelling` holds the text before it. `end_rank` is where `<eoi>` stands when
-    that is known beforehand.
+    that is known beforehand. What is not empty is answered with `ending` behind it.
     """
 
     gap: Gap
@@ -33,6 +33,7 @@ class OpenGap:
     spelling: Spelling
     limits: Limits
     end_rank: int | None = None
+    ending: str = ""
     ids: dict[int, int] = field(default_factory=dict)
     logprobs: dict[int, float] = field(default_factory=dict)
     runners_up: dict[int, tuple[int, float]] = field(default_factory=dict)  # second choices, with log-probability
@@ -134,7 +135,8 @@ class OpenGap:
         """Return the gap as it is answered; one that has not ended ran out of time."""
         ranks = range(1, self.frontier)
         logprobs = tuple(self.logprobs[rank] for rank in ranks)
-        return GapInfill(self.gap, self.text(), len(ranks), logprobs, self.stop or "time")
+        text = self.text()
+        return GapInfill(self.gap, text + self.ending if text else "", len(ranks), logprobs, self.stop or "time")
 
     def _line_limit(self) -> int | None:
         """Return where the infill's last allowed line ends, if it has gone beyond."""
@@ -171,6 +173,7 @@ def open_gaps(
                 spelling=Spelling(vocabulary, window.held_back[index].encode()),
                 limits=limits,
                 end_rank=lengths_tok[index] + 1 if lengths_tok else None,
+                ending=window.endings[index],
             )
         )
     return opened

@@ -23,7 +23,7 @@ from model.errors import Cancelled
 from model.islands import header_ids
 from model.kv_cache import KVCache
 from model.network import Decoder, Rows
-from model.seams import Encoded, chunk_texts, encode, left_cut
+from model.seams import Encoded, chunk_texts, encode, left_cut, shared_break
 from model.tokenization import ByteTokenizer
 from model.window import RIGHT_LAST_ID
 
@@ -76,10 +76,12 @@ class PackedScorer:
         first = max(0, gaps[0].start - CONTEXT_CHARS)  # or a line above, if one begins not far from there
         begin = (text.rfind("\n", max(0, first - CONTEXT_CHARS), first) + 1) or first
         left = encode(self._tokenizer, text[begin : gaps[-1].start])
-        chunks, right_rows = self._right_chunks(text, [gap.end for gap in gaps])
+        endings = [shared_break(text, gap.start, gap.end) for gap in gaps]
+        ends = [gap.end - len(ending) for gap, ending in zip(gaps, endings, strict=True)]
+        chunks, right_rows = self._right_chunks(text, ends)
         packed = [
-            self._pack(text, begin, left, gap, given, rows)
-            for gap, given, rows in zip(gaps, texts, right_rows, strict=True)
+            self._pack(text, begin, left, gap, given.removesuffix(ending), right_rows[end])
+            for gap, given, ending, end in zip(gaps, texts, endings, ends, strict=True)
         ]
         reach = [gap.left_rows + gap.right_rows + len(gap.ids) + 2 for gap in packed if gap]
         if not reach or max(reach) > self._network.config.context_length:
@@ -106,25 +108,26 @@ class PackedScorer:
                     raise Cancelled("the request was cancelled")
         return [scores.get(index) for index in range(len(gaps))]
 
-    def _right_chunks(self, text: str, gap_ends: Sequence[int]) -> tuple[list[list[int]], list[int]]:
-        """Return the chunks behind the gaps, farthest first, and the rows that the gap ending at each place sees."""
+    def _right_chunks(self, text: str, gap_ends: Sequence[int]) -> tuple[list[list[int]], dict[int, int]]:
+        """Return the chunks behind the gaps, farthest first, and how many rows a gap sees by where it ends."""
         if not self._capabilities.infill:
-            return [], [0] * len(gap_ends)
-        end = min(len(text), gap_ends[-1] + CONTEXT_CHARS)
+            return [], dict.fromkeys(gap_ends, 0)
+        last = max(gap_ends)
+        end = min(len(text), last + CONTEXT_CHARS)
         if end < len(text):
-            newline = text.rfind("\n", gap_ends[-1], end)
+            newline = text.rfind("\n", last, end)
             end = newline if newline >= 0 else end
         chunks: list[list[int]] = []
-        rows, seen = 1, []  # the sink row is the first
-        for begin in reversed(gap_ends):
+        rows, seen = 1, {}  # the sink row is the first
+        for begin in sorted(set(gap_ends), reverse=True):
             pushed = [
                 self._tokenizer.encode(chunk) for chunk in chunk_texts(self._tokenizer, text[begin:end], _CHUNK_TOKENS)
             ]
             chunks += pushed
             rows += sum(map(len, pushed))
-            seen.append(rows)
+            seen[begin] = rows
             end = begin
-        return chunks, seen[::-1]
+        return chunks, seen
 
     def _pack(self, text: str, begin: int, left: Encoded, gap: Gap, given: str, right_rows: int) -> _PackedGap | None:
         tail = max(begin, gap.start - 512)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from model.api.types import Sampling
 
 _LEAST_TEMPERATURE = 1e-6  # colder than this float32 cannot tell
+# Greedy decoding is to find the likeliest infill. Its next token and `<eoi>` are no equals in that: `<eoi>` is a whole
+# infill, the token only the first of a further line, which seldom has a fifth of the probability when it is complete.
+END_PROBABILITY = 0.2
+_END_LOG_PROBABILITY = math.log(END_PROBABILITY)
 _NUCLEUS_TOKENS = 256  # top-p mostly keeps fewer: to look for them there saves sorting a vocabulary
 
 
@@ -42,6 +48,13 @@ def draw(log_probs: Tensor, sampling: Sampling, generator: torch.Generator) -> i
     if sampling.temperature == 0:
         return int(log_probs.argmax())
     return draw_from(shaped(log_probs, sampling), generator)
+
+
+def draw_next(log_probs: Tensor, eoi_id: int, sampling: Sampling, generator: torch.Generator) -> int:
+    """Draw what comes next in a gap from a clean row's `log_probs` [V]; greedy ends the gap at `END_PROBABILITY`."""
+    if sampling.temperature == 0 and float(log_probs[eoi_id]) >= _END_LOG_PROBABILITY:
+        return eoi_id
+    return draw(log_probs, sampling, generator)
 
 
 def draw_from(weights: Tensor, generator: torch.Generator) -> int:

@@ -25,7 +25,7 @@ from model.decoding.drafts import Draft, TextDrafts
 from model.decoding.gap_rows import GapRow, GapRows
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap
-from model.decoding.sampling import draw, draw_from, log_probabilities, shaped
+from model.decoding.sampling import draw, draw_from, draw_next, log_probabilities, shaped
 from model.decoding.widths import WidthPlanner, Widths
 
 
@@ -158,7 +158,7 @@ def _reveal(
             rank, drafts = forward.rank + step + 1, forward.drafts[gap.index]
             log_probs = log_probabilities(logits[forward.clean_at[gap.index, rank - 1]], gap.allowed())
             draft = drafts[step] if step < len(drafts) else None
-            token_id = _drawn_or_verified(log_probs, draft, sampling, generator)
+            token_id = _drawn_or_verified(log_probs, draft, gap.spelling.vocabulary.eoi_id, sampling, generator)
             gap.reveal(rank, token_id, log_probs)
             if rows.recorder is not None:
                 rows.recorder.reveal(gap.index, rank, token_id, log_probs, "clean")
@@ -174,10 +174,12 @@ def _reveal(
     return forward.width
 
 
-def _drawn_or_verified(log_probs: Tensor, draft: Draft | None, sampling: Sampling, generator: torch.Generator) -> int:
+def _drawn_or_verified(
+    log_probs: Tensor, draft: Draft | None, eoi_id: int, sampling: Sampling, generator: torch.Generator
+) -> int:
     """Draw a token from `log_probs` [V], by way of `draft` if there is one: the distribution is the same."""
     if draft is None or sampling.temperature == 0:
-        return draw(log_probs, sampling, generator)
+        return draw_next(log_probs, eoi_id, sampling, generator)
     probs = shaped(log_probs, sampling)
     drafted = 1.0 if draft.probs is None else float(draft.probs[draft.token_id])
     if float(torch.rand((), generator=generator)) * drafted < float(probs[draft.token_id]):

@@ -23,7 +23,7 @@ from model.evaluation.sandbox import Outcome, Sandbox
 from model.evaluation.statistics import Estimate, clustered_mean, clustered_ratio
 from model.evaluation.tasks import Task
 from model.linear import Precision, best_precision
-from model.seams import left_cut
+from model.seams import left_cut, shared_break
 from model.tokenization import ByteTokenizer
 
 LENGTHS = ("self", "gold")
@@ -188,7 +188,8 @@ def _request(
         return request
     tail = max(0, cursor - _CUT_CHARS)
     held_back = task.prefix[tail + left_cut(tokenizer, task.prefix[tail:]) :]
-    gold = task.gold.rstrip("\n") if one_line else task.gold
+    text = task.prefix + task.suffix
+    gold = task.gold.rstrip("\n") if one_line else task.gold.removesuffix(shared_break(text, cursor, cursor))
     count = len(tokenizer.encode(tokenizer.readable(held_back + gold)))
     return InfillRequest(_FILE, 1, request.gaps, policy, limits=Limits(max(count, max_tokens)), lengths_tok=(count,))
 
@@ -199,7 +200,8 @@ def _answer(
     infill = engine.infill(request)
     gap = infill.gaps[0]
     # An infill that ends after one line ends before the line break, which still belongs to the gap.
-    text = gap.text + "\n" if one_line and task.gold.endswith("\n") else gap.text
+    ended = gap.text.endswith("\n") or not (one_line and task.gold.endswith("\n"))
+    text = gap.text if ended else gap.text + "\n"
     program = task.program(text)
     readable = parses(task.prefix + text + task.suffix)
     outcome = run(program)

@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from model.seams import Encoded, chunk_texts, encode, left_cut, re_encode
+from model.seams import Encoded, chunk_texts, encode, left_cut, re_encode, shared_break
 from model.tokenization import ByteTokenizer
 from model.training.config import ExampleConfig
 from model.training.orders import GapTokens, SpecialIds, group_rows
@@ -50,7 +50,12 @@ class Group:
     held_back: list[str]
     middles: list[list[int]]  # tokens of the island after each gap but the last, its sink included
     gap_ids: list[list[int]]  # tokens of held-back piece and gap, then <eoi>
-    end: int  # string index at which the right island begins
+    spans: Sequence[tuple[int, int]]  # string indices [begin, end); an `end` may lie on a break before `begin`
+
+    @property
+    def end(self) -> int:
+        """The string index at which the right island begins."""
+        return self.spans[-1][1]
 
     @property
     def rows_at_least(self) -> int:
@@ -101,7 +106,7 @@ class ExampleBuilder:
             for piece, (begin, end) in zip(held_back, spans, strict=True)
         ]
         left_ids = [*header, *re_encode(tokenizer, left, text[:cut]).ids]
-        return Group(left_ids, held_back, middles, gap_ids, spans[-1][1])
+        return Group(left_ids, held_back, middles, gap_ids, spans)
 
 
 class WindowRows:
@@ -133,6 +138,9 @@ class WindowRows:
                 spans = draw_joint_spans(source, self.config, self.rng)
             else:
                 spans = [draw_span(source, self.config, self.rng)]
+            # As sessions do: what ends a gap of whole lines stands behind it.
+            text = self.window.text
+            spans = [(begin, end - len(shared_break(text, begin, end))) for begin, end in spans]
             group = self.builder.group(self.left, spans, self.header)
             if any(len(ids) > self._longest(group) for ids in group.gap_ids):
                 gap_rows += 1  # moved to the end of a very long line; counted, so that this ends

@@ -24,6 +24,8 @@ LINES = [
 TEXT = "".join(LINES)
 MIDDLE = sum(map(len, LINES[:200])) - len("return self.names[199] + value\n\n")  # before a word, in a line
 
+LINE_END = MIDDLE + len("return self.names[199] + value")
+
 
 @dataclass
 class Cost:
@@ -58,9 +60,7 @@ class Editor:
             return forward(network, rows, cache, logits_at)
 
         monkeypatch.setattr(Decoder, "forward", counted)
-        self.ask()
-        self.idle()
-        self.ask()
+        self.go_to(cursor)
 
     def cost_of(self, action: Callable[[], object]) -> Cost:
         self._cost = Cost(0, 0, [])
@@ -98,6 +98,13 @@ class Editor:
             assert len(slices) < 200
         return [cost for cost in slices if cost.rows]
 
+    def go_to(self, cursor: int) -> None:
+        """Move the cursor and do all that can be done before the next edit."""
+        self.cursor = cursor
+        self.ask()
+        self.idle()
+        self.ask()
+
     def type(self, text: str) -> Cost:
         self.edit(self.cursor, self.cursor, text)
         self.cursor += len(text)
@@ -119,6 +126,7 @@ def test_asking_again_feeds_only_the_gaps_own_row(editor: Editor) -> None:
 
 
 def test_typing_pushes_the_new_tokens_and_nothing_else(editor: Editor) -> None:
+    editor.go_to(LINE_END)
     typed, before = "if self.names[0] == value:\n            return  \t 12345 'it''s' ", editor.left_tokens
     costs = [editor.type(character) for character in typed]
     assert all(cost.right == 0 for cost in costs)
@@ -127,11 +135,21 @@ def test_typing_pushes_the_new_tokens_and_nothing_else(editor: Editor) -> None:
 
 
 def test_backspace_pops_and_feeds_nothing_but_the_gaps_own_row(editor: Editor) -> None:
+    editor.go_to(LINE_END)
     editor.type("if self.names[0] == value:\n            ")
     for _ in range(60):
         editor.edit(editor.cursor - 1, editor.cursor, "")
         editor.cursor -= 1
         assert editor.ask().forwards == [1]
+
+
+def test_breaking_a_line_costs_a_chunk_when_its_rest_shares_the_break_and_no_more(editor: Editor) -> None:
+    costs = [editor.type(character) for character in "if value:\n    "]
+    *before, at_the_break, behind, _, _, _ = [cost.right for cost in costs]
+    assert not any(before)
+    assert 0 < at_the_break <= CHUNK
+    assert 0 <= behind <= CHUNK
+    assert sum(cost.right for cost in costs) == at_the_break + behind
 
 
 def test_backspace_and_typing_it_again_costs_the_same_tokens(editor: Editor) -> None:

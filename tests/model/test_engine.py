@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from model.api.types import (
     Edit,
@@ -21,6 +22,7 @@ from model.api.types import (
     Snippet,
 )
 from model.decoding.constraint import Vocabulary
+from model.decoding.sampling import draw_next
 from model.engine import Engine
 from model.errors import Cancelled, InputError, RangeError, UnknownFileError, VersionError
 from model.linear import Precision
@@ -221,6 +223,43 @@ def test_lines_end_an_infill_whatever_ends_a_line(pieces: list[bytes], max_lines
     favouring(engine, *pieces)
     (gap,) = fill(engine, 0, max_lines=max_lines, max_tokens=40).gaps
     assert (gap.text, gap.stop) == (text, "lines")
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("infill", [True, False])
+def test_an_infill_of_whole_lines_ends_with_a_line_break(newline: str, infill: bool) -> None:
+    """It is the break that stood before the cursor, or at the end of what was selected; the model does not say it."""
+    text = newline.join(["a = 1;", "b = 2;", "c = 3;", ""])
+    begin, end = text.index("b"), text.index("c")
+    engine = opened(text, infill=infill)
+    favouring(engine, b"x")
+    for place in (begin, Gap(begin, end)):
+        (gap,) = fill(engine, place, max_tokens=2).gaps
+        assert gap.text == "xx" + newline
+        assert gap.tokens >= 2
+    (inside,) = fill(engine, end - len(newline), max_tokens=2).gaps
+    assert inside.text == "xx"
+
+
+def test_an_empty_infill_of_whole_lines_stays_empty() -> None:
+    engine = opened("a = 1;\nb = 2;\n")
+    eoi_id, head = engine._vocabulary.eoi_id, engine._network.head
+
+    def end(hidden: Any) -> Any:
+        logits = head(hidden)
+        logits[:, eoi_id] = 1e4
+        return logits
+
+    engine._network.head = end
+    (gap,) = fill(engine, 7).gaps
+    assert (gap.text, gap.stop) == ("", "eoi")
+
+
+@pytest.mark.parametrize(("probability", "ends"), [(0.19, False), (0.21, True)])
+def test_greedy_decoding_ends_a_gap_at_a_fifth(probability: float, ends: bool) -> None:
+    log_probs = torch.tensor([probability, 0.7, 0.3 - probability]).log()
+    drawn = draw_next(log_probs, 0, Sampling(), torch.Generator())
+    assert drawn == (0 if ends else 1)
 
 
 def test_the_end_of_the_window_ends_an_infill() -> None:

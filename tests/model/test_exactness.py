@@ -20,7 +20,7 @@ from model.kv_cache import KVCache
 from model.linear import Precision
 from model.network import Decoder
 from model.rope import RotaryEmbedding, rotate
-from model.seams import chunk_texts, encode
+from model.seams import chunk_texts, encode, shared_break
 from model.session import Session, SessionParts
 from model.tokenization import ByteTokenizer
 from model.window import RIGHT_LAST_ID, Window, WindowLimits, _common_prefix
@@ -77,7 +77,8 @@ def reference_rows(window: Window, text: str, gaps: list[Gap]) -> tuple[RowList,
     seen += rows.add_chain(left, 0, [])
     begin = len(left)
     for index, (gap, following) in enumerate(pairwise(gaps)):
-        between = text[gap.end : following.start - len(window.held_back[index + 1])]
+        end = gap.end - len(shared_break(text, gap.start, gap.end))
+        between = text[end : following.start - len(window.held_back[index + 1])]
         spans = [span.text for span in window.middles[index]]
         assert between.startswith(spans[0] if spans else "")
         assert between.endswith(spans[-1] if spans else "")
@@ -93,7 +94,8 @@ def reference_rows(window: Window, text: str, gaps: list[Gap]) -> tuple[RowList,
         ids = encode(chunk.text)
         right += rows.add_chain(ids, last_id - len(ids), list(right))
         end_char, last_id = end_char - len(chunk.text), last_id - len(ids)
-    assert end_char == gaps[-1].end, "the right stack begins where the gap ends"
+    last = gaps[-1]
+    assert end_char == last.end - len(shared_break(text, last.start, last.end)), "the right stack begins at the seam"
     return rows, seen + right
 
 

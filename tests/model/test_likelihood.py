@@ -21,7 +21,7 @@ from model.engine import Engine
 from model.errors import InputError
 from model.linear import Precision
 from model.network import Decoder
-from model.seams import left_cut
+from model.seams import left_cut, shared_break
 from model.session import Session
 from model.window import RIGHT_LAST_ID, Window
 from tests.model.reference import RowList, dense_logits
@@ -163,9 +163,12 @@ def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
     found = scorer.score(text, gaps, texts, lambda: False)
     assert sum(score is not None for score in found) >= 10
     encode = shared.tokenizer.encode
-    chunks, right_rows = scorer._right_chunks(text, [gap.end for gap in gaps])
+    endings = [shared_break(text, gap.start, gap.end) for gap in gaps]
+    ends = [gap.end - len(ending) for gap, ending in zip(gaps, endings, strict=True)]
+    chunks, right_rows = scorer._right_chunks(text, ends)
     header = scorer._header
-    for gap, given, seen_rows, score in zip(gaps, texts, right_rows, found, strict=True):
+    for gap, given, ending, end, score in zip(gaps, texts, endings, ends, found, strict=True):
+        seen_rows = right_rows[end]
         if score is None:
             continue
         rows = RowList()
@@ -181,7 +184,7 @@ def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
                     next_id -= len(chunk)
             assert len(right) == seen_rows
         held_back = text[cut : gap.start]
-        ids = encode(held_back + given)
+        ids = encode(held_back + given.removesuffix(ending))
         if infill:
             asked = rows.add_chain([INFILL, *ids], len(left), context + right)
         else:

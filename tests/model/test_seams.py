@@ -21,6 +21,7 @@ from model.seams import (
     encode,
     left_cut,
     re_encode,
+    shared_break,
 )
 from model.session import Session, SessionParts
 from model.tokenization import ByteTokenizer
@@ -241,6 +242,40 @@ def test_chunks_of_code_begin_with_a_line_break(kind: str, newline: str) -> None
     assert len(chunks) > 4
     assert all(chunk.startswith(newline) for chunk in chunks[:-1])
     assert text.startswith(chunks[-1])
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("marked", "shared"),
+    [
+        ("a\n[]b\n", True),  # a cursor before a line
+        ("a\n[b\n]c\n", True),
+        ("a\n[b\nc\n]d", True),
+        ("[a\n]b", True),
+        ("a\n[b\n]", True),
+        ("a\n[]", True),
+        ("a\n[\n]b", True),
+        ("[]a\n", False),  # no line break stands before it
+        ("[]", False),
+        ("a[]\n", False),
+        ("a\n[]\nb", False),  # a cursor on an empty line: its break is behind it as it is
+        ("a\n[b]\n", False),
+        ("a\n[b]c\n", False),
+        ("a[b\n]c", False),  # begins inside a line: its infill may go on in the one behind
+        ("a[\n]c", False),
+        ("a\n[b\n]\nc", False),
+    ],
+)
+def test_gaps_of_whole_lines_share_their_last_break(marked: str, shared: bool, newline: str) -> None:
+    marked = marked.replace("\n", newline)
+    start, end = marked.index("["), marked.index("]") - 1
+    text = marked.replace("[", "").replace("]", "")
+    assert shared_break(text, start, end) == (newline if shared else "")
+
+
+def test_a_gap_that_cuts_a_line_break_shares_none() -> None:
+    text = "a\r\nb"
+    assert [shared_break(text, *gap) for gap in [(2, 2), (2, 3), (1, 2), (0, 2)]] == ["", "", "", ""]
 
 
 def test_a_line_break_inside_a_token_ends_the_search() -> None:

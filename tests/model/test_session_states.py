@@ -32,6 +32,7 @@ from model.errors import Cancelled, RangeError
 from model.islands import IslandStore
 from model.linear import Precision
 from model.network import Decoder, Rows
+from model.seams import shared_break
 from model.session import Session, SessionParts
 from model.tokenization import ByteTokenizer
 from model.window import Window
@@ -244,9 +245,10 @@ def check_spelling(window: Window, text: str, gaps: list[Gap]) -> None:
     assert text[window.begin_char :].encode().startswith(spell(window.left.ids) + window.held_back[0].encode())
     assert window.begin_char + len(window.left.text) + len(window.held_back[0]) == gaps[0].start
     right = b"".join(spell(chunk.ids) for chunk in reversed(window.right))
-    assert right == text[gaps[-1].end : window.end_char].encode()
-    for gap, following, spans, held_back in zip(gaps, gaps[1:], window.middles, window.held_back[1:], strict=False):
-        between = text[gap.end : following.start].encode()
+    ends = [gap.end - len(shared_break(text, gap.start, gap.end)) for gap in gaps]
+    assert right == text[ends[-1] : window.end_char].encode()
+    for end, following, spans, held_back in zip(ends, gaps[1:], window.middles, window.held_back[1:], strict=False):
+        between = text[end : following.start].encode()
         islands = [spell(span.ids) for span in spans]
         if len(islands) < 2:
             assert b"".join(islands) + held_back.encode() == between

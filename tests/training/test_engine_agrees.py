@@ -27,7 +27,6 @@ from tests.training.tiny_training import (
     base_checkpoint_path,
     built_window,
     row_losses,
-    spans_of,
     trainer_network,
 )
 
@@ -49,10 +48,10 @@ def engine_window(built: BuiltWindow, checkpoint: Checkpoint, spans: list[tuple[
     islands = IslandStore(network, tokenizer, checkpoint.capabilities, 2**30, 500)
     encoded = [islands.encode_slice(Snippet(*snippet), 500) for snippet in built.window.window.snippets]
     window.set_context([island for island in encoded if island is not None])
-    # The cursor walks from the end of the text to the gap, which leaves the chunks of the unit.
+    # A selection's end walks from the end of the text to the gap, which leaves the chunks of the unit.
     for bound in sorted(built.window.bounds, reverse=True):
         if bound >= spans[-1][1]:
-            window.retarget(text, [Gap(bound, bound)])
+            window.retarget(text, [Gap(1, bound)])
     window.retarget(text, [Gap(*span) for span in spans])
     window.encode()
     return window
@@ -86,7 +85,7 @@ def test_gap_losses_equal_the_engines(seed: int) -> None:
     for group, gap_rows in built.groups:
         with torch.no_grad():
             ours = row_losses(network, unit, mask, gap_rows[unit.targets[gap_rows] != NO_TARGET])
-        window = engine_window(built, checkpoint, spans_of(group, built.window))
+        window = engine_window(built, checkpoint, group.spans)
         assert window.held_back == group.held_back
         assert window.gap_first_id(0) == unit.position_ids[gap_rows].min()
         theirs = engine_losses(window, unit, gap_rows)
@@ -104,7 +103,7 @@ def test_a_row_that_sees_too_much_is_noticed() -> None:
     wanted = gap_rows[unit.targets[gap_rows] != NO_TARGET]
     with torch.no_grad():
         ours = row_losses(network, changed, dense_mask(torch.from_numpy(sees)[None]), wanted)
-    window = engine_window(built, checkpoint, spans_of(group, built.window))
+    window = engine_window(built, checkpoint, group.spans)
     theirs = engine_losses(window, unit, gap_rows)
     assert float((ours - theirs).abs().max()) > 0.05
 

@@ -95,20 +95,6 @@ def built_window(seed: int, config: ExampleConfig = SMALL) -> BuiltWindow:
     return BuiltWindow(window, writer.finish(SINK))
 
 
-def spans_of(group: Group, window: WindowRows) -> list[tuple[int, int]]:
-    """Return where the gaps of `group` lie in the text, from what they spell alone."""
-    tokenizer, end = window.builder.tokenizer, group.end
-    spans: list[tuple[int, int]] = []
-    for index in reversed(range(len(group.gap_ids))):
-        spelled = tokenizer.spell(group.gap_ids[index][:-1]).decode()
-        begin = end - len(spelled) + len(group.held_back[index])
-        spans.insert(0, (begin, end))
-        end = begin - len(group.held_back[index])
-        if index:
-            end -= len(tokenizer.spell(group.middles[index - 1]).decode())
-    return spans
-
-
 @dataclass
 class SlowExample:
     """A group's example on its own: rows with explicit lists of what each sees; `at` are its gap rows' indices."""
@@ -134,7 +120,7 @@ def slow_example(built: BuiltWindow, group: Group, gap_rows: np.ndarray) -> Slow
         ids = [SINK, FILENAME, *tokenizer.encode(path + "\n"), *tokenizer.encode(snippet)]
         context += rows.add_chain(ids, position, [])
         position += len(ids)
-    spans = spans_of(group, window)
+    spans = group.spans
     cut = left_cut(tokenizer, text[: spans[0][0]])
     left = window.header + tokenizer.encode(text[:cut])
     context += rows.add_chain(left, 0, [])
