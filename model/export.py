@@ -45,13 +45,11 @@ class Exported:
     difference: Estimate  # after - before, with its 95 % interval by file
 
 
-def export_model(
-    source: Path, target: Path, run: Path | None = None, evaluations: Sequence[Path] = ()
-) -> Exported:  # fmt: skip
+def export_model(source: Path, target: Path, runs: Sequence[Path] = (), evaluations: Sequence[Path] = ()) -> Exported:
     """Write the model at `source` in int8 to `target`, whole or not at all.
 
-    `run` is the directory of its training run and `evaluations` are reports of
-    `setfill eval`, for the model card. Raises CheckpointError and InputError.
+    `runs` are the directories of its training runs, the first one first, and
+    `evaluations` reports of `setfill eval`, for the model card. Raises CheckpointError and InputError.
     """
     target = target.absolute()
     if target.exists() and not (target / DESCRIPTION_FILE).exists() and any(target.iterdir()):
@@ -64,7 +62,7 @@ def export_model(
             save_checkpoint(checkpoint, built, "int8", SHARD_BYTES)
             exported = _checked(checkpoint, built)
             (built / "export.json").write_text(json.dumps(asdict(exported), indent=2) + "\n", encoding="utf-8")
-            facts = CardFacts.of(checkpoint, asdict(exported), run, evaluations)
+            facts = CardFacts.of(checkpoint, asdict(exported), runs, evaluations)
             (built / "README.md").write_text(model_card(facts), encoding="utf-8")
             (built / "__init__.py").write_text(
                 '"""Weights of Setfill\'s default model; data only."""\n', encoding="utf-8"

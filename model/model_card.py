@@ -57,28 +57,34 @@ Rounding to int8 changes the loss on {gaps} gaps in Python's standard library fr
 
 
 @dataclass(frozen=True)
+class TrainingRun:
+    """What a training run left beside its weights."""
+
+    config: Mapping[str, Any]
+    log: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class CardFacts:
     """All that goes into a card. None where nothing is known."""
 
     checkpoint: Checkpoint
     exported: Mapping[str, Any]
-    run: Mapping[str, Any] | None  # config.json of the training run
-    log: Sequence[Mapping[str, Any]]  # its log
-    corpus: Mapping[str, Any] | None  # index.json of its corpus
+    runs: Sequence[TrainingRun]  # each begun with the weights of the one before
+    corpus: Mapping[str, Any] | None  # index.json of the last one's corpus
     evaluations: Sequence[Mapping[str, Any]]
 
     @classmethod
     def of(
-        cls, checkpoint: Checkpoint, exported: Mapping[str, Any], run: Path | None, evaluations: Sequence[Path]
+        cls, checkpoint: Checkpoint, exported: Mapping[str, Any], runs: Sequence[Path], evaluations: Sequence[Path]
     ) -> CardFacts:
         """Read the records. Raises InputError for one that was named and cannot be read."""
-        config = corpus = None
-        if run is not None:
-            config = _read(run / "config.json")
-            index = Path(config["data"]["corpus"]) / "index.json"
+        read = [TrainingRun(_read(run / "config.json"), read_log(run / "log.jsonl")) for run in runs]
+        corpus = None
+        if read:
+            index = Path(read[-1].config["data"]["corpus"]) / "index.json"
             corpus = _read(index) if index.is_file() else None
-        log = read_log(run / "log.jsonl") if run is not None else []
-        return cls(checkpoint, exported, config, log, corpus, [read_report(path) for path in evaluations])
+        return cls(checkpoint, exported, read, corpus, [read_report(path) for path in evaluations])
 
 
 def model_card(facts: CardFacts) -> str:
@@ -96,7 +102,7 @@ def model_card(facts: CardFacts) -> str:
         else "not adapted: sees the text before the gap only",
         megabytes=facts.exported["bytes"] / 1e6,
         data=_data(facts.corpus),
-        training=_training(facts),
+        training="\n\n".join(_training(run) for run in facts.runs) or _UNKNOWN,
         evaluation="\n\n".join(_evaluation(report) for report in facts.evaluations) or _UNKNOWN,
         gaps=facts.exported["gaps"],
         loss_before=facts.exported["loss_before"],
@@ -120,20 +126,19 @@ def _data(corpus: Mapping[str, Any] | None) -> str:
     return "\n".join(lines)
 
 
-def _training(facts: CardFacts) -> str:
-    if facts.run is None:
-        return _UNKNOWN
-    run, optimiser = facts.run["run"], facts.run["optimiser"]
+def _training(trained: TrainingRun) -> str:
+    run, optimiser = trained.config["run"], trained.config["optimiser"]
+    objective = trained.config["examples"]["objective"]
     lines = [
-        f"Objective {facts.run['examples']['objective']}, seed {run['seed']}, {optimiser['rows_per_update']:,} rows an "
+        f"Objective {objective}, seed {run['seed']}, {optimiser['rows_per_update']:,} rows an "
         f"update, AdamW at {optimiser['peak_rate']:g} with {optimiser['warm_up_updates']} updates of warm-up, "
-        f"on {facts.run.get('device', 'an unknown device')}."
+        f"on {trained.config.get('device', 'an unknown device')}."
     ]
-    if facts.log:
-        last = facts.log[-1]
+    if trained.log:
+        last = trained.log[-1]
         losses = ", ".join(f"{kind} {part['loss']:.3f}" for kind, part in last["kinds"].items())
         lines.append(
-            f"{len(facts.log)} updates in {last['elapsed_s']:.0f} s. Losses of the last one, in nats: {losses}."
+            f"{len(trained.log)} updates in {last['elapsed_s']:.0f} s. Losses of the last one, in nats: {losses}."
         )
     return "\n".join(lines)
 

@@ -88,8 +88,9 @@ def add_parser(commands: Any) -> None:
     exporting.add_argument("source", metavar="SOURCE", help="an installed model, a model directory or a GGUF file")
     exporting.add_argument("target", metavar="TARGET", type=Path, help="as in weights/setfill-135m")
     exporting.add_argument(
-        "--run", metavar="RUN", dest="training_run", type=Path, help="its training run, for the card"
-    )
+        "--run", metavar="RUN", dest="training_runs", type=Path, action="append", default=[],
+        help="its training run, for the card; may be repeated, the first one first",
+    )  # fmt: skip
     exporting.add_argument(
         "--evaluation", metavar="REPORT", dest="evaluations", type=Path, action="append", default=[],
         help="a report of setfill eval infilling, for the card; may be repeated",
@@ -145,7 +146,7 @@ def run_export(options: argparse.Namespace) -> int:
     from model.export import export_model
 
     with notes(options.color).status("exporting"):
-        made = export_model(store.find(options.source), options.target, options.training_run, options.evaluations)
+        made = export_model(store.find(options.source), options.target, options.training_runs, options.evaluations)
     low, high = made.difference.low, made.difference.high
     out = console(options.color)
     out.print(f"wrote {visible(str(options.target))}: {made.bytes / 1e6:.1f} MB in {made.files} files", markup=False)

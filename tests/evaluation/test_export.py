@@ -92,14 +92,14 @@ def test_the_card_is_filled_from_the_records(tiny_model: Path, exported: Path, t
     }  # fmt: skip
     (tmp_path / "eval.json").write_text(json.dumps(evaluation))
     target = tmp_path / "weights" / "tiny"
-    export_model(tiny_model, target, run, [tmp_path / "eval.json"])
+    export_model(tiny_model, target, [run], [tmp_path / "eval.json"])
     card = (target / "README.md").read_text()
     for expected in ("12,345,678 tokens", "python 9,999", "NVIDIA X", "mask 1.234", "single_line.jsonl.gz: 60 gaps",
                      "25.0 [20.0, 30.0]", "## Limits", "Apache-2.0", "nats per token"):  # fmt: skip
         assert expected in card, expected
     assert (exported / "README.md").read_text().count("No record of this was given") == 3
     with pytest.raises(InputError, match="cannot read"):
-        export_model(tiny_model, target, tmp_path / "no-run")
+        export_model(tiny_model, target, [tmp_path / "no-run"])
 
 
 def test_the_wheel_is_found(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
