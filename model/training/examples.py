@@ -245,9 +245,13 @@ class WindowRows:
         return writer.chain(ids, 0, self.sampled_targets(ids)), ids
 
     def _write_islands(self, writer: RowWriter) -> int:
-        """Write the context islands, with ids below those kept for the right one; return the first one's first row."""
+        """Write the context islands, with ids below those kept for the right one; return the first one's first row.
+
+        The right island of a long window has more rows than a session ever gives it.
+        """
         begin = writer.count
-        first_id = -self.config.right_ids - sum(len(ids) for ids in self.islands)
+        kept = max(self.config.right_ids, *self._right_rows().values())
+        first_id = -kept - sum(len(ids) for ids in self.islands)
         for ids in self.islands:
             writer.chain(ids, first_id, self.sampled_targets(ids))
             first_id += len(ids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,8 +58,15 @@ def test_island_rows_see_their_own_chain_only() -> None:
     for row in range(first_sink, second_sink):
         assert mask[0, row].nonzero()[:, 0].tolist() == list(range(first_sink, row + 1))
     right = sinks[len(built.window.islands)]
-    assert seen_rows(unit, mask, right + 5) == seen_rows(unit, mask, right + 5)
     assert mask[0, right + 5].nonzero()[:, 0].tolist() == list(range(right, right + 6))
+
+
+@pytest.mark.parametrize("right_ids", [20, 600])
+def test_a_long_right_island_shares_no_position_with_context_islands(right_ids: int) -> None:
+    unit = built_window(1, replace(SMALL, right_ids=right_ids)).unit
+    below = unit.position_ids[unit.position_ids < 0]
+    assert len(below) > 100
+    assert len(set(below.tolist())) == len(below)
 
 
 def test_padding_sees_itself_and_is_seen_by_none() -> None:
