@@ -56,6 +56,12 @@ def add_parser(commands: Any) -> None:
         "tokenizer", type=Path, metavar="TOKENIZER", help="the tokenizer.json that the run started with"
     )
     assemble.add_argument("out", type=Path, metavar="DIR")
+    assemble.add_argument(
+        "--base", type=Path, metavar="START", help="move the weights towards those that training started from"
+    )
+    assemble.add_argument(
+        "--base-share", type=float, metavar="SHARE", default=0.25, help="how far, with --base (default: %(default)s)"
+    )
     assemble.set_defaults(run=run_assemble)
 
 
@@ -92,7 +98,7 @@ def run_training(options: argparse.Namespace) -> int:
 def run_assemble(options: argparse.Namespace) -> int:
     from model.training.assemble import assemble
 
-    assemble(options.pieces, options.tokenizer, options.out)
+    assemble(options.pieces, options.tokenizer, options.out, base=options.base, base_share=options.base_share)
     return 0
 
 

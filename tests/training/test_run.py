@@ -21,8 +21,8 @@ from model.training.config import OptimiserConfig, RunConfig, TrainingConfig, pa
 from model.training.progress import read_log
 from model.training.run import Run, main
 from model.training.schedule import Schedule
-from model.training.state import PIECE_BYTES, read_pieces, write_pieces
-from tests.model.tiny import tiny_checkpoint
+from model.training.state import PIECE_BYTES, load_start, read_pieces, write_pieces
+from tests.model.tiny import EOI, INFILL, MASK, tiny_checkpoint
 from tests.training.tiny_training import SPECIAL
 
 ROOT = Path(__file__).parents[2]
@@ -217,3 +217,26 @@ def test_pieces_become_a_checkpoint(training_directory: WriteSettings, tmp_path:
     checkpoint = load_checkpoint(tmp_path / "out")
     assert checkpoint.capabilities.infill
     assert json.loads((tmp_path / "out" / "setfill.json").read_text())["name"] == "run"
+
+
+def test_weights_are_moved_towards_the_base(training_directory: WriteSettings, tmp_path: Path) -> None:
+    from model.training.assemble import assemble, towards
+
+    Run(read_config(training_directory("tiny", updates=2)), tmp_path / "run").train()
+    start, pieces = tmp_path / "start", tmp_path / "run" / "checkpoints" / "update-000002"
+    for name, share in (("none", 0.0), ("half", 0.5)):
+        assemble(pieces, start / "tokenizer.json", tmp_path / name, "float32", start, share)
+    trained, mixed = load_checkpoint(tmp_path / "none"), load_checkpoint(tmp_path / "half")
+    base = load_start(start)[1]
+    special = [MASK, INFILL, EOI]
+    for name, tensor in mixed.tensors.items():
+        mean = (trained.tensors[name] + base[name]) / 2
+        if name == "embed_tokens.weight":
+            mean[special] = trained.tensors[name][special]
+        torch.testing.assert_close(tensor, mean)
+        assert not torch.equal(tensor, trained.tensors[name])
+    with pytest.raises(InputError, match="at least 0 and below 1"):
+        assemble(pieces, start / "tokenizer.json", tmp_path / "bad", base=start, base_share=1.0)
+    assert not (tmp_path / "bad").exists()
+    with pytest.raises(InputError, match="other weights"):
+        towards(tiny_checkpoint(layers=1), base, 0.5)
