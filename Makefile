@@ -10,7 +10,7 @@ TORCH := 2.13.0
 .PHONY: help setup demo test test-slow check bench rehearse clean
 
 help:
-	@echo "make demo       infill real source files with the default model (downloads it on the first run)"
+	@echo "make demo       infill real source files with the default model"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run also the long tests and those of the real model"
 	@echo "make check      formatting, lint, types, grammar queries"
@@ -21,7 +21,7 @@ help:
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt weights/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("setfill needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "Python's venv module is missing; on Debian: apt-get install -y make python3-venv"; exit 1; }
@@ -34,18 +34,16 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 		echo "    $(BIN)/pip install torch==$(TORCH) ..."; \
 		echo "and run make again. (Plain 'pip install torch' also works; on Linux it brings gigabytes of CUDA.)"; \
 		exit 1; }
-	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]" -e ./weights
 	@touch $@
 
 demo: setup
-	@$(BIN)/setfill models fetch
 	@$(BIN)/setfill demo
 
 test: setup
 	$(BIN)/python -m pytest
 
 test-slow: setup
-	$(BIN)/setfill models fetch
 	$(BIN)/python -m pytest --slow --timeout=3600
 
 check: setup
@@ -55,7 +53,6 @@ check: setup
 	$(BIN)/python -m grammars.check
 
 bench: setup
-	@$(BIN)/setfill models fetch
 	$(BIN)/python -m benchmarks.forward
 	$(BIN)/python -m benchmarks.decoding
 	$(BIN)/python -m benchmarks.server

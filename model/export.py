@@ -45,11 +45,14 @@ class Exported:
     difference: Estimate  # after - before, with its 95 % interval by file
 
 
-def export_model(source: Path, target: Path, runs: Sequence[Path] = (), evaluations: Sequence[Path] = ()) -> Exported:
+def export_model(
+    source: Path, target: Path, runs: Sequence[Path] = (), evaluations: Sequence[Path] = (), note: str = ""
+) -> Exported:
     """Write the model at `source` in int8 to `target`, whole or not at all.
 
     `runs` are the directories of its training runs, the first one first, and
-    `evaluations` reports of `setfill eval`, for the model card. Raises CheckpointError and InputError.
+    `evaluations` reports of `setfill eval`, for the model card, whose section on
+    training ends with `note`. Raises CheckpointError and InputError.
     """
     target = target.absolute()
     if target.exists() and not (target / DESCRIPTION_FILE).exists() and any(target.iterdir()):
@@ -62,7 +65,7 @@ def export_model(source: Path, target: Path, runs: Sequence[Path] = (), evaluati
             save_checkpoint(checkpoint, built, "int8", SHARD_BYTES)
             exported = _checked(checkpoint, built)
             (built / "export.json").write_text(json.dumps(asdict(exported), indent=2) + "\n", encoding="utf-8")
-            facts = CardFacts.of(checkpoint, asdict(exported), runs, evaluations)
+            facts = CardFacts.of(checkpoint, asdict(exported), runs, evaluations, note)
             (built / "README.md").write_text(model_card(facts), encoding="utf-8")
             (built / "__init__.py").write_text(
                 '"""Weights of Setfill\'s default model; data only."""\n', encoding="utf-8"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +74,16 @@ class CardFacts:
     runs: Sequence[TrainingRun]  # each begun with the weights of the one before
     corpus: Mapping[str, Any] | None  # index.json of the last one's corpus
     evaluations: Sequence[Mapping[str, Any]]
+    note: str  # what else is to be said of the training
 
     @classmethod
     def of(
-        cls, checkpoint: Checkpoint, exported: Mapping[str, Any], runs: Sequence[Path], evaluations: Sequence[Path]
+        cls,
+        checkpoint: Checkpoint,
+        exported: Mapping[str, Any],
+        runs: Sequence[Path],
+        evaluations: Sequence[Path],
+        note: str,
     ) -> CardFacts:
         """Read the records. Raises InputError for one that was named and cannot be read."""
         read = [TrainingRun(_read(run / "config.json"), read_log(run / "log.jsonl")) for run in runs]
@@ -84,7 +91,7 @@ class CardFacts:
         if read:
             index = Path(read[-1].config["data"]["corpus"]) / "index.json"
             corpus = _read(index) if index.is_file() else None
-        return cls(checkpoint, exported, read, corpus, [read_report(path) for path in evaluations])
+        return cls(checkpoint, exported, read, corpus, [read_report(path) for path in evaluations], note)
 
 
 def model_card(facts: CardFacts) -> str:
@@ -102,7 +109,7 @@ def model_card(facts: CardFacts) -> str:
         else "not adapted: sees the text before the gap only",
         megabytes=facts.exported["bytes"] / 1e6,
         data=_data(facts.corpus),
-        training="\n\n".join(_training(run) for run in facts.runs) or _UNKNOWN,
+        training="\n\n".join([*map(_training, facts.runs), *filter(None, [facts.note])]) or _UNKNOWN,
         evaluation="\n\n".join(_evaluation(report) for report in facts.evaluations) or _UNKNOWN,
         gaps=facts.exported["gaps"],
         loss_before=facts.exported["loss_before"],
@@ -117,8 +124,12 @@ def _data(corpus: Mapping[str, Any] | None) -> str:
     if corpus is None:
         return _UNKNOWN
     lines = [f"{corpus['tokens']:,} tokens in {corpus['documents']:,} files of released packages, none of them run."]
-    for name, title in (("tokens_by_language", "Tokens by language"), ("licences", "Licences")):
-        if counts := corpus.get(name):
+    licences = Counter(package["licence"] for package in corpus.get("packages", ()))
+    for counts, title in (
+        (corpus["tokens_by_language"], "Tokens by language"),
+        (dict(licences.most_common()), f"Licences of the {licences.total()} packages"),
+    ):
+        if counts:
             listed = ", ".join(f"{key} {count:,}" for key, count in counts.items())
             lines.append(f"{title}: {listed}.")
     lines.append("Passages that share 13-grams with the evaluation texts were cut out; `documents.jsonl.xz` of the")

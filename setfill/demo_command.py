@@ -12,7 +12,7 @@ import asyncio
 import sysconfig
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,13 @@ from setfill.text_files import SourceFile, replaced
 # File, then for each gap what stands somewhere before it and the text that is taken out.
 _PIECES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("calendar.py", (("def isleap(year):", "year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)"),)),
-    ("bisect.py", (("def bisect_left(", "ValueError('lo must be non-negative')"), ("def bisect_left(", "len(a)\n"))),
+    ("imaplib.py", (("def login(self", "user, password"),)),
     ("textwrap.py", (("def fill(text", "w.fill(text)"),)),
+    ("colorsys.py", (("def rgb_to_hls(", "min(r, g, b)"), ("def rgb_to_hsv(", "min(r, g, b)"))),
+    ("statistics.py", (("def median_low(data):", "sorted(data)"), ("def median_low(data):", "len(data)"))),
     ("posixpath.py", (("def basename(p):", "i = p.rfind(sep) + 1\n    return p[i:]"),)),
-    ("string.py", (("def capwords(", "(sep or ' ').join(map(str.capitalize, s.split(sep)))"),)),
-    ("colorsys.py", (("def rgb_to_hsv(", "min(r, g, b)"),)),
 )
+_SUFFIX_TELLS = "imaplib.py"  # nothing before the gap says what belongs there: filled once more without what is behind
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Piece:
     @property
     def max_lines(self) -> int:
         return max(self.source.text.count("\n", gap.start, gap.end) + 1 for gap in self.gaps)
+
+    def without_suffix(self) -> Piece:
+        """Return the piece with nothing behind its first gap."""
+        start = self.gaps[0].start
+        return Piece(replace(self.source, text=self.source.text[:start]), (Gap(start, start),))
 
 
 def add_parser(commands: Any) -> None:
@@ -93,6 +99,10 @@ async def _fill_all(model: Path, out: Console, progress: Console) -> None:
         for piece in pieces():
             infill = await _fill(client, piece, progress)
             _show(out, piece, infill, description)
+            if description.infill and piece.source.path.name == _SUFFIX_TELLS:
+                (blind,) = (await _fill(client, piece.without_suffix(), progress)).gaps
+                out.print(f"      without the text behind the gap: {blind.text.strip()}", style="dim", markup=False)
+            out.print()
 
 
 async def _fill(client: WorkerClient, piece: Piece, progress: Console) -> Infill:
@@ -118,4 +128,4 @@ def _show(out: Console, piece: Piece, infill: Infill, description: ModelDescript
     together = ""
     if len(infill.gaps) > 1:
         together = "filled jointly, " if description.infill else "filled one after the other (not an adapted model), "
-    out.print(f"      {together}{cost(infill, description)}\n", style="dim", markup=False)
+    out.print(f"      {together}{cost(infill, description)}", style="dim", markup=False)

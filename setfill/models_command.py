@@ -95,6 +95,7 @@ def add_parser(commands: Any) -> None:
         "--evaluation", metavar="REPORT", dest="evaluations", type=Path, action="append", default=[],
         help="a report of setfill eval infilling, for the card; may be repeated",
     )  # fmt: skip
+    exporting.add_argument("--note", metavar="TEXT", default="", help="what else the card should say of the training")
     exporting.set_defaults(run=run_export)
     for each in (listing, fetching, describing, importing, exporting):
         add_color(each)
@@ -146,7 +147,9 @@ def run_export(options: argparse.Namespace) -> int:
     from model.export import export_model
 
     with notes(options.color).status("exporting"):
-        made = export_model(store.find(options.source), options.target, options.training_runs, options.evaluations)
+        made = export_model(
+            store.find(options.source), options.target, options.training_runs, options.evaluations, options.note
+        )
     low, high = made.difference.low, made.difference.high
     out = console(options.color)
     out.print(f"wrote {visible(str(options.target))}: {made.bytes / 1e6:.1f} MB in {made.files} files", markup=False)

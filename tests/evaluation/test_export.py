@@ -75,7 +75,8 @@ def test_what_is_too_large_or_in_the_way_is_refused(
 def test_the_card_is_filled_from_the_records(tiny_model: Path, exported: Path, tmp_path: Path) -> None:
     run, corpus = tmp_path / "run", tmp_path / "corpus"
     for directory, name, content in (
-        (corpus, "index.json", {"tokens": 12345678, "documents": 4321, "tokens_by_language": {"python": 9999}}),
+        (corpus, "index.json", {"tokens": 12345678, "documents": 4321, "tokens_by_language": {"python": 9999},
+                                 "packages": [{"licence": "MIT"}, {"licence": "ISC"}, {"licence": "MIT"}]}),
         (run, "config.json", {"data": {"corpus": str(corpus)}, "examples": {"objective": "set_causal"},
                               "optimiser": {"rows_per_update": 262144, "peak_rate": 4e-4, "warm_up_updates": 40},
                               "run": {"seed": 3}, "device": "NVIDIA X"}),
@@ -92,10 +93,11 @@ def test_the_card_is_filled_from_the_records(tiny_model: Path, exported: Path, t
     }  # fmt: skip
     (tmp_path / "eval.json").write_text(json.dumps(evaluation))
     target = tmp_path / "weights" / "tiny"
-    export_model(tiny_model, target, [run], [tmp_path / "eval.json"])
+    export_model(tiny_model, target, [run], [tmp_path / "eval.json"], "Said beside.")
     card = (target / "README.md").read_text()
     for expected in ("12,345,678 tokens", "python 9,999", "NVIDIA X", "mask 1.234", "single_line.jsonl.gz: 60 gaps",
-                     "25.0 [20.0, 30.0]", "## Limits", "Apache-2.0", "nats per token"):  # fmt: skip
+                     "25.0 [20.0, 30.0]", "## Limits", "Apache-2.0", "nats per token", "Said beside.",
+                     "3 packages: MIT 2, ISC 1"):  # fmt: skip
         assert expected in card, expected
     assert (exported / "README.md").read_text().count("No record of this was given") == 3
     with pytest.raises(InputError, match="cannot read"):

@@ -1,0 +1,1 @@
+"""Weights of Setfill's default model; data only."""
