@@ -49,13 +49,17 @@ async def fill(
     """
     gaps = _gaps(document.text, spans)
     text = document.text
-    await worker.ready()
+    description = await worker.ready()
     snapshot = await document.syntax.of(text)
     plans = [plan_fill(snapshot, gap, settings) for gap in gaps]
     if document.text != text:
         raise VersionError("the file was edited meanwhile")
-    candidates = candidates if len(gaps) == 1 else 1
-    request = InfillRequest("", 0, gaps, limits=_widest(plans), candidates=candidates)
+    policy = "verified"
+    if len(gaps) == 1:
+        policy = plans[0].policy(settings, candidates, sees_suffix=description.infill)
+    else:
+        candidates = 1
+    request = InfillRequest("", 0, gaps, policy, limits=_widest(plans), candidates=candidates)
     asking = asyncio.ensure_future(document.infill(request, on_partial=on_partial))
     document.until_edited.add(asking)
     try:

@@ -33,6 +33,12 @@ class Plan:
     limits: Limits
     is_invoked: bool  # asked for by hand, not by typing
 
+    def policy(self, settings: Settings, candidates: int, *, sees_suffix: bool) -> str:
+        """Return the order policy to ask for: beams where they can be had and the infill is short enough for them."""
+        if settings.beams == 1 or not sees_suffix or self.stop is Stop.BLOCK:
+            return "verified"
+        return f"beam:{max(settings.beams, candidates)}"
+
 
 def plan_suggestion(
     snapshot: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, sees_suffix: bool

@@ -53,6 +53,13 @@ class Settings:
         low=1,
         high=8,
     )
+    beams: int = setting(
+        4,
+        "Beginnings followed at once to find what goes best with the text behind, where several suggestions are asked "
+        "for or one place is filled; takes two to four times as long. 1 looks no further than the likeliest token.",
+        low=1,
+        high=16,
+    )
     debounce_ms: int | None = setting(
         None,
         "Milliseconds to wait for the next key before computing; null follows the measured speed.",

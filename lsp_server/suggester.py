@@ -188,7 +188,10 @@ class Suggester:
         if not ask.invoked:
             waited = time.monotonic() - started
             await asyncio.sleep(max(0.0, self.pace.wait_seconds(settings.debounce_ms) - waited))
-        infill = await self._decode(document, memory, plan, ask, supposed)
+        policy = "verified"
+        if ask.candidates > 1:
+            policy = plan.policy(settings, ask.candidates, sees_suffix=description.infill)
+        infill = await self._decode(document, memory, plan, ask, supposed, policy)
         if infill is None or document.text != text:
             return []
         found = await asyncio.to_thread(_shaped_candidates, snapshot, plan, infill.gaps[0], settings)
@@ -254,12 +257,12 @@ class Suggester:
         return lead + cut(rest[len(lead) :], plan, snapshot.language)
 
     async def _decode(
-        self, document: OpenDocument, memory: Memory, plan: Plan, ask: Ask, supposed: _Supposed
+        self, document: OpenDocument, memory: Memory, plan: Plan, ask: Ask, supposed: _Supposed, policy: str
     ) -> Infill | None:
         """Ask the worker. None when it has another text by now; WorkerError when there is none."""
         prefix, suffix = supposed.text[: supposed.cursor_char], supposed.text[supposed.cursor_char :]
         request = InfillRequest(
-            "", 0, (plan.gap,), limits=plan.limits, candidates=ask.candidates, drafts=_drafts(memory, supposed)
+            "", 0, (plan.gap,), policy, limits=plan.limits, candidates=ask.candidates, drafts=_drafts(memory, supposed)
         )
         grown = Remembered(prefix, suffix, ("",), 0)
 
@@ -340,7 +343,8 @@ async def _infill_enough(
             enough = shown
             asking.cancel()
 
-    callback = watch if plan.stop is not Stop.LINE else on_partial  # a line's end is the worker's to see
+    # A line's end is the worker's to see, and of several beams none is sure to be the answer.
+    callback = watch if plan.stop is not Stop.LINE and request.policy == "verified" else on_partial
     asking = asyncio.ensure_future(document.infill(request, suppose, on_partial=callback))
     try:
         return await asking

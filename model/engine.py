@@ -183,6 +183,8 @@ class Engine:
         if request.orders < 1:
             raise InputError(f"orders is {request.orders}: it must be at least 1")
         policy, _ = parse_policy(request.policy)
+        if policy.kind == "beam":
+            raise InputError("beam is a way to search, not an order to score in: score by left_to_right")
         if policy.kind == "left_to_right":
             scores = self._score_left_to_right(session, request, cancelled)
         else:

@@ -33,6 +33,7 @@ with --json, one object is printed:
 EXAMPLES = """\
 examples:
   setfill fill app.py --at 12:5
+  setfill fill app.py --at 12:5 --policy beam:4
   setfill fill app.py --at 3:1 --range 12:5-14:1 --max-lines 4 --write"""
 
 
@@ -61,7 +62,8 @@ def add_parser(commands: Any) -> None:
         metavar="P",
         type=policy,
         help="order in which tokens become known: left_to_right, verified (the same, with drafts that save forwards), "
-        "block:B, window:S or uniform (default: %(default)s)",
+        "beam:B (left to right, B beginnings at once: slower, and goes better with the text behind), block:B, window:S "
+        "or uniform (default: verified)",
         default="verified",
     )
     parser.add_argument(
@@ -116,9 +118,9 @@ def add_parser(commands: Any) -> None:
 
 def policy(text: str) -> str:
     """Read the name of an order policy, for argparse; what a model can do of it the engine says."""
-    if not re.fullmatch(r"left_to_right|verified|uniform|(block|window):[1-9][0-9]{0,3}", text):
+    if not re.fullmatch(r"left_to_right|verified|uniform|(beam|block|window):[1-9][0-9]{0,3}", text):
         raise argparse.ArgumentTypeError(
-            f"expected left_to_right, verified, block:B, window:S or uniform, not {text!r}"
+            f"expected left_to_right, verified, beam:B, block:B, window:S or uniform, not {text!r}"
         )
     return text
 

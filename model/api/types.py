@@ -57,8 +57,8 @@ class InfillRequest:
     """Fill `gaps` (ascending, not overlapping) of one version of a file in one decode.
 
     `policy` and `reveal` have the names of `model.decoding.policies`: verified,
-    left_to_right, block:B, window:S, uniform, and first_hitting, threshold:TAU,
-    verified. `drafts`, one for each gap or none at all, are texts that the
+    left_to_right, beam:B, block:B, window:S, uniform, and first_hitting,
+    threshold:TAU, verified. `drafts`, one for each gap or none at all, are texts that the
     caller believes will stand there (a suggestion that the user is typing
     through): they make verified decoding faster and never change its answer.
     """
@@ -70,7 +70,7 @@ class InfillRequest:
     reveal: str | None = None  # None: the policy's own rule
     limits: Limits = field(default_factory=Limits)
     sampling: Sampling = field(default_factory=Sampling)
-    candidates: int = 1  # different infills wanted; more than one only for a single gap, left to right
+    candidates: int = 1  # different infills wanted; more than one only for a single gap, left to right or by beams
     drafts: tuple[str, ...] = ()
     lengths_tok: tuple[int, ...] = ()  # tells each gap's length in tokens, held-back piece included: evaluation only
     trace: bool = False  # also report every forward

@@ -10,6 +10,7 @@ import torch
 
 from model.api.types import Alternative, Gap, GapInfill, InfillRequest, PartialInfill, Trace
 from model.decoding.any_order import fill_any_order
+from model.decoding.beams import BeamSearch
 from model.decoding.branches import fill_candidates
 from model.decoding.constraint import Vocabulary
 from model.decoding.drafts import TextDrafts
@@ -91,8 +92,10 @@ class InfillRun:
         self._held_back += window.held_back
         if self._recorder is not None:
             self._recorder.first_gap = first_index
-        rows = GapRows(window, self._recorder)
         after_forward = self._watch(opened, first_index)
+        if self._policy.kind == "beam":
+            return [self._search(window, opened, after_forward)]
+        rows = GapRows(window, self._recorder)
         branches: list[OpenGap] = []
         verified = self._rule.kind == "verified"
         drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected]) if verified else None
@@ -122,10 +125,26 @@ class InfillRun:
         finally:
             self.forwards += rows.forwards
             self.rows_fed += rows.rows_fed
-        found = [gap.result() for gap in branches]
-        alternatives = tuple(Alternative(other.text, other.tokens, other.logprobs, other.stop) for other in found)
         first, *rest = [gap.result() for gap in opened]
-        return [replace(first, alternatives=alternatives), *rest]
+        return [_with_alternatives(first, branches), *rest]
+
+    def _search(self, window: Window, opened: list[OpenGap], after_forward: Callable[[], bool]) -> GapInfill:
+        """Fill the one gap by beam search; `opened` always holds the best that is known of it."""
+        infill_id = window.capabilities.infill_id
+        assert infill_id is not None
+        search = BeamSearch(window, opened[0], self._policy.size, infill_id)
+
+        def after_step() -> bool:
+            opened[0] = search.best or opened[0]
+            return after_forward()
+
+        try:
+            search.run(after_step)
+        finally:
+            self.forwards += search.rows.forwards
+            self.rows_fed += search.rows.rows_fed
+        best, *others = search.found() or opened
+        return _with_alternatives(best.result(), others[: self._request.candidates - 1])
 
     def _watch(self, opened: Sequence[OpenGap], first_index: int) -> Callable[[], bool]:
         """Return what a decoder calls after each forward: it tells of new text and says whether to go on."""
@@ -164,6 +183,12 @@ class InfillRun:
         )
 
 
+def _with_alternatives(infill: GapInfill, others: Sequence[OpenGap]) -> GapInfill:
+    found = [gap.result() for gap in others]
+    alternatives = tuple(Alternative(other.text, other.tokens, other.logprobs, other.stop) for other in found)
+    return replace(infill, alternatives=alternatives)
+
+
 def _check_settings(request: InfillRequest, adapted: bool, policy: str) -> None:
     limits, sampling, gaps = request.limits, request.sampling, len(request.gaps)
     if limits.max_tokens < 1:
@@ -180,10 +205,16 @@ def _check_settings(request: InfillRequest, adapted: bool, policy: str) -> None:
         raise InputError(
             f"policy {request.policy} needs a model adapted to infilling, and this one is not: use left_to_right"
         )
-    if request.candidates < 1 or (request.candidates > 1 and (gaps > 1 or policy != "left_to_right")):
-        raise InputError("candidates must be 1, or more for a single gap filled left to right")
+    if request.candidates < 1 or (request.candidates > 1 and (gaps > 1 or policy not in ("left_to_right", "beam"))):
+        raise InputError("candidates must be 1, or more for a single gap filled left to right or by beam search")
     if request.candidates > MAX_CANDIDATES:
         raise InputError(f"candidates is {request.candidates}: it must be at most {MAX_CANDIDATES}")
+    if policy == "beam" and gaps > 1:
+        raise InputError("policy beam searches one gap: use verified to fill several jointly")
+    if policy == "beam" and sampling.temperature > 0:
+        raise InputError("policy beam looks for the likeliest infill: use temperature 0 with it")
+    if policy == "beam" and request.trace:
+        raise InputError("a trace shows a single decode: leave it out, or use policy verified")
     for name, given in (("drafts", request.drafts), ("lengths_tok", request.lengths_tok)):
         if given and len(given) != gaps:
             raise InputError(f"{len(given)} {name} for {gaps} gaps: give one for each gap, or none")

@@ -86,7 +86,7 @@ class OpenGap:
 
     def drafts_wanted(self, token_ids: Sequence[int]) -> int:
         """Return how many of `token_ids` may stand from the frontier on before one ends the gap: that needs no row."""
-        twin = replace(self, spelling=self.spelling.copy(), ids=dict(self.ids), logprobs={})
+        twin = self.copy()
         for count, token_id in enumerate(token_ids):
             if not twin.allowed()[token_id]:
                 return count
@@ -118,6 +118,16 @@ class OpenGap:
     def mask_row(self, rank: int, mask_id: int, sees_below: int) -> GapRow:
         """Return a mask row that asks about `rank`."""
         return GapRow(mask_id, self.zero_id + rank, sees_below, None, self.index, rank)
+
+    def copy(self) -> OpenGap:
+        """Return a gap that is as far and goes its own way from here."""
+        return replace(
+            self,
+            spelling=self.spelling.copy(),
+            ids=dict(self.ids),
+            logprobs=dict(self.logprobs),
+            runners_up=dict(self.runners_up),
+        )
 
     def branch_at(self, rank: int) -> OpenGap:
         """Return an open gap of its own that knows the tokens before `rank` and nothing else."""

@@ -5,6 +5,7 @@
     block:B         blocks of B positions ascending, random inside           first_hitting, threshold:TAU
     window:S        argsort(i + S * U**3), U uniform: biased to ascending    first_hitting, threshold:TAU
     uniform         random; the length is drawn first                        first_hitting, threshold:TAU
+    beam:B          ascending, B beginnings at once (`decoding.beams`)       first_hitting
 
 `first_hitting` reveals the next position of the order, one per gap and step;
 `threshold` every position asked about with p >= TAU, at least one; `verified`
@@ -24,12 +25,16 @@ from model.errors import InputError
 
 DEFAULT_THRESHOLD = 0.9
 UNIFORM_MAX_TOKENS = 64  # the longest infill that the uniform policy can draw
+MAX_BEAMS = 16  # each adds rows to every forward
+
+_LARGEST = {"block": UNIFORM_MAX_TOKENS, "window": UNIFORM_MAX_TOKENS, "beam": MAX_BEAMS}
 
 _RULES = {
     "left_to_right": ("first_hitting", "verified"),
     "block": ("threshold", "first_hitting"),
     "window": ("threshold", "first_hitting"),
     "uniform": ("threshold", "first_hitting"),
+    "beam": ("first_hitting",),
 }
 
 
@@ -46,7 +51,7 @@ class RevealRule:
 
 @dataclass(frozen=True)
 class OrderPolicy:
-    """`kind` is left_to_right, block, window or uniform; `size` the B or S of the middle two, in positions."""
+    """`kind` is left_to_right, block, window, uniform or beam; `size` is the B or S: positions, or beginnings."""
 
     kind: str
     size: int = 0
@@ -110,12 +115,14 @@ def parse_policy(policy: str, reveal: str | None = None) -> tuple[OrderPolicy, R
             raise InputError(f"policy verified has a rule of its own: leave out reveal {reveal!r}")
         return OrderPolicy("left_to_right"), RevealRule("verified")
     name, _, argument = policy.partition(":")
-    if name not in _RULES or bool(argument) != (name in ("block", "window")):
-        raise InputError(f"unknown policy {policy!r}: choose verified, left_to_right, block:B, window:S or uniform")
+    if name not in _RULES or bool(argument) != (name in _LARGEST):
+        raise InputError(
+            f"unknown policy {policy!r}: choose verified, left_to_right, beam:B, block:B, window:S or uniform"
+        )
     size = 0
     if argument:
-        if not (argument.isascii() and argument.isdigit() and 1 <= int(argument) <= UNIFORM_MAX_TOKENS):
-            raise InputError(f"policy {policy!r}: the size must be a whole number from 1 to {UNIFORM_MAX_TOKENS}")
+        if not (argument.isascii() and argument.isdigit() and 1 <= int(argument) <= _LARGEST[name]):
+            raise InputError(f"policy {policy!r}: the size must be a whole number from 1 to {_LARGEST[name]}")
         size = int(argument)
     rule = _parse_rule(reveal) if reveal else RevealRule(_RULES[name][0])
     if rule.kind not in _RULES[name]:

@@ -69,7 +69,7 @@ def test_bad_input(file: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.
         ([*fill, "--range", "1:1-1:5", "--at", "1:2"], "overlap"),
         (
             [*fill, "--at", "1:1", "--policy", "magic"],
-            "expected left_to_right, verified, block:B, window:S or uniform, not 'magic'",
+            "expected left_to_right, verified, beam:B, block:B, window:S or uniform, not 'magic'",
         ),
         ([*fill, "--at", "1:1", "--max-lines", "0"], "a whole number above 0, not '0'"),
         ([*fill, "--at", "1:1", "--max-tokens", "²"], "a whole number above 0"),

@@ -44,6 +44,7 @@ class ScriptedEngine:
         self.texts: dict[str, str] = {}
         self.versions: dict[str, int] = {}
         self.infills = self.prepared = 0
+        self.policies: list[str] = []
 
     def describe(self) -> ModelDescription:
         return ModelDescription("scripted", self.script.get("infill", True), "float32", "nothing to compute", 0, 1024)
@@ -77,6 +78,7 @@ class ScriptedEngine:
         cancelled: Callable[[], bool],
     ) -> Infill:
         self.infills += 1
+        self.policies.append(request.policy)
         if request.version != self.versions[request.file_id]:
             raise VersionError("another version")
         text = self.texts[request.file_id]
@@ -132,7 +134,13 @@ class ScriptedEngine:
 
     def stats(self) -> dict[str, int | float | str]:
         texts = {f"text {file_id.partition('/')[2]}": text for file_id, text in self.texts.items()}
-        return {"infills": self.infills, "files": len(self.texts), "prepared": self.prepared, **texts}
+        return {
+            "infills": self.infills,
+            "files": len(self.texts),
+            "prepared": self.prepared,
+            "policies": " ".join(self.policies),
+            **texts,
+        }
 
 
 def echo(text: str) -> str:

@@ -152,6 +152,38 @@ def test_neovim_and_those_who_ask_by_hand_get_several(script: Script) -> None:
     talk(conversation)
 
 
+@pytest.mark.parametrize(
+    ("settings", "infill", "policies"),
+    [
+        ({}, True, ["verified", "beam:4", "beam:4", "verified"]),  # by typing, by hand, one place, a block
+        ({"beams": 2, "candidates": 6}, True, ["verified", "beam:6", "beam:2", "verified"]),
+        ({"beams": 1}, True, ["verified"] * 4),
+        ({}, False, ["verified"] * 4),
+    ],
+)
+def test_beams_are_for_who_can_wait(
+    script: Script, settings: dict[str, Any], infill: bool, policies: list[str]
+) -> None:
+    text = HEAD + "\n\ndef f(x):\n    y = x\n    return y\n"
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("", infill=infill), decodeAhead=False, **settings)
+        client.open(URI, text)
+        line = HEAD.count("\n")
+        for kind in (2, 1):
+            await client.suggest(URI, len(HEAD), kind=kind)
+        for lines in (0, 1):
+            span = {
+                "start": {"line": line + 3, "character": 4},
+                "end": {"line": line + 3 + lines, "character": 8},
+            }
+            await client.request("setfill/infill", {"textDocument": {"uri": URI}, "ranges": [span]})
+        status = await client.request("setfill/status", {"worker": True})
+        assert status["worker"]["policies"].split() == policies
+
+    talk(conversation)
+
+
 def test_a_model_that_runs_on_is_stopped_where_the_block_ends(script: Script) -> None:
     body = "def f(x):\n    y = x\n    return y\n"
 

@@ -1,0 +1,281 @@
+"""Beam search for the infill that goes best with the text on both sides of its gap.
+
+Between a text l before it and r behind it, an infill x has the probability
+
+    p(x | l, r)  =  p(x | l) p(r | l, x) / p(r | l)
+
+The rows of a gap estimate the left-hand side: they see r, and know when to end.
+The right-hand side is what a model knows that was trained left to right: rows
+that follow the left stack say x and then how r begins, as if there had never
+been a gap (a noisy channel; Yu et al., arXiv 1611.02554). A beam is scored by
+the weighted geometric mean of the two.
+
+Knows one gap. Greedy decoding is cheaper by far; this is for who can wait.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeVar
+
+from torch import Tensor
+
+from model.decoding.constraint import Spelling
+from model.decoding.open_gap import OpenGap
+from model.decoding.row_tree import RowTree, TreeRow
+from model.decoding.sampling import log_probabilities
+from model.window import Window
+
+TEXT_WEIGHT = 0.75  # of the rows that follow the left stack, against those of the gap
+BEHIND_TOKENS = 12  # so much of the text behind is to follow
+_PATIENCE_STEPS = 16  # without a better infill, before the search is given up
+_Number = TypeVar("_Number", float, Tensor)
+_LEAST_END_LOGPROB = math.log(2.5e-3)  # where the gap's rows give less, it is not asked whether the infill ends
+
+
+@dataclass(frozen=True)
+class _Beam:
+    """A beginning of an infill, with the rows in the tree of all its tokens but the last, which is not fed yet."""
+
+    gap: OpenGap
+    gap_logprob: float = 0.0  # of its tokens together, by the gap's rows
+    text_logprobs: tuple[float, ...] = ()  # of each token, by the rows that follow the left stack
+    gap_rows: tuple[int, ...] = ()  # `<infill>` is the first
+    text_rows: tuple[int, ...] = ()
+
+    @property
+    def score(self) -> float:
+        return _weighted(self.gap_logprob, sum(self.text_logprobs))
+
+    def renumbered(self, numbers: dict[int, int]) -> _Beam:
+        return replace(
+            self,
+            gap_rows=tuple(numbers[row] for row in self.gap_rows),
+            text_rows=tuple(numbers[row] for row in self.text_rows),
+        )
+
+
+@dataclass(frozen=True)
+class _Infill:
+    """A beam that has ended, and how well it does: alone, and with the text behind it."""
+
+    gap: OpenGap
+    gap_logprob: float  # `<eoi>` included
+    score: float
+    behind_logprob: float  # of the text behind, given this infill
+
+
+class BeamSearch:
+    """One search in the gap that a window stands at."""
+
+    def __init__(self, window: Window, gap: OpenGap, width: int, infill_id: int) -> None:
+        self.rows = RowTree(window)
+        self._width, self._infill_id = width, infill_id
+        self._vocabulary, self._tokenizer = gap.spelling.vocabulary, window.tokenizer
+        self._first_text_id = window.gap_first_id(0)
+        self._behind = _beginning(window)
+        self._beams = [_Beam(gap)] if gap.stop is None else []
+        self._ending: list[_Beam] = []  # to be scored in the next forward; their gaps have ended
+        self._ended: list[_Infill] = []
+        self._cut: list[_Beam] = []  # by a limit
+        self._left_logits: Tensor | None = None
+        self._steps = self._best_at = 0  # forwards so far, and when the best infill was found
+
+    @property
+    def best(self) -> OpenGap | None:
+        """The best infill so far, or the beginning of one."""
+        return next(iter(self.found()), None)
+
+    def run(self, after_forward: Callable[[], bool]) -> None:
+        """Search until no beam can become better than what was found, or `after_forward` returns False."""
+        while (self._beams or self._ending) and not self._is_decided():
+            self._step()
+            if not after_forward():
+                return
+
+    def found(self) -> list[OpenGap]:
+        """Return the infills found, all texts different, the best first.
+
+        What a limit cut off cannot be judged by the text behind: that does not
+        follow yet. So where the gap's rows find such a one the likeliest, they
+        alone decide. If time ran out before any ended, the best beginning is all.
+        """
+        ended = sorted(self._ended, key=lambda infill: -infill.score)
+        cut = sorted(self._cut, key=lambda beam: -beam.gap_logprob)
+        if cut and cut[0].gap_logprob >= max((infill.gap_logprob for infill in ended), default=-math.inf):
+            likeliest: list[_Infill | _Beam] = [*ended, *cut]
+            gaps = [each.gap for each in sorted(likeliest, key=lambda each: -each.gap_logprob)]
+        else:
+            gaps = [infill.gap for infill in ended]
+        if not gaps:
+            gaps = [beam.gap for beam in (*self._beams[:1], *self._ending[:1])]
+        different: dict[str, OpenGap] = {}
+        for gap in gaps:
+            different.setdefault(gap.text(), gap)
+        return list(different.values())
+
+    # -- one forward ------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        """Feed the last token of every beam and the text behind those that end, and choose the next beams."""
+        fed: list[TreeRow] = []
+        beams = [self._fed(beam, fed) for beam in self._beams]
+        joined = [self._join(beam, fed) for beam in self._ending]
+        logits = self.rows.feed(fed)
+        if self._left_logits is None:
+            self._left_logits, logits = logits[0], logits[1:]
+        kept = self.rows.size
+        self._steps += 1
+        for beam, (ids, first_row) in zip(self._ending, joined, strict=True):
+            infill = self._scored(beam, ids, logits[first_row - kept :])
+            if all(infill.score > other.score for other in self._ended):
+                self._best_at = self._steps
+            self._ended.append(infill)
+        self._ending = []
+        gap_log_probs, text_log_probs = [], []
+        for beam in beams:
+            gap_log_probs.append(log_probabilities(logits[beam.gap_rows[-1] - kept], beam.gap.allowed()))
+            before = logits[beam.text_rows[-1] - kept] if beam.text_rows else self._left_logits
+            text_log_probs.append(self._as_text(before, beam.gap.spelling))
+        for beam, log_probs in zip(beams, gap_log_probs, strict=True):
+            self._end(beam, log_probs)
+        self._beams = self._extended(beams, gap_log_probs, text_log_probs)
+        self._forget()
+
+    def _fed(self, beam: _Beam, fed: list[TreeRow]) -> _Beam:
+        """Add the rows of the beam's last token to `fed`, and return it with them."""
+        gap, rank = beam.gap, beam.gap.frontier - 1
+        token_id = gap.ids[rank] if rank else self._infill_id
+        gap_row, text_rows = self.rows.size + len(fed), beam.text_rows
+        fed.append(TreeRow(token_id, gap.zero_id + rank, beam.gap_rows, follows_left=False))
+        if rank:
+            text_rows = (*text_rows, self.rows.size + len(fed))
+            fed.append(TreeRow(token_id, self._first_text_id + rank - 1, beam.text_rows, follows_left=True))
+        return replace(beam, gap_rows=(*beam.gap_rows, gap_row), text_rows=text_rows)
+
+    def _join(self, beam: _Beam, fed: list[TreeRow]) -> tuple[list[int], int]:
+        """Add the rows that say how the text behind begins to `fed`.
+
+        Returns the tokens of infill and that text, which may differ from the
+        infill's own where they meet, and the number of the first row.
+        """
+        spelling = beam.gap.spelling
+        ids = self._tokenizer.encode(spelling.held_back.decode() + spelling.infill + self._behind)
+        same = self._same(beam, ids)
+        first_row, ancestors = self.rows.size + len(fed), list(beam.text_rows[: max(0, same - 1)])
+        for index in range(max(0, same - 1), len(ids) - 1):
+            number = self.rows.size + len(fed)
+            fed.append(TreeRow(ids[index], self._first_text_id + index, tuple(ancestors), follows_left=True))
+            ancestors.append(number)
+        return ids, first_row
+
+    def _same(self, beam: _Beam, ids: Sequence[int]) -> int:
+        """Return how many of `ids`, from the first on, are the infill's own tokens."""
+        own = beam.gap.known_ids()
+        pairs = enumerate(zip(own, ids, strict=False))
+        return next((index for index, (a, b) in pairs if a != b), min(len(own), len(ids)))
+
+    def _scored(self, beam: _Beam, ids: Sequence[int], logits: Tensor) -> _Infill:
+        """Return an ended beam with its score, by the logits of the rows that `_join` made of `ids`."""
+        same = self._same(beam, ids)
+        assert self._left_logits is not None
+        before = chain([] if same else [self._left_logits], logits)
+        logprob = sum(beam.text_logprobs[:same])
+        spelling = Spelling(self._vocabulary, beam.gap.spelling.held_back)
+        for index, token_id in enumerate(ids):
+            if index >= same:
+                logprob += float(self._as_text(next(before), spelling)[token_id])
+            spelling.push(token_id)
+        behind_logprob = logprob - sum(beam.text_logprobs)
+        return _Infill(beam.gap, beam.gap_logprob, _weighted(beam.gap_logprob, logprob), behind_logprob)
+
+    def _as_text(self, logits: Tensor, spelling: Spelling) -> Tensor:
+        """Return log-probabilities [V] of what follows `spelling` in text that knows no gap, so that none can end."""
+        allowed = spelling.allowed().clone()
+        allowed[self._vocabulary.eoi_id] = False
+        return log_probabilities(logits, allowed)
+
+    def _end(self, beam: _Beam, log_probs: Tensor) -> None:
+        """Let the beam end where it is, if the gap's rows think that possible."""
+        logprob = float(log_probs[self._vocabulary.eoi_id])
+        if logprob < _LEAST_END_LOGPROB:
+            return
+        ended = replace(beam, gap=beam.gap.copy(), gap_logprob=beam.gap_logprob + logprob)
+        if self._may_win(ended):
+            ended.gap.place(ended.gap.frontier, self._vocabulary.eoi_id, logprob)
+            self._ending.append(ended)
+
+    def _extended(
+        self, beams: Sequence[_Beam], gap_log_probs: Sequence[Tensor], text_log_probs: Sequence[Tensor]
+    ) -> list[_Beam]:
+        """Return the best beams of one token more, all of different text; those that end with it are put aside."""
+        choices = []
+        for beam, by_gap, by_text in zip(beams, gap_log_probs, text_log_probs, strict=True):
+            likeliest = _weighted(by_gap, by_text).topk(2 * self._width)
+            choices += [
+                (beam.score + value, beam, token_id, float(by_gap[token_id]), float(by_text[token_id]))
+                for value, token_id in zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True)
+                if value > -math.inf  # neither `<eoi>`, which no text has, nor what is not allowed
+            ]
+        spelled: set[bytes] = set()
+        extended: list[_Beam] = []
+        for _, beam, token_id, gap_logprob, text_logprob in sorted(choices, key=lambda choice: -choice[0]):
+            text = beam.gap.spelling.spelled + self._vocabulary.token_bytes[token_id]
+            if text in spelled:
+                continue  # in other tokens, and less likely
+            spelled.add(text)
+            gap = beam.gap.copy()
+            gap.place(gap.frontier, token_id, gap_logprob)
+            longer = replace(
+                beam,
+                gap=gap,
+                gap_logprob=beam.gap_logprob + gap_logprob,
+                text_logprobs=(*beam.text_logprobs, text_logprob),
+            )
+            {None: extended, "eoi": self._ending}.get(gap.stop, self._cut).append(longer)
+            if len(spelled) == self._width:
+                break
+        return extended
+
+    def _forget(self) -> None:
+        """Drop the rows that no beam needs any more."""
+        living = (*self._beams, *self._ending)
+        kept = sorted({row for beam in living for row in (*beam.gap_rows, *beam.text_rows)})
+        self.rows.keep(kept)
+        numbers = {row: number for number, row in enumerate(kept)}
+        self._beams = [beam.renumbered(numbers) for beam in self._beams]
+        self._ending = [beam.renumbered(numbers) for beam in self._ending]
+
+    def _is_decided(self) -> bool:
+        """Whether nothing that the beams may still become can be the answer."""
+        others: Iterable[_Beam | _Infill] = (*self._beams, *self._ending, *self._ended)
+        likeliest = max((each.gap_logprob for each in others), default=-math.inf)
+        if any(beam.gap_logprob >= likeliest for beam in self._cut):
+            return True
+        return not self._ending and not any(map(self._may_win, self._beams))
+
+    def _may_win(self, beam: _Beam) -> bool:
+        """Whether the beam could still become the best, if the text behind followed it twice as well as any so far."""
+        if not self._ended:
+            return True
+        if self._steps - self._best_at > _PATIENCE_STEPS:
+            return False
+        behind_logprob = max(infill.behind_logprob for infill in self._ended) / 2
+        return beam.score + _weighted(0.0, behind_logprob) > max(infill.score for infill in self._ended)
+
+
+def _weighted(by_gap: _Number, by_text: _Number) -> _Number:
+    return (1 - TEXT_WEIGHT) * by_gap + TEXT_WEIGHT * by_text
+
+
+def _beginning(window: Window) -> str:
+    """Return how the text behind the window's gap begins."""
+    text = ""
+    for span in reversed(window.right):
+        text += span.text
+        if len(starts := window.tokenizer.encode_words(text)[1]) > BEHIND_TOKENS:
+            return text[: starts[BEHIND_TOKENS]]
+    return text

@@ -1,0 +1,249 @@
+"""Beam search: cached rows against recomputed ones, scores against their definition, and what a request may ask."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import random
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from model.api.types import Gap, InfillRequest, Limits, PartialInfill, Sampling
+from model.decoding import beams
+from model.decoding.beams import BEHIND_TOKENS, TEXT_WEIGHT, BeamSearch
+from model.decoding.constraint import Spelling
+from model.decoding.open_gap import OpenGap
+from model.decoding.row_tree import RowTree, TreeRow
+from model.decoding.sampling import log_probabilities
+from model.engine import Engine
+from model.errors import Cancelled, InputError
+from model.linear import Precision
+from tests.model.reference import RowList, dense_logits
+from tests.model.test_decoding import Setting, eager_checkpoint, on, random_gaps
+from tests.model.test_exactness import STANDARD_TEXT, check_window, reference_rows
+from tests.model.tiny import EOI, INFILL, tiny_checkpoint
+
+
+class DenseTree(RowTree):
+    """Stands in for the cache: every forward recomputes every row from nothing, by the independent reference."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.window, self.setting = setting.window(), setting
+        self.size = self.forwards = self.rows_fed = 0
+        self._kept: list[TreeRow] = []
+        self._fed: list[TreeRow] = []
+
+    def feed(self, rows: Sequence[TreeRow]) -> Tensor:
+        listed, context = reference_rows(self.window, STANDARD_TEXT, self.setting.gaps)
+        left_begin = listed.token_ids.index(self.window.left_ids[0])
+        left = list(range(left_begin, left_begin + len(self.window.left_ids)))
+        assert [listed.token_ids[index] for index in left] == self.window.left_ids
+        begin = len(listed.token_ids)
+        for row in (*self._kept, *rows):
+            seen = left if row.follows_left else context
+            listed.add(row.token_id, row.position_id, seen + [begin + other for other in row.ancestors])
+        self._fed, self.forwards = list(rows), self.forwards + 1
+        logits = dense_logits(self.setting.checkpoint, listed).float()
+        fed = logits[begin + self.size :]
+        return torch.cat((logits[left[-1:]], fed)) if self.forwards == 1 else fed
+
+    def keep(self, numbers: Sequence[int]) -> None:
+        everything = [*self._kept, *self._fed]
+        place = {number: index for index, number in enumerate(numbers)}
+        self._kept = [
+            dataclasses.replace(everything[number], ancestors=[place[other] for other in everything[number].ancestors])
+            for number in numbers
+        ]
+        self.size = len(numbers)
+
+
+def search(setting: Setting, width: int, rows: RowTree | None = None) -> BeamSearch:
+    (gap,) = setting.open()
+    found = BeamSearch(setting.window(), gap, width, INFILL)
+    if rows is not None:
+        found.rows = rows
+    found.run(on)
+    return found
+
+
+def summary(gaps: Sequence[OpenGap]) -> list[tuple[str, list[int], str | None]]:
+    return [(gap.text(), gap.known_ids(), gap.stop) for gap in gaps]
+
+
+def test_cached_rows_equal_rows_computed_from_nothing() -> None:
+    """The same infills in the same order, in the same number of forwards."""
+    rng, stops, lengths = random.Random(3), set(), set()
+    for case in range(16):
+        setting = Setting(eager_checkpoint(seed=case, layers=1), random_gaps(rng, 1), max_tokens=6)
+        cached = search(setting, 1 + case % 4)
+        dense = search(setting, 1 + case % 4, DenseTree(setting))
+        assert summary(cached.found()) == summary(dense.found())
+        assert cached.rows.forwards == dense.rows.forwards
+        stops |= {gap.stop for gap in cached.found()}
+        lengths |= {len(gap.known_ids()) for gap in cached.found()}
+    assert stops == {"eoi", "tokens"}
+    assert len(lengths) > 4
+
+
+def log_likelihood(setting: Setting, ids: Sequence[int], follows_left: bool) -> tuple[float, Tensor]:
+    """Return log p of `ids` in the gap, or behind the left stack alone, and the log-probabilities of what comes next.
+
+    One row after the other from nothing; tokens spell the held-back piece first.
+    """
+    window, vocabulary = setting.window(), setting.vocabulary
+    spelling = Spelling(vocabulary, window.held_back[0].encode())
+    if follows_left:
+        listed, fed = RowList(), window.left_ids + list(ids)
+        listed.add_chain(fed, 0, [])
+        logits = dense_logits(setting.checkpoint, listed)[len(window.left_ids) - 1 :]
+    else:
+        listed, context = reference_rows(window, STANDARD_TEXT, setting.gaps)
+        chain = listed.add_chain([INFILL, *ids], window.gap_first_id(0), context)
+        logits = dense_logits(setting.checkpoint, listed)[chain]
+    total = 0.0
+    for token_id, row in zip([*ids, None], logits, strict=True):
+        allowed = spelling.allowed().clone()
+        allowed[EOI] &= not follows_left
+        log_probs = log_probabilities(row.float(), allowed)
+        if token_id is not None:
+            total += float(log_probs[token_id])
+            spelling.push(token_id)
+    return total, log_probs
+
+
+def test_scores_are_what_they_are_defined_to_be() -> None:
+    """Every infill that ended: gap rows and `<eoi>`, weighed with the text and how the text behind begins."""
+    rng, merged, checked = random.Random(4), 0, 0
+    for case in range(30):
+        setting = Setting(eager_checkpoint(seed=case, layers=1), random_gaps(rng, 1), max_tokens=5)
+        window, encode = setting.window(), setting.parts.tokenizer.encode
+        text = STANDARD_TEXT[setting.gaps[0].end - len(window.endings[0]) : window.end_char]
+        behind = text[: [*setting.parts.tokenizer.encode_words(text)[1], len(text)][: BEHIND_TOKENS + 1][-1]]
+        for infill in search(setting, 3)._ended:
+            ids = infill.gap.known_ids()
+            gap_logprob, following = log_likelihood(setting, ids, follows_left=False)
+            gap_logprob += float(following[EOI])
+            joined = encode(window.held_back[0] + infill.gap.text() + behind)
+            merged += joined[: len(ids)] != ids
+            text_logprob, _ = log_likelihood(setting, joined, follows_left=True)
+            assert infill.gap_logprob == pytest.approx(gap_logprob, abs=2e-3)
+            assert infill.score == pytest.approx((1 - TEXT_WEIGHT) * gap_logprob + TEXT_WEIGHT * text_logprob, abs=2e-3)
+            checked += 1
+    assert checked > 20
+    assert merged, "some infill must run together with the text behind it"
+
+
+def test_the_best_comes_first_and_no_text_twice() -> None:
+    rng = random.Random(5)
+    for case in range(10):
+        found = search(Setting(eager_checkpoint(seed=case, layers=1), random_gaps(rng, 1)), 4)
+        texts = [gap.text() for gap in found.found()]
+        assert len(texts) == len(set(texts))
+        if found.found()[0].stop == "eoi":
+            best = max(found._ended, key=lambda infill: infill.score)
+            assert best.gap.text() == texts[0]
+
+
+def test_what_a_limit_cut_is_the_answer_where_the_gap_rows_prefer_it() -> None:
+    """A model that hardly ever ends a gap: its answer is as long as allowed, though others ended."""
+    never = tiny_checkpoint(seed=1, layers=1)
+    never.tensors["embed_tokens.weight"][EOI] *= 0.1
+    found = search(Setting(never, [Gap(40, 40)], max_tokens=4), 4)
+    assert found.found()[0].stop == "tokens"
+    cut = max(beam.gap_logprob for beam in found._cut)
+    assert all(infill.gap_logprob <= cut for infill in found._ended)
+
+
+def test_a_wider_search_finds_nothing_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no beam is given up for good and none is cut, the best score grows with the width, on the whole."""
+    monkeypatch.setattr(beams, "_LEAST_END_LOGPROB", -100.0)
+    rng, better = random.Random(6), 0
+    for case in range(12):
+        setting = Setting(eager_checkpoint(seed=case, layers=1), random_gaps(rng, 1), max_tokens=6)
+        narrow, wide = (
+            max((infill.score for infill in search(setting, width)._ended), default=-1e9) for width in (1, 12)
+        )
+        better += wide > narrow + 1e-6
+        assert wide >= narrow - 3
+    assert better >= 3
+
+
+def engine(seed: int = 0) -> Engine:
+    made = Engine(eager_checkpoint(seed=seed), Precision.FLOAT32)
+    made.open("a", "a.py", STANDARD_TEXT, 1)
+    return made
+
+
+def request(**changes: object) -> InfillRequest:
+    fields: dict[str, object] = {"gaps": (Gap(60, 60),), "limits": Limits(max_tokens=8), "policy": "beam:3", **changes}
+    return InfillRequest("a", 1, **fields)  # type: ignore[arg-type]
+
+
+def test_alternatives_partials_and_counts() -> None:
+    partials: list[PartialInfill] = []
+    found = [engine(seed).infill(request(candidates=3), partials.append) for seed in range(5)]
+    for infill in found:
+        (gap,) = infill.gaps
+        texts = [gap.text, *(other.text for other in gap.alternatives)]
+        assert len(set(texts)) == len(texts) <= 3
+        assert infill.forwards > 1
+        assert infill.rows_computed > infill.forwards
+        assert len(gap.logprobs) == gap.tokens
+    assert any(len(infill.gaps[0].alternatives) == 2 for infill in found)
+    assert any(partial.text for partial in partials)
+    assert not engine().infill(request()).gaps[0].alternatives
+
+
+def test_a_session_is_as_good_as_before() -> None:
+    """The rows of a search leave nothing: the window's next logits are those of a window built anew."""
+    rng = random.Random(7)
+    for case in range(6):
+        gaps = random_gaps(rng, 1)
+        setting = Setting(eager_checkpoint(seed=case), gaps)
+        search(setting, 3)
+        check_window(setting.window(), setting.checkpoint, STANDARD_TEXT, gaps)
+
+
+def test_time_and_cancellation() -> None:
+    (gap,) = engine().infill(request(limits=Limits(max_tokens=8, max_ms=1e-3))).gaps
+    assert gap.stop in ("time", "eoi")
+    calls = itertools.count()
+    made = engine()
+    with pytest.raises(Cancelled):
+        made.infill(request(), cancelled=lambda: next(calls) > 2)
+    assert made.infill(request()).gaps == engine().infill(request()).gaps
+
+
+def test_length_given() -> None:
+    """An infill of the length that evaluation tells, chosen by what stands behind it."""
+    for seed in range(4):
+        infill = engine(seed).infill(request(lengths_tok=(5,)))
+        assert infill.gaps[0].tokens == 5
+        assert infill.gaps[0].stop == "eoi"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"policy": "beam"}, "unknown policy"),
+        ({"policy": "beam:0"}, "from 1 to 16"),
+        ({"policy": "beam:99"}, "from 1 to 16"),
+        ({"policy": "beam:3", "reveal": "verified"}, "first_hitting"),
+        ({"gaps": (Gap(10, 10), Gap(60, 60))}, "one gap"),
+        ({"sampling": Sampling(temperature=0.5)}, "temperature 0"),
+        ({"trace": True}, "single decode"),
+    ],
+)
+def test_what_beams_do_not_go_with(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        engine().infill(request(**changes))
+
+
+def test_a_model_that_is_not_adapted_has_no_beams() -> None:
+    made = Engine(tiny_checkpoint(infill=False), Precision.FLOAT32)
+    made.open("a", "a.py", STANDARD_TEXT, 1)
+    with pytest.raises(InputError, match="adapted"):
+        made.infill(request())
