@@ -34,6 +34,7 @@ class Measured:
     ms_per_gap: float  # the median
     speedup: float | None  # milliseconds per token of one-row decoding, over this one's
     same_text: float  # part of the gaps that got the text of one-row decoding
+    as_was: float  # part of the gaps that got the text that had stood there
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,9 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "candidates", lambda request, _: replace(request, policy="verified", candidates=3)
     )
     if described.infill:
-        for policy in ("block:4", "block:8", "window:4", "window:8", "window:16", "uniform"):
+        for policy in ("beam:4", "block:4", "block:8", "window:4", "window:8", "window:16", "uniform"):
             ways[policy] = run(policy, lambda request, _, policy=policy: replace(request, policy=policy))
-    measured = summarise(ways)
+    measured = summarise(ways, gaps)
     if options.json:
         print(json.dumps({"model": described.name, "precision": described.precision, "gaps": len(gaps),
                           "ways": [asdict(way) for way in measured]}, indent=1))  # fmt: skip
@@ -80,11 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"{described.name} in {described.precision}, {len(gaps)} gaps, at most {MAX_TOKENS} tokens or one line each\n"
     )
-    print(f"{'':42}{'tokens/forward':>15}{'ms/token':>10}{'ms/gap':>8}{'speed-up':>10}{'same text':>11}")
+    print(f"{'':42}{'tokens/forward':>15}{'ms/token':>10}{'ms/gap':>8}{'speed-up':>10}{'same text':>11}{'as was':>8}")
     for way in measured:
         print(
             f"{way.name:42}{way.tokens / way.forwards:15.2f}{way.ms / way.tokens:10.1f}{way.ms_per_gap:8.0f}"
-            f"{way.speedup or 1:9.2f}x{way.same_text:10.1%}"
+            f"{way.speedup or 1:9.2f}x{way.same_text:10.1%}{way.as_was:8.1%}"
         )
     if not described.infill:
         print(
@@ -104,7 +105,7 @@ def fill(engine: Engine, gap: RealGap, request: InfillRequest) -> Infill:
     return infill
 
 
-def summarise(ways: dict[str, list[Infill]]) -> list[Measured]:
+def summarise(ways: dict[str, list[Infill]], gaps: Sequence[RealGap]) -> list[Measured]:
     plain = next(iter(ways.values()))
     plain_rate = sum(infill.ms for infill in plain) / tokens_of(plain)
     return [
@@ -116,6 +117,7 @@ def summarise(ways: dict[str, list[Infill]]) -> list[Measured]:
             statistics.median(infill.ms for infill in infills),
             plain_rate * tokens_of(infills) / sum(infill.ms for infill in infills),
             statistics.mean(a.gaps[0].text == b.gaps[0].text for a, b in zip(infills, plain, strict=True)),
+            statistics.mean(a.gaps[0].text == gap.missing for a, gap in zip(infills, gaps, strict=True)),
         )
         for name, infills in ways.items()
     ]

@@ -22,7 +22,7 @@ from model.api.client import WorkerClient
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription
 from setfill.arguments import Parser, add_color, add_model
 from setfill.display import console, notes, show_infill
-from setfill.fill_command import cost, infill_with_progress
+from setfill.fill_command import BEST_POLICY, cost, infill_with_progress
 from setfill.running import child_worker, model_path
 from setfill.text_files import SourceFile, replaced
 
@@ -97,18 +97,19 @@ def _find(text: str, anchor: str, cut: str) -> Gap | None:
 async def _fill_all(model: Path, out: Console, progress: Console) -> None:
     async with child_worker(model, progress) as (client, description):
         for piece in pieces():
-            infill = await _fill(client, piece, progress)
+            policy = BEST_POLICY if description.infill and len(piece.gaps) == 1 else "verified"
+            infill = await _fill(client, piece, progress, policy)
             _show(out, piece, infill, description)
             if description.infill and piece.source.path.name == _SUFFIX_TELLS:
-                (blind,) = (await _fill(client, piece.without_suffix(), progress)).gaps
+                (blind,) = (await _fill(client, piece.without_suffix(), progress, policy)).gaps
                 out.print(f"      without the text behind the gap: {blind.text.strip()}", style="dim", markup=False)
             out.print()
 
 
-async def _fill(client: WorkerClient, piece: Piece, progress: Console) -> Infill:
+async def _fill(client: WorkerClient, piece: Piece, progress: Console, policy: str) -> Infill:
     name = piece.source.path.name
     client.open(name, name, piece.source.text, version=1)
-    request = InfillRequest(name, 1, piece.gaps, limits=Limits(max_tokens=24, max_lines=piece.max_lines))
+    request = InfillRequest(name, 1, piece.gaps, policy, limits=Limits(max_tokens=24, max_lines=piece.max_lines))
     infill = await infill_with_progress(client, request, progress)
     client.close(name)
     return infill

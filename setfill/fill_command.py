@@ -30,6 +30,8 @@ with --json, one object is printed:
     "ms"         milliseconds of the whole request, loading the model not included
     "alternatives"  with --candidates: further infills, the likeliest first, with "text", "logprobs", "tokens"""
 
+BEST_POLICY = "beam:4"  # for one gap, by an adapted model
+
 EXAMPLES = """\
 examples:
   setfill fill app.py --at 12:5
@@ -63,8 +65,7 @@ def add_parser(commands: Any) -> None:
         type=policy,
         help="order in which tokens become known: left_to_right, verified (the same, with drafts that save forwards), "
         "beam:B (left to right, B beginnings at once: slower, and goes better with the text behind), block:B, window:S "
-        "or uniform (default: verified)",
-        default="verified",
+        "or uniform (default: beam:4 for one place and a model that sees what is behind it, else verified)",
     )
     parser.add_argument(
         "--reveal",
@@ -175,7 +176,7 @@ async def _fill(
             "file",
             version=1,
             gaps=tuple(gaps),
-            policy=options.policy,
+            policy=options.policy or _policy(options, gaps, description),
             reveal=options.reveal,
             candidates=options.candidates,
             limits=Limits(max_tokens=options.max_tokens, max_lines=options.max_lines),
@@ -183,6 +184,12 @@ async def _fill(
             trace=options.trace is not None,
         )
         return description, await infill_with_progress(client, request, progress)
+
+
+def _policy(options: argparse.Namespace, gaps: list[Gap], description: ModelDescription) -> str:
+    """Return the policy for who names none: the one that fills best of those that can do all that is asked."""
+    beams_can = len(gaps) == 1 and not (options.reveal or options.temperature or options.trace)
+    return BEST_POLICY if beams_can and description.infill else "verified"
 
 
 async def infill_with_progress(client: WorkerClient, request: InfillRequest, progress: Console) -> Infill:
