@@ -188,9 +188,7 @@ class Suggester:
         if not ask.invoked:
             waited = time.monotonic() - started
             await asyncio.sleep(max(0.0, self.pace.wait_seconds(settings.debounce_ms) - waited))
-        policy = "verified"
-        if ask.candidates > 1:
-            policy = plan.policy(settings, ask.candidates, sees_suffix=description.infill)
+        policy = plan.policy(settings, ask.candidates, sees_suffix=description.infill)
         infill = await self._decode(document, memory, plan, ask, supposed, policy)
         if infill is None or document.text != text:
             return []

@@ -29,7 +29,7 @@ from model.decoding.row_tree import RowTree, TreeRow
 from model.decoding.sampling import log_probabilities
 from model.window import Window
 
-TEXT_WEIGHT = 0.75  # of the rows that follow the left stack, against those of the gap
+TEXT_WEIGHT = 0.5  # of the rows that follow the left stack, against those of the gap
 BEHIND_TOKENS = 12  # so much of the text behind is to follow
 _PATIENCE_STEPS = 16  # without a better infill, before the search is given up
 _Number = TypeVar("_Number", float, Tensor)

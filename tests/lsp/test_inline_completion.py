@@ -155,13 +155,13 @@ def test_neovim_and_those_who_ask_by_hand_get_several(script: Script) -> None:
 @pytest.mark.parametrize(
     ("settings", "infill", "policies"),
     [
-        ({}, True, ["verified", "beam:4", "beam:4", "verified"]),  # by typing, by hand, one place, a block
-        ({"beams": 2, "candidates": 6}, True, ["verified", "beam:6", "beam:2", "verified"]),
+        ({}, True, ["beam:2", "beam:4", "beam:4", "verified"]),  # by typing, by hand, one place, a block
+        ({"beams": 2, "candidates": 6}, True, ["beam:2", "beam:6", "beam:2", "verified"]),
         ({"beams": 1}, True, ["verified"] * 4),
         ({}, False, ["verified"] * 4),
     ],
 )
-def test_beams_are_for_who_can_wait(
+def test_more_beams_for_who_can_wait(
     script: Script, settings: dict[str, Any], infill: bool, policies: list[str]
 ) -> None:
     text = HEAD + "\n\ndef f(x):\n    y = x\n    return y\n"
