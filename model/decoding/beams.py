@@ -6,7 +6,7 @@ Between a text l before it and r behind it, an infill x has the probability
 
 The rows of a gap estimate the left-hand side: they see r, and know when to end.
 The right-hand side is what a model knows that was trained left to right: rows
-that follow the left stack say x and then how r begins, as if there had never
+that follow the left stack say x and then how r begins (or that the text ends), as if there had never
 been a gap (a noisy channel; Yu et al., arXiv 1611.02554). A beam is scored by
 the weighted geometric mean of the two.
 
@@ -76,7 +76,8 @@ class BeamSearch:
         self._width, self._infill_id = width, infill_id
         self._vocabulary, self._tokenizer = gap.spelling.vocabulary, window.tokenizer
         self._first_text_id = window.gap_first_id(0)
-        self._behind = _beginning(window)
+        self._behind, self._behind_is_all = _beginning(window)
+        self._sink_id = window.capabilities.sink_id
         self._beams = [_Beam(gap)] if gap.stop is None else []
         self._ending: list[_Beam] = []  # to be scored in the next forward; their gaps have ended
         self._ended: list[_Infill] = []
@@ -164,6 +165,8 @@ class BeamSearch:
         """
         spelling = beam.gap.spelling
         ids = self._tokenizer.encode(spelling.held_back.decode() + spelling.infill + self._behind)
+        if self._behind_is_all:
+            ids.append(self._sink_id)
         same = self._same(beam, ids)
         first_row, ancestors = self.rows.size + len(fed), list(beam.text_rows[: max(0, same - 1)])
         for index in range(max(0, same - 1), len(ids) - 1):
@@ -193,9 +196,10 @@ class BeamSearch:
         return _Infill(beam.gap, beam.gap_logprob, _weighted(beam.gap_logprob, logprob), behind_logprob)
 
     def _as_text(self, logits: Tensor, spelling: Spelling) -> Tensor:
-        """Return log-probabilities [V] of what follows `spelling` in text that knows no gap, so that none can end."""
+        """Return log-probabilities [V] of what follows `spelling` in text: the text may end, but knows of no gap."""
         allowed = spelling.allowed().clone()
         allowed[self._vocabulary.eoi_id] = False
+        allowed[self._sink_id] = spelling.is_settled
         return log_probabilities(logits, allowed)
 
     def _end(self, beam: _Beam, log_probs: Tensor) -> None:
@@ -218,7 +222,7 @@ class BeamSearch:
             choices += [
                 (beam.score + value, beam, token_id, float(by_gap[token_id]), float(by_text[token_id]))
                 for value, token_id in zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True)
-                if value > -math.inf  # neither `<eoi>`, which no text has, nor what is not allowed
+                if value > -math.inf  # neither `<eoi>` nor the end of the text: both sides must allow it
             ]
         spelled: set[bytes] = set()
         extended: list[_Beam] = []
@@ -271,11 +275,11 @@ def _weighted(by_gap: _Number, by_text: _Number) -> _Number:
     return (1 - TEXT_WEIGHT) * by_gap + TEXT_WEIGHT * by_text
 
 
-def _beginning(window: Window) -> str:
-    """Return how the text behind the window's gap begins."""
+def _beginning(window: Window) -> tuple[str, bool]:
+    """Return how the text behind the window's gap begins, and whether that is all of it."""
     text = ""
     for span in reversed(window.right):
         text += span.text
         if len(starts := window.tokenizer.encode_words(text)[1]) > BEHIND_TOKENS:
-            return text[: starts[BEHIND_TOKENS]]
-    return text
+            return text[: starts[BEHIND_TOKENS]], False
+    return text, True

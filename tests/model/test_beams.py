@@ -24,7 +24,7 @@ from model.linear import Precision
 from tests.model.reference import RowList, dense_logits
 from tests.model.test_decoding import Setting, eager_checkpoint, on, random_gaps
 from tests.model.test_exactness import STANDARD_TEXT, check_window, reference_rows
-from tests.model.tiny import EOI, INFILL, tiny_checkpoint
+from tests.model.tiny import EOI, INFILL, SINK, tiny_checkpoint
 
 
 class DenseTree(RowTree):
@@ -106,7 +106,8 @@ def log_likelihood(setting: Setting, ids: Sequence[int], follows_left: bool) -> 
     total = 0.0
     for token_id, row in zip([*ids, None], logits, strict=True):
         allowed = spelling.allowed().clone()
-        allowed[EOI] &= not follows_left
+        if follows_left:
+            allowed[EOI], allowed[SINK] = False, spelling.is_settled
         log_probs = log_probabilities(row.float(), allowed)
         if token_id is not None:
             total += float(log_probs[token_id])
@@ -116,9 +117,10 @@ def log_likelihood(setting: Setting, ids: Sequence[int], follows_left: bool) -> 
 
 def test_scores_are_what_they_are_defined_to_be() -> None:
     """Every infill that ended: gap rows and `<eoi>`, weighed with the text and how the text behind begins."""
-    rng, merged, checked = random.Random(4), 0, 0
+    rng, merged, checked, at_end = random.Random(4), 0, 0, 0
     for case in range(30):
-        setting = Setting(eager_checkpoint(seed=case, layers=1), random_gaps(rng, 1), max_tokens=5)
+        gaps = random_gaps(rng, 1) if case % 3 else [Gap(len(STANDARD_TEXT) - case // 6, len(STANDARD_TEXT))]
+        setting = Setting(eager_checkpoint(seed=case, layers=1), gaps, max_tokens=5)
         window, encode = setting.window(), setting.parts.tokenizer.encode
         text = STANDARD_TEXT[setting.gaps[0].end - len(window.endings[0]) : window.end_char]
         behind = text[: [*setting.parts.tokenizer.encode_words(text)[1], len(text)][: BEHIND_TOKENS + 1][-1]]
@@ -127,12 +129,15 @@ def test_scores_are_what_they_are_defined_to_be() -> None:
             gap_logprob, following = log_likelihood(setting, ids, follows_left=False)
             gap_logprob += float(following[EOI])
             joined = encode(window.held_back[0] + infill.gap.text() + behind)
+            joined += [SINK] if behind == text else []
+            at_end += behind == text
             merged += joined[: len(ids)] != ids
             text_logprob, _ = log_likelihood(setting, joined, follows_left=True)
             assert infill.gap_logprob == pytest.approx(gap_logprob, abs=2e-3)
             assert infill.score == pytest.approx((1 - TEXT_WEIGHT) * gap_logprob + TEXT_WEIGHT * text_logprob, abs=2e-3)
             checked += 1
     assert checked > 20
+    assert at_end > 5
     assert merged, "some infill must run together with the text behind it"
 
 
