@@ -303,21 +303,23 @@ class Suggester:
         typed, _ = known.typed(text, cursor) or ("", "")
         if not text.startswith(known.prefix) or not shown.startswith(typed):
             return
-        lines = shown.count("\n", len(typed)) + 1 + _AHEAD_LINES
+        rest = shown[len(typed) :]
+        behind = Gap(cursor + len(rest), cursor + len(rest))
+        lines = 1 + _AHEAD_LINES
         limits = Limits(lines * _AHEAD_TOKENS_OF_A_LINE, lines, self._settings().time_limit_ms)
-        gap = Gap(cursor, cursor)
-        request = InfillRequest("", 0, (gap,), limits=limits, drafts=(shown[len(typed) :],))
         try:
-            infill = await document.infill(request)
+            infill = await document.infill(
+                InfillRequest("", 0, (behind,), limits=limits), suppose=Edit(cursor, cursor, rest)
+            )
         except SetfillError:
             return
         said = infill.gaps[0]
         if confidence(said.logprobs) < self._settings().confidence_floor:
             return
-        snapshot = await document.syntax.of(text)
-        whole = typed + await asyncio.to_thread(shaped_whole, snapshot, gap, said.text, said.stop)
-        if memory.remembered is known and whole.startswith(shown) and len(whole) > len(shown):
-            memory.remembered = replace(known, texts=(whole, *known.texts[1:]))
+        snapshot = await document.syntax.of(text[:cursor] + rest + text[cursor:])
+        more = await asyncio.to_thread(shaped_whole, snapshot, behind, said.text, said.stop)
+        if memory.remembered is known and more:
+            memory.remembered = replace(known, texts=(shown + more, *known.texts[1:]))
 
 
 async def _infill_enough(

@@ -98,6 +98,7 @@ class Window:
         )
         self.rows_computed = 0
         self.begin_char = self.end_char = 0  # the part of the text that the stacks are to spell
+        self.ends_text = False  # where that part ends
         self.header_ids: list[int] = []
         self.rename(path)
         self.left: Encoded = EMPTY  # wanted; `cache.left_rows` of header and left are encoded
@@ -194,6 +195,7 @@ class Window:
         if chunks is None:
             self.end_char = self._choose_end(text, gap_end)
             chunks = self._chunks(text[gap_end : self.end_char])
+        self.ends_text = self.end_char == len(text)
         same = _common_prefix(self.right, chunks)
         if same < self._right_encoded:
             self._right_encoded = same

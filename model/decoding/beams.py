@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from model.decoding.constraint import Spelling
@@ -76,43 +77,45 @@ class BeamSearch:
         self._width, self._infill_id = width, infill_id
         self._vocabulary, self._tokenizer = gap.spelling.vocabulary, window.tokenizer
         self._first_text_id = window.gap_first_id(0)
-        self._behind, self._behind_is_all = _beginning(window)
+        self._behind, self._text_ends_there = _beginning(window)
         self._sink_id = window.capabilities.sink_id
         self._beams = [_Beam(gap)] if gap.stop is None else []
         self._ending: list[_Beam] = []  # to be scored in the next forward; their gaps have ended
         self._ended: list[_Infill] = []
         self._cut: list[_Beam] = []  # by a limit
         self._left_logits: Tensor | None = None
+        self._is_interrupted = False
         self._steps = self._best_at = 0  # forwards so far, and when the best infill was found
 
     @property
-    def best(self) -> OpenGap | None:
-        """The best infill so far, or the beginning of one."""
-        return next(iter(self.found()), None)
+    def growing(self) -> OpenGap | None:
+        """The best beginning so far; once nothing grows any more, the best infill."""
+        return next((each for each in (*(beam.gap for beam in self._beams), *self.found())), None)
 
     def run(self, after_forward: Callable[[], bool]) -> None:
         """Search until no beam can become better than what was found, or `after_forward` returns False."""
         while (self._beams or self._ending) and not self._is_decided():
             self._step()
             if not after_forward():
+                self._is_interrupted = True
                 return
 
     def found(self) -> list[OpenGap]:
         """Return the infills found, all texts different, the best first.
 
         What a limit cut off cannot be judged by the text behind: that does not
-        follow yet. So where the gap's rows find such a one the likeliest, they
-        alone decide. If time ran out before any ended, the best beginning is all.
+        follow yet. So where the gap's rows find such a one the likeliest of
+        all, they alone decide. Of a search that was interrupted, a beginning
+        that would have been better comes before the infills that have ended.
         """
         ended = sorted(self._ended, key=lambda infill: -infill.score)
-        cut = sorted(self._cut, key=lambda beam: -beam.gap_logprob)
-        if cut and cut[0].gap_logprob >= max((infill.gap_logprob for infill in ended), default=-math.inf):
-            likeliest: list[_Infill | _Beam] = [*ended, *cut]
+        if self._cut_is_likeliest():
+            likeliest: list[_Infill | _Beam] = [*ended, *self._cut]
             gaps = [each.gap for each in sorted(likeliest, key=lambda each: -each.gap_logprob)]
         else:
             gaps = [infill.gap for infill in ended]
-        if not gaps:
-            gaps = [beam.gap for beam in (*self._beams[:1], *self._ending[:1])]
+            if self._beams and (not ended or (self._is_interrupted and self._may_win(self._beams[0]))):
+                gaps.insert(0, self._beams[0].gap)
         different: dict[str, OpenGap] = {}
         for gap in gaps:
             different.setdefault(gap.text(), gap)
@@ -125,13 +128,13 @@ class BeamSearch:
         fed: list[TreeRow] = []
         beams = [self._fed(beam, fed) for beam in self._beams]
         joined = [self._join(beam, fed) for beam in self._ending]
-        logits = self.rows.feed(fed)
+        logits = self.rows.feed(fed) if fed else torch.empty(0)  # an empty infill of an empty text needs no row
         if self._left_logits is None:
             self._left_logits, logits = logits[0], logits[1:]
         kept = self.rows.size
         self._steps += 1
-        for beam, (ids, first_row) in zip(self._ending, joined, strict=True):
-            infill = self._scored(beam, ids, logits[first_row - kept :])
+        for beam, (ids, same, first_row) in zip(self._ending, joined, strict=True):
+            infill = self._scored(beam, ids, same, logits[first_row - kept :])
             if all(infill.score > other.score for other in self._ended):
                 self._best_at = self._steps
             self._ended.append(infill)
@@ -157,33 +160,29 @@ class BeamSearch:
             fed.append(TreeRow(token_id, self._first_text_id + rank - 1, beam.text_rows, follows_left=True))
         return replace(beam, gap_rows=(*beam.gap_rows, gap_row), text_rows=text_rows)
 
-    def _join(self, beam: _Beam, fed: list[TreeRow]) -> tuple[list[int], int]:
+    def _join(self, beam: _Beam, fed: list[TreeRow]) -> tuple[list[int], int, int]:
         """Add the rows that say how the text behind begins to `fed`.
 
-        Returns the tokens of infill and that text, which may differ from the
-        infill's own where they meet, and the number of the first row.
+        Returns the tokens of infill and that text, how many of the first are
+        the infill's own (they may differ where the two meet), and the number of
+        the first row.
         """
         spelling = beam.gap.spelling
         ids = self._tokenizer.encode(spelling.held_back.decode() + spelling.infill + self._behind)
-        if self._behind_is_all:
+        if self._text_ends_there:
             ids.append(self._sink_id)
-        same = self._same(beam, ids)
+        own = beam.gap.known_ids()
+        pairs = enumerate(zip(own, ids, strict=False))
+        same = next((index for index, (a, b) in pairs if a != b), min(len(own), len(ids)))
         first_row, ancestors = self.rows.size + len(fed), list(beam.text_rows[: max(0, same - 1)])
         for index in range(max(0, same - 1), len(ids) - 1):
             number = self.rows.size + len(fed)
             fed.append(TreeRow(ids[index], self._first_text_id + index, tuple(ancestors), follows_left=True))
             ancestors.append(number)
-        return ids, first_row
+        return ids, same, first_row
 
-    def _same(self, beam: _Beam, ids: Sequence[int]) -> int:
-        """Return how many of `ids`, from the first on, are the infill's own tokens."""
-        own = beam.gap.known_ids()
-        pairs = enumerate(zip(own, ids, strict=False))
-        return next((index for index, (a, b) in pairs if a != b), min(len(own), len(ids)))
-
-    def _scored(self, beam: _Beam, ids: Sequence[int], logits: Tensor) -> _Infill:
-        """Return an ended beam with its score, by the logits of the rows that `_join` made of `ids`."""
-        same = self._same(beam, ids)
+    def _scored(self, beam: _Beam, ids: Sequence[int], same: int, logits: Tensor) -> _Infill:
+        """Return an ended beam with its score, by what `_join` returned and the logits of its rows."""
         assert self._left_logits is not None
         before = chain([] if same else [self._left_logits], logits)
         logprob = sum(beam.text_logprobs[:same])
@@ -239,7 +238,12 @@ class BeamSearch:
                 gap_logprob=beam.gap_logprob + gap_logprob,
                 text_logprobs=(*beam.text_logprobs, text_logprob),
             )
-            {None: extended, "eoi": self._ending}.get(gap.stop, self._cut).append(longer)
+            if gap.stop is None:
+                extended.append(longer)
+            elif gap.stop == "eoi":
+                self._ending.append(longer)
+            else:
+                self._cut.append(longer)
             if len(spelled) == self._width:
                 break
         return extended
@@ -255,14 +259,15 @@ class BeamSearch:
 
     def _is_decided(self) -> bool:
         """Whether nothing that the beams may still become can be the answer."""
+        return self._cut_is_likeliest() or (not self._ending and not any(map(self._may_win, self._beams)))
+
+    def _cut_is_likeliest(self) -> bool:
         others: Iterable[_Beam | _Infill] = (*self._beams, *self._ending, *self._ended)
         likeliest = max((each.gap_logprob for each in others), default=-math.inf)
-        if any(beam.gap_logprob >= likeliest for beam in self._cut):
-            return True
-        return not self._ending and not any(map(self._may_win, self._beams))
+        return any(beam.gap_logprob >= likeliest for beam in self._cut)
 
     def _may_win(self, beam: _Beam) -> bool:
-        """Whether the beam could still become the best, if the text behind followed it twice as well as any so far."""
+        """Whether the beam could be the best yet, if the text behind cost it half of what it costs at best so far."""
         if not self._ended:
             return True
         if self._steps - self._best_at > _PATIENCE_STEPS:
@@ -276,10 +281,10 @@ def _weighted(by_gap: _Number, by_text: _Number) -> _Number:
 
 
 def _beginning(window: Window) -> tuple[str, bool]:
-    """Return how the text behind the window's gap begins, and whether that is all of it."""
+    """Return how the text behind the window's gap begins, and whether the text ends there."""
     text = ""
     for span in reversed(window.right):
         text += span.text
         if len(starts := window.tokenizer.encode_words(text)[1]) > BEHIND_TOKENS:
             return text[: starts[BEHIND_TOKENS]], False
-    return text, True
+    return text, window.ends_text

@@ -129,13 +129,13 @@ class InfillRun:
         return [_with_alternatives(first, branches), *rest]
 
     def _search(self, window: Window, opened: list[OpenGap], after_forward: Callable[[], bool]) -> GapInfill:
-        """Fill the one gap by beam search; `opened` always holds the best that is known of it."""
+        """Fill the one gap by beam search; `opened` always holds the best beginning of it."""
         infill_id = window.capabilities.infill_id
         assert infill_id is not None
         search = BeamSearch(window, opened[0], self._policy.size, infill_id)
 
         def after_step() -> bool:
-            opened[0] = search.best or opened[0]
+            opened[0] = search.growing or opened[0]
             return after_forward()
 
         try:

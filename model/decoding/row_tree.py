@@ -42,7 +42,7 @@ class RowTree:
         self.forwards = 0
         self.rows_fed = 0
         if not window.left_tail():
-            window.cache.left_rows -= 1  # fed once more: its logits begin the rows that follow the left stack
+            window.cache.left_rows -= 1  # pending, so fed once more: its logits begin what follows the left stack
 
     def feed(self, rows: Sequence[TreeRow]) -> Tensor:
         """Feed `rows` and return the logits [R, V] float32 of each.

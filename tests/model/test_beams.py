@@ -222,6 +222,35 @@ def test_time_and_cancellation() -> None:
     assert made.infill(request()).gaps == engine().infill(request()).gaps
 
 
+def test_what_grows_is_the_answer_of_a_search_that_is_interrupted() -> None:
+    """After each number of forwards: a beginning that may still win comes first, and is not said to be complete."""
+    rng, unfinished = random.Random(8), 0
+    for case in range(8):
+        setting = Setting(eager_checkpoint(seed=case, layers=1), random_gaps(rng, 1), max_tokens=8)
+        for forwards in range(1, 6):
+            (gap,) = setting.open()
+            interrupted, left = BeamSearch(setting.window(), gap, 3, INFILL), iter([True] * (forwards - 1))
+            interrupted.run(lambda left=left: next(left, False))
+            first = interrupted.found()[0]
+            if not interrupted._is_interrupted or first.stop is not None:
+                continue
+            unfinished += 1
+            assert interrupted.growing is first
+            assert first.result().stop == "time"
+    assert unfinished > 5
+
+
+@pytest.mark.parametrize("limits", [{"max_tokens": 1}, {"max_tokens": 2, "max_lines": 1}])
+def test_an_empty_file(limits: dict[str, int]) -> None:
+    """Nothing before or behind the gap: there may be no row to feed for an infill that ends."""
+    for seed in range(8):
+        made = Engine(eager_checkpoint(seed=seed, layers=1), Precision.FLOAT32)
+        made.open("a", "a.py", "", 1)
+        for width in (1, 2, 4):
+            infill = made.infill(InfillRequest("a", 1, (Gap(0, 0),), policy=f"beam:{width}", limits=Limits(**limits)))
+            assert infill.gaps[0].stop in ("eoi", "tokens", "lines")
+
+
 def test_length_given() -> None:
     """An infill of the length that evaluation tells, chosen by what stands behind it."""
     for seed in range(4):
