@@ -16,7 +16,6 @@ from model.api.types import Gap, Limits
 _LINE_TOKENS = 64
 _TOKENS_OF_A_LINE = 24  # on average, generously
 _STATEMENT_LINES = 6
-_BEAMS_WHILE_TYPING = 2  # nearly as good for a line as 4, in two thirds of the time (docs/performance.md)
 _CLOSERS = ")]}>;,:\"'` \t"
 _BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 _STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'')
@@ -35,11 +34,10 @@ class Plan:
     is_invoked: bool  # asked for by hand, not by typing
 
     def policy(self, settings: Settings, candidates: int, *, sees_suffix: bool) -> str:
-        """Return the order policy to ask for: beams where they can be had and the infill is short enough for them."""
-        beams = max(settings.beams, candidates) if self.is_invoked or candidates > 1 else _BEAMS_WHILE_TYPING
+        """Return the order policy that fills best: beams where they can be had and the infill is short enough."""
         if settings.beams == 1 or not sees_suffix or self.stop is Stop.BLOCK:
             return "verified"
-        return f"beam:{beams}"
+        return f"beam:{max(settings.beams, candidates)}"
 
 
 def plan_suggestion(

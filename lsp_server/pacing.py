@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 _FIRST_GUESS_MS = 300.0
+_FIRST_GUESS_FORWARD_MS = 25.0
+_BEAMS_FORWARD_MS = 50.0  # beams take about 13 forwards for a line, greedy decoding 7
 _SMOOTHING = 0.25  # weight of the newest measurement
 _SHARE_OF_DECODE = 0.3  # waiting this much of a decode's time saves more work than it costs
 _LEAST_MS, _MOST_MS = 10.0, 150.0
@@ -18,11 +20,18 @@ class Pace:
 
     def __init__(self) -> None:
         self.decode_ms = _FIRST_GUESS_MS
+        self._forward_ms = _FIRST_GUESS_FORWARD_MS
         self._busy_until = 0.0  # on the monotonic clock: throttled until then
 
-    def measured(self, decode_ms: float) -> None:
-        """Note how long a decode took that came to its end, in milliseconds."""
+    def measured(self, decode_ms: float, forwards: int) -> None:
+        """Note how long a decode took that came to its end, in milliseconds, and how many forwards."""
         self.decode_ms += _SMOOTHING * (decode_ms - self.decode_ms)
+        self._forward_ms += _SMOOTHING * (decode_ms / max(1, forwards) - self._forward_ms)
+
+    @property
+    def allows_beams(self) -> bool:
+        """Whether beams are fast enough here to suggest while the user types."""
+        return self._forward_ms <= _BEAMS_FORWARD_MS
 
     def spent(self, ms: float, throttle: float) -> None:
         """Note that so many milliseconds were computed; `throttle` is the share of time that may be."""

@@ -55,8 +55,8 @@ class Settings:
     )
     beams: int = setting(
         4,
-        "Beginnings followed at once to find what goes best with the text behind, where several suggestions are asked "
-        "for or one place is filled; 2 while you type. 1 takes the likeliest token every time, which is fastest.",
+        "Beginnings followed at once to find what goes best with the text behind. 1 takes the likeliest token every "
+        "time, which is several times as fast; so do suggestions while you type on machines that are slow.",
         low=1,
         high=16,
     )

@@ -188,7 +188,9 @@ class Suggester:
         if not ask.invoked:
             waited = time.monotonic() - started
             await asyncio.sleep(max(0.0, self.pace.wait_seconds(settings.debounce_ms) - waited))
-        policy = plan.policy(settings, ask.candidates, sees_suffix=description.infill)
+        policy = "verified"
+        if ask.invoked or self.pace.allows_beams:
+            policy = plan.policy(settings, ask.candidates, sees_suffix=description.infill)
         infill = await self._decode(document, memory, plan, ask, supposed, policy)
         if infill is None or document.text != text:
             return []
@@ -283,7 +285,7 @@ class Suggester:
             asking.cancel()
             ms = (time.monotonic() - started) * 1000
             self.pace.spent(ms, self._settings().throttle)
-        self.pace.measured(ms)
+        self.pace.measured(ms, infill.forwards)
         memory.growing = None
         return infill
 

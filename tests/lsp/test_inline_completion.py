@@ -155,13 +155,13 @@ def test_neovim_and_those_who_ask_by_hand_get_several(script: Script) -> None:
 @pytest.mark.parametrize(
     ("settings", "infill", "policies"),
     [
-        ({}, True, ["beam:2", "beam:4", "beam:4", "verified"]),  # by typing, by hand, one place, a block
+        ({}, True, ["beam:4", "beam:4", "beam:4", "verified"]),  # by typing, by hand, one place, a block
         ({"beams": 2, "candidates": 6}, True, ["beam:2", "beam:6", "beam:2", "verified"]),
         ({"beams": 1}, True, ["verified"] * 4),
         ({}, False, ["verified"] * 4),
     ],
 )
-def test_more_beams_for_who_can_wait(
+def test_beams_where_they_can_be_had(
     script: Script, settings: dict[str, Any], infill: bool, policies: list[str]
 ) -> None:
     text = HEAD + "\n\ndef f(x):\n    y = x\n    return y\n"
@@ -180,6 +180,18 @@ def test_more_beams_for_who_can_wait(
             await client.request("setfill/infill", {"textDocument": {"uri": URI}, "ranges": [span]})
         status = await client.request("setfill/status", {"worker": True})
         assert status["worker"]["policies"].split() == policies
+
+    talk(conversation)
+
+
+def test_a_slow_machine_has_beams_for_who_asks_by_hand(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("", delay_ms=400), decodeAhead=False)
+        client.open(URI, HEAD)
+        for kind in (2, 2, 1):
+            await client.suggest(URI, len(HEAD), kind=kind)
+        status = await client.request("setfill/status", {"worker": True})
+        assert status["worker"]["policies"].split() == ["beam:4", "verified", "beam:4"]
 
     talk(conversation)
 

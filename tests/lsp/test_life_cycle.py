@@ -197,10 +197,10 @@ def test_statistics_can_be_off_and_survive_damage(tmp_path: Path) -> None:
 def test_the_wait_for_a_key_follows_the_measured_speed() -> None:
     pace = Pace()
     for _ in range(20):
-        pace.measured(20.0)
+        pace.measured(20.0, forwards=1)
     assert pace.debounce_ms(None) == 10.0
     for _ in range(20):
-        pace.measured(400.0)
+        pace.measured(400.0, forwards=20)
     assert 100 < pace.debounce_ms(None) < 150
     assert pace.debounce_ms(7) == 7.0
     pace.spent(400.0, throttle=0.25)
