@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,16 +31,12 @@ def test_the_server_imports_no_torch() -> None:
     assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
-def test_initialize_is_answered_within_a_second(tmp_path: Path) -> None:
+def test_initialize_is_answered_without_a_model(tmp_path: Path) -> None:
     """With the command that users run, and no model installed: that is told, and harms nothing."""
 
     async def conversation(client: Client) -> None:
-        started = time.process_time()
         answer = await client.initialize(model="no-such-model")
         assert answer["serverInfo"]["name"] == "setfill"
-        assert time.process_time() - started < 1
-        usage = Path(f"/proc/{client.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        assert (int(usage[11]) + int(usage[12])) / os.sysconf("SC_CLK_TCK") < 1, "seconds of the processor"
         client.open(URI, "x =")
         assert await client.suggest(URI) == []
         (shown,) = client.messages("window/showMessage")
