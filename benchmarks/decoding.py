@@ -21,6 +21,9 @@ from model.api.types import Infill, InfillRequest, Limits
 from model.engine import Engine
 
 MAX_TOKENS = 24
+PLAIN = "left_to_right, one row a forward"
+
+Way = Callable[..., InfillRequest]  # of a request, the gap it is for, and what the plain way made of it
 
 
 @dataclass(frozen=True)
@@ -49,31 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gaps = real_gaps(options.gaps)
     limits = Limits(max_tokens=MAX_TOKENS, max_lines=1)
 
-    def run(name: str, request: Callable[[InfillRequest, int], InfillRequest]) -> list[Infill]:
-        print(f"{name} ...", file=sys.stderr, end="\r")
-        return [
-            fill(engine, gap, request(InfillRequest("", 1, (gap.gap,), limits=limits), i)) for i, gap in enumerate(gaps)
-        ]
-
-    run("warming up", lambda request, _: replace(request, limits=Limits(max_tokens=2)))
-    plain = run("one row a forward", lambda request, _: replace(request, policy="left_to_right"))
-    ways = {"left_to_right, one row a forward": plain}
-    ways["verified: drafts from the file" + (" and mask rows" if described.infill else "")] = run(
-        "verified", lambda request, _: replace(request, policy="verified")
-    )
-    ways["verified: typing through the answer"] = run(
-        "typed", lambda request, i: replace(request, policy="verified", drafts=(plain[i].gaps[0].text,))
-    )
-    ways["verified: typing through the true text"] = run(
-        "typed", lambda request, i: replace(request, policy="verified", drafts=(gaps[i].missing,))
-    )
-    ways["verified, 3 candidates"] = run(
-        "candidates", lambda request, _: replace(request, policy="verified", candidates=3)
-    )
-    if described.infill:
-        for policy in ("beam:4", "block:4", "block:8", "window:4", "window:8", "window:16", "uniform"):
-            ways[policy] = run(policy, lambda request, _, policy=policy: replace(request, policy=policy))
-    measured = summarise(ways, gaps)
+    for gap in gaps[:1]:
+        fill_all(engine, gap, limits, {"warming up": lambda request, *_: request})
+    ways = {PLAIN: lambda request, *_: replace(request, policy="left_to_right")} | _ways(described.infill)
+    filled: dict[str, list[Infill]] = {name: [] for name in ways}
+    for done, gap in enumerate(gaps):
+        print(f"{done} of {len(gaps)} gaps ...", file=sys.stderr, end="\r")
+        for name, infill in fill_all(engine, gap, limits, ways).items():
+            filled[name].append(infill)
+    measured = summarise(filled, gaps)
     if options.json:
         print(json.dumps({"model": described.name, "precision": described.precision, "gaps": len(gaps),
                           "ways": [asdict(way) for way in measured]}, indent=1))  # fmt: skip
@@ -94,15 +81,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def fill(engine: Engine, gap: RealGap, request: InfillRequest) -> Infill:
-    """Fill `gap` with the file encoded beforehand."""
+def _ways(has_masks: bool) -> dict[str, Way]:
+    """Return the ways of decoding that are compared with the plain one, by name."""
+    drafts = "drafts from the file" + (" and mask rows" if has_masks else "")
+    ways: dict[str, Way] = {
+        f"verified: {drafts}": lambda request, *_: request,
+        "verified: typing through the answer": lambda request, gap, plain: replace(
+            request, drafts=(plain.gaps[0].text,)
+        ),
+        "verified: typing through the true text": lambda request, gap, plain: replace(request, drafts=(gap.missing,)),
+        "verified, 3 candidates": lambda request, *_: replace(request, candidates=3),
+    }
+    policies = ("beam:4", "block:4", "block:8", "window:4", "window:8", "window:16", "uniform") if has_masks else ()
+    return ways | {policy: lambda request, *_, policy=policy: replace(request, policy=policy) for policy in policies}
+
+
+def fill_all(engine: Engine, gap: RealGap, limits: Limits, ways: dict[str, Way]) -> dict[str, Infill]:
+    """Fill `gap` in every way, the first of which is the plain one, with the file encoded beforehand."""
     engine.open(gap.path, gap.path, gap.text, 1)
     engine.prepare(gap.path, gap.gap.start)
     while engine.idle_slice():
         pass
-    infill = engine.infill(replace(request, file_id=gap.path))
+    found: dict[str, Infill] = {}
+    for name, way in ways.items():
+        request = InfillRequest(gap.path, 1, (gap.gap,), limits=limits)
+        found[name] = engine.infill(way(request, gap, found.get(PLAIN)))
     engine.close(gap.path)
-    return infill
+    return found
 
 
 def summarise(ways: dict[str, list[Infill]], gaps: Sequence[RealGap]) -> list[Measured]:
