@@ -153,7 +153,7 @@ class WorkerClient:
     # Questions
 
     async def infill(self, request: InfillRequest, on_partial: OnPartial | None = None) -> Infill:
-        """Fill gaps. `on_partial` is called with the text so far of each gap, as it grows.
+        """Fill gaps. `on_partial` is called with the best text so far of each gap.
 
         Cancelling the awaiting task withdraws the request. Asked once more if the
         worker dies; then WorkerError. InputError and its kinds for a wrong request,
