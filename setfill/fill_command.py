@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,6 @@ with --json, one object is printed:
     "forwards"   how often the network ran for the whole request: gaps may share forwards
     "ms"         milliseconds of the whole request, loading the model not included
     "alternatives"  with --candidates: further infills, the likeliest first, with "text", "logprobs", "tokens"""
-
-BEST_POLICY = "beam:4"  # for one gap, by an adapted model
 
 EXAMPLES = """\
 examples:
@@ -188,8 +187,13 @@ async def _fill(
 
 def _policy(options: argparse.Namespace, gaps: list[Gap], description: ModelDescription) -> str:
     """Return the policy for who names none: the one that fills best of those that can do all that is asked."""
-    beams_can = len(gaps) == 1 and not (options.reveal or options.temperature or options.trace)
-    return BEST_POLICY if beams_can and description.infill else "verified"
+    beams_can = not (options.reveal or options.temperature or options.trace)
+    return best_policy(gaps, description) if beams_can else "verified"
+
+
+def best_policy(gaps: Sequence[Gap], description: ModelDescription) -> str:
+    """Return the policy that fills `gaps` best: beams are for one gap, and for a model that sees what is behind it."""
+    return "beam:4" if len(gaps) == 1 and description.infill else "verified"
 
 
 async def infill_with_progress(client: WorkerClient, request: InfillRequest, progress: Console) -> Infill:

@@ -90,7 +90,9 @@ class BeamSearch:
     @property
     def growing(self) -> OpenGap | None:
         """The best beginning so far; once nothing grows any more, the best infill."""
-        return next((each for each in (*(beam.gap for beam in self._beams), *self.found())), None)
+        if self._beams:
+            return self._beams[0].gap
+        return next(iter(self.found()), None)
 
     def run(self, after_forward: Callable[[], bool]) -> None:
         """Search until no beam can become better than what was found, or `after_forward` returns False."""
