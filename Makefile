@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 TORCH := 2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench rehearse clean
+.PHONY: help setup demo test test-slow check format bench rehearse clean
 
 help:
 	@echo "make demo       infill real source files with the default model"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run also the long tests and those of the real model"
 	@echo "make check      formatting, lint, types, grammar queries"
+	@echo "make format     put the code into shape"
 	@echo "make bench      measure forwards, decoding and the server, each beside its peer"
 	@echo "make rehearse   the training pipeline on a tiny model, to its last step (about 8 minutes)"
 	@echo "make setup      only install into $(VENV)"
@@ -51,6 +52,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m grammars.check
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 bench: setup
 	$(BIN)/python -m benchmarks.forward
