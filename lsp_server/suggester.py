@@ -83,16 +83,20 @@ class Remembered:
         return found is not None and self.texts[0].startswith(found[0])
 
     def rests(self, text: str, cursor_char: int) -> list[tuple[int, str]]:
-        """Return what is left of each text that still fits, by its index: none when the user went another way."""
+        """Return what is left of each text that still fits, by its index: none when the user went another way.
+
+        A rest of blanks is nothing to show.
+        """
         found = self.typed(text, cursor_char)
         if found is None:
             return []
         typed, added = found
         rests = []
         for index, known in enumerate(self.texts):
-            rest = known[len(typed) :]
-            if known.startswith(typed) and rest.endswith(added) and rest != added:
-                rests.append((index, rest[: len(rest) - len(added)]))
+            if known.startswith(typed) and known.endswith(added):
+                rest = known[len(typed) : len(known) - len(added)]
+                if rest.strip():
+                    rests.append((index, rest))
         return rests
 
 
@@ -222,14 +226,15 @@ class Suggester:
             return []
         if rests[0][0] == 0:
             whole = rests[0][1]
-            if typed_char < known.shown_char:
-                rests[0] = (0, whole[: known.shown_char - typed_char])
+            shown = whole[: max(0, known.shown_char - typed_char)]
+            if shown.strip():
+                rests[0] = (0, shown)
             else:
                 rest = await self._next_part(document, text, cursor, whole, ask)
                 known = replace(known, shown_char=typed_char + len(rest), numbers=(next(self._numbers),))
                 memory.remembered = replace(known, texts=known.texts[:1])
-                rests = [(0, rest)] if rest else []
-                if rest:
+                rests = [(0, rest)] if rest.strip() else []
+                if rests:
                     self._statistics.shown(rest, known.numbers[0])
                     self._decode_ahead(document, memory)
         return [Suggestion(cursor, cursor, rest, known.numbers[index]) for index, rest in rests][: ask.candidates]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.lsp.client import Client, RequestError, talk
+from tests.lsp.client import INLINE, Client, RequestError, talk
 
 URI = "file:///w/area.py"
 HEAD = "import math\n\n\ndef area(r):\n    return"
@@ -59,6 +59,32 @@ def test_typing_through_and_accepting_ask_the_model_nothing(script: Script) -> N
         client.type(URI, len(client.texts[URI].text), "!")
         assert await client.suggest(URI) == []
         assert await infills() == asked + 1
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize("method", ["textDocument/inlineCompletion", "textDocument/completion"])
+@pytest.mark.parametrize(("said", "more", "expected"), [("a, ", "", []), ("a,\t ", "", []), ("a, ", "b, ", ["b,"])])
+def test_a_rest_of_blanks_is_no_suggestion(
+    script: Script, method: str, said: str, more: str, expected: list[str]
+) -> None:
+    """Typed through up to its last blank, a suggestion was answered as `[" "]`, and as a completion by an error."""
+    text = "def f(a, b):\n    return f(*b)\n"
+    cursor = text.index("*")
+    phrases = [["return f(", said], ["return f(" + said, more], ["return f(a,", ""]]
+    capabilities: dict[str, Any] = INLINE if "inline" in method else {}
+
+    async def conversation(client: Client) -> None:
+        async def shown(char: int) -> list[str]:
+            answer = await client.request(method, client.inline_params(URI, char))
+            return texts(answer) or [] if "inline" in method else [item["label"] for item in answer["items"]]
+
+        await client.initialize(model=script(phrases=phrases), capabilities=capabilities)
+        client.open(URI, text)
+        assert [each.strip() for each in await shown(cursor)] == ["a,"]
+        await asyncio.sleep(0.3)  # what follows is decoded ahead
+        client.type(URI, cursor, "a,")
+        assert [each.strip() for each in await shown(cursor + 2)] == expected
 
     talk(conversation)
 
