@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from benchmarks.gaps import RealGap, real_gaps
 from model import store
 from model.api.types import Infill, InfillRequest, Limits
-from model.engine import Engine
+from model.worker.engine import Engine
 
 MAX_TOKENS = 24
 PLAIN = "left_to_right, one row a forward"

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from model import store
-from model.checkpoint import Checkpoint, expected_shapes, load_checkpoint
-from model.linear import Precision, best_precision
-from model.network import Decoder, Rows
+from model.checkpoint.loading import load_checkpoint
+from model.checkpoint.record import Checkpoint, expected_shapes
+from model.network.decoder import Decoder, Rows
+from model.network.linear import Precision, best_precision
 
 CACHED_ROWS = 1024
 ROW_COUNTS = (1, 4, 8, 16, 32)

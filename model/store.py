@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model.config import Capabilities, ModelConfig
-from model.description import DESCRIPTION_FILE, check_sizes, file_sha256, verify_files
+from model.checkpoint.config import Capabilities, ModelConfig
+from model.checkpoint.description import DESCRIPTION_FILE, check_sizes, file_sha256, verify_files
 from model.errors import CheckpointError, InputError, ModelNotFoundError
 from model.scratch import remove_abandoned, scratch_directory
 
@@ -186,7 +186,7 @@ def _describe(name: str, path: Path) -> ModelInfo:
         if (path / DESCRIPTION_FILE).is_file():
             description = check_sizes(path)
             return ModelInfo(name, path, size_bytes, description.config, description.capabilities)
-        from model.checkpoint import load_checkpoint
+        from model.checkpoint.loading import load_checkpoint
 
         checkpoint = load_checkpoint(path)
         return ModelInfo(name, path, size_bytes, checkpoint.config, checkpoint.capabilities)
@@ -195,7 +195,8 @@ def _describe(name: str, path: Path) -> ModelInfo:
 
 
 def _convert(source: Path, destination: Path, dtype: str | None) -> None:
-    from model.checkpoint import load_checkpoint, save_checkpoint
+    from model.checkpoint.loading import load_checkpoint
+    from model.checkpoint.own_format import save_checkpoint
 
     checkpoint = replace(load_checkpoint(source), name=destination.name)
     save_checkpoint(checkpoint, destination, dtype)

@@ -162,7 +162,7 @@ def run_session(options: argparse.Namespace) -> int:
 
 
 def _checkpoint(name_or_path: str) -> Any:
-    from model.checkpoint import load_checkpoint
+    from model.checkpoint.loading import load_checkpoint
     from setfill.running import model_path
 
     return load_checkpoint(model_path(name_or_path))

@@ -144,7 +144,7 @@ def run_import(options: argparse.Namespace) -> int:
 
 
 def run_export(options: argparse.Namespace) -> int:
-    from model.export import export_model
+    from model.release.export import export_model
 
     with notes(options.color).status("exporting"):
         made = export_model(

@@ -67,8 +67,8 @@ def add_parser(commands: Any) -> None:
 
 def run_corpus(options: argparse.Namespace) -> int:
     from model import store
-    from model.checkpoint import load_checkpoint
-    from model.tokenization import ByteTokenizer
+    from model.checkpoint.loading import load_checkpoint
+    from model.checkpoint.tokenization import ByteTokenizer
     from model.training.corpus.build import build_corpus
     from model.training.corpus.manifest import manifest_path, read_manifest
 
@@ -83,7 +83,8 @@ def run_corpus(options: argparse.Namespace) -> int:
 
 def run_start(options: argparse.Namespace) -> int:
     from model import store
-    from model.checkpoint import load_checkpoint, save_checkpoint
+    from model.checkpoint.loading import load_checkpoint
+    from model.checkpoint.own_format import save_checkpoint
 
     save_checkpoint(load_checkpoint(store.find(options.model)), options.out, "int8", shard_bytes=45 << 20)
     return 0

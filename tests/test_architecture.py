@@ -33,10 +33,10 @@ def files(folder: str) -> list[Path]:
     [
         ("grammars", ("model", "lsp_server", "setfill", "torch", "pygls", "lsprotocol")),
         ("model", ("lsp_server", "setfill", "pygls", "lsprotocol", "grammars")),
-        ("model/api", ("torch", "model.network", "model.engine", "model.worker")),
-        ("model/checkpoint", ("model.network", "model.session", "model.engine", "model.worker")),
-        ("model/decoding", ("model.engine", "model.worker", "model.api.client", "model.api.wire")),
-        ("lsp_server", ("torch", "model.network", "model.session", "model.engine", "setfill")),
+        ("model/api", ("torch", "model.network", "model.worker")),
+        ("model/checkpoint", ("model.network", "model.sessions", "model.worker")),
+        ("model/decoding", ("model.worker", "model.api.client", "model.api.wire")),
+        ("lsp_server", ("torch", "model.network", "model.sessions", "model.worker", "setfill")),
     ],
 )
 def test_dependencies_point_one_way(folder: str, forbidden: tuple[str, ...]) -> None:

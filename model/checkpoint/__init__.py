@@ -1,47 +1,11 @@
-"""Checkpoints: Hugging Face directories, GGUF files, and Setfill's own directories.
+"""Checkpoints: what they say of themselves, their tensors and tokenizers.
 
-`load_checkpoint` recognises which of the three a path is. Knows files,
-tensors and tokenizers; knows no network and no user folders (`model.store`).
+    loading.py       which kind a path is: Hugging Face directory, GGUF file, or one of our own directories
+    record.py        `Checkpoint`, what all kinds are read into
+    config.py        the network's shape and what the model can do; no torch
+    description.py   `setfill.json`, by which models are listed and checked; no torch
+    tokenization.py  text to tokens and back; no torch
+
+Knows files; knows no network and no user folders (`model.store`). Importing the
+package imports no torch.
 """
-
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-
-from model.checkpoint.gguf_file import load_gguf
-from model.checkpoint.huggingface import PICKLE_PATTERNS, load_huggingface, pickle_error, refuse_pickles
-from model.checkpoint.own_format import load_own, save_checkpoint
-from model.checkpoint.record import Checkpoint, check_token_ids, expected_shapes
-from model.description import DESCRIPTION_FILE
-from model.errors import CheckpointError
-
-__all__ = ["Checkpoint", "expected_shapes", "load_checkpoint", "save_checkpoint"]
-
-
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Return the checkpoint at `path`: a Hugging Face directory, a GGUF file or one of our directories.
-
-    Names, shapes and dtypes of all tensors are checked here; the numbers are
-    read when asked for. Raises CheckpointError, whose text says what to do.
-    """
-    checkpoint = _loader(path)(path)
-    check_token_ids(checkpoint, str(path))
-    return checkpoint
-
-
-def _loader(path: Path) -> Callable[[Path], Checkpoint]:
-    if path.is_dir():
-        if (path / DESCRIPTION_FILE).exists():
-            return load_own
-        if (path / "config.json").exists():
-            return load_huggingface
-        refuse_pickles(path)
-        raise CheckpointError(f"{path} holds no model: neither {DESCRIPTION_FILE} nor config.json is in it")
-    if not path.exists():
-        raise CheckpointError(f"{path} does not exist; give a model's directory or a GGUF file")
-    if any(path.match(pattern) for pattern in PICKLE_PATTERNS):
-        raise pickle_error(path)
-    if path.suffix == ".safetensors":
-        raise CheckpointError(f"{path} holds weights only; give the directory with its config.json and tokenizer.json")
-    return load_gguf

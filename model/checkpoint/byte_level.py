@@ -10,7 +10,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from model.config import Capabilities
+from model.checkpoint.config import Capabilities
 from model.errors import CheckpointError
 
 # The splits before BPE, by `tokenizer.ggml.pre`. Sources: llama.cpp's llama-vocab.cpp for the names; the

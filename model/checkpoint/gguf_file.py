@@ -19,8 +19,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from model.checkpoint.byte_level import tokenizer_from_gguf, unadapted_capabilities
+from model.checkpoint.config import ARCHITECTURES, ModelConfig, RopeScaling
 from model.checkpoint.record import Checkpoint, StoredTensor, checked_tensors
-from model.config import ARCHITECTURES, ModelConfig, RopeScaling
 from model.errors import CheckpointError
 
 TOP_LEVEL_NAMES = {"token_embd": "embed_tokens", "output_norm": "norm", "output": "lm_head"}

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoint.byte_level import tokenizer_from_json, unadapted_capabilities
+from model.checkpoint.config import ARCHITECTURES, ModelConfig, RopeScaling
+from model.checkpoint.description import read_json, read_text
 from model.checkpoint.record import Checkpoint, checked_tensors
 from model.checkpoint.weight_files import stored_tensors
-from model.config import ARCHITECTURES, ModelConfig, RopeScaling
-from model.description import read_json, read_text
 from model.errors import CheckpointError
 
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt")

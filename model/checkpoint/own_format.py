@@ -21,9 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model.checkpoint.byte_level import tokenizer_from_json
+from model.checkpoint.description import DESCRIPTION_FILE, Description, StoredFile, check_sizes, read_text
 from model.checkpoint.record import SCALE_SUFFIX, Checkpoint, StoredTensor, checked_tensors, expected_shapes
 from model.checkpoint.weight_files import stored_tensors
-from model.description import DESCRIPTION_FILE, Description, StoredFile, check_sizes, read_text
 from model.errors import CheckpointError
 from model.scratch import move_into_place, scratch_directory
 
@@ -34,7 +34,7 @@ def load_own(directory: Path) -> Checkpoint:
     """Return the checkpoint in one of our own directories.
 
     The sizes of its files are checked, their hashes are not: that would read
-    every byte at every start (`model.description.verify_files` does).
+    every byte at every start (`model.checkpoint.description.verify_files` does).
     """
     description = check_sizes(directory)
     stored: dict[str, StoredTensor] = {}

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model.config import Capabilities, ModelConfig, RopeScaling
+from model.checkpoint.config import Capabilities, ModelConfig, RopeScaling
 from model.errors import CheckpointError
 
 FLOAT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)

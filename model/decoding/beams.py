@@ -24,11 +24,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from model.decoding.constraint import Spelling
 from model.decoding.open_gap import OpenGap
 from model.decoding.row_tree import RowTree, TreeRow
 from model.decoding.sampling import log_probabilities
-from model.window import Window
+from model.decoding.spelling import Spelling
+from model.sessions.window import Window
 
 TEXT_WEIGHT = 0.5  # of the rows that follow the left stack, against those of the gap
 BEHIND_TOKENS = 12  # so much of the text behind is to follow

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from model.decoding.constraint import unfinished
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.open_gap import OpenGap
-from model.tokenization import ByteTokenizer
-from model.window import Window
+from model.decoding.spelling import unfinished
+from model.sessions.window import Window
 
 MAX_DRAFT_TOKENS = 16
 MAX_MATCH_TOKENS = 5  # longer matches are not surer

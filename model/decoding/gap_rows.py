@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from model.decoding.recorder import Recorder
-from model.network import Rows
-from model.window import Window
+from model.network.decoder import Rows
+from model.sessions.window import Window
 
 UNSEEN = 2**31 - 1  # the key of a row that no other row sees; as `sees_below`, all clean rows
 

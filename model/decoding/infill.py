@@ -12,18 +12,18 @@ from model.api.types import Alternative, Gap, GapInfill, InfillRequest, PartialI
 from model.decoding.any_order import fill_any_order
 from model.decoding.beams import BeamSearch
 from model.decoding.branches import fill_candidates
-from model.decoding.constraint import Vocabulary
 from model.decoding.drafts import TextDrafts
 from model.decoding.gap_rows import GapRows
 from model.decoding.left_to_right import fill_left_to_right
 from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.policies import parse_policy
 from model.decoding.recorder import Recorder
+from model.decoding.spelling import Vocabulary
 from model.decoding.verified import fill_verified
 from model.decoding.widths import WidthPlanner
 from model.errors import Cancelled, InputError
-from model.session import Session
-from model.window import Window
+from model.sessions.session import Session
+from model.sessions.window import Window
 
 MAX_CANDIDATES = 16  # each adds rows to every forward, and keeps some in the cache
 

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from model.api.types import GapScore, TokenScore
 from model.decoding.any_order import ending_distribution
-from model.decoding.constraint import Spelling, Vocabulary
 from model.decoding.gap_rows import UNSEEN, GapRow, GapRows
 from model.decoding.policies import UNIFORM_MAX_TOKENS, OrderPolicy
 from model.decoding.sampling import log_probabilities
+from model.decoding.spelling import Spelling, Vocabulary
 from model.errors import Cancelled, InputError
-from model.window import Window
+from model.sessions.window import Window
 
 
 def score_left_to_right(window: Window, vocabulary: Vocabulary, text: str) -> GapScore:

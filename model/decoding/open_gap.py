@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from model.api.types import Gap, GapInfill, Limits
-from model.decoding.constraint import Spelling, Vocabulary
 from model.decoding.gap_rows import GapRow
-from model.window import Window
+from model.decoding.spelling import Spelling, Vocabulary
+from model.sessions.window import Window
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 

@@ -16,16 +16,16 @@ import torch
 from torch import Tensor
 
 from model.api.types import Gap, GapScore
-from model.config import Capabilities
-from model.decoding.constraint import Vocabulary
+from model.checkpoint.config import Capabilities
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.likelihood import clean_score
+from model.decoding.spelling import Vocabulary
 from model.errors import Cancelled
-from model.islands import header_ids
-from model.kv_cache import KVCache
-from model.network import Decoder, Rows
-from model.seams import Encoded, chunk_texts, encode, left_cut, shared_break
-from model.tokenization import ByteTokenizer
-from model.window import RIGHT_LAST_ID
+from model.network.decoder import Decoder, Rows
+from model.network.kv_cache import KVCache
+from model.sessions.islands import header_ids
+from model.sessions.seams import Encoded, chunk_texts, encode, left_cut, shared_break
+from model.sessions.window import RIGHT_LAST_ID
 
 GROUP_CHARS = 4000  # gaps within so much text share an encoding
 CONTEXT_CHARS = 3000  # text on each side of a group that its gaps see

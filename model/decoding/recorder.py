@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from model.api.types import TraceReveal, TraceRow, TraceStep
-from model.tokenization import ByteTokenizer
+from model.checkpoint.tokenization import ByteTokenizer
 
 if TYPE_CHECKING:
     from model.decoding.gap_rows import GapRow

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.network import Rows
-from model.window import Window
+from model.network.decoder import Rows
+from model.sessions.window import Window
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,16 @@ import torch
 from torch import Tensor
 
 from model.api.types import Edit, Gap
-from model.checkpoint import Checkpoint
+from model.checkpoint.record import Checkpoint
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.gap_rows import GapRows
 from model.decoding.likelihood import chain
 from model.errors import InputError
-from model.islands import IslandStore
-from model.linear import Precision
-from model.network import Decoder
-from model.session import Session, SessionParts
-from model.tokenization import ByteTokenizer
-from model.window import FULL, NEAR
+from model.network.decoder import Decoder
+from model.network.linear import Precision
+from model.sessions.islands import IslandStore
+from model.sessions.session import Session, SessionParts
+from model.sessions.window import FULL, NEAR
 
 Patch = tuple[int, int, str]  # where, how many characters go, what comes instead
 

@@ -15,11 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.checkpoint import Checkpoint
-from model.checkpoint.record import expected_shapes
+from model.checkpoint.record import Checkpoint, expected_shapes
+from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError
 from model.evaluation.statistics import clustered_ratio
-from model.tokenization import ByteTokenizer
 from model.training.batches import MicroBatch, micro_batch
 from model.training.config import ExampleConfig
 from model.training.measures import DISTANCES, Measures

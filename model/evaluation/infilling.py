@@ -15,16 +15,16 @@ from functools import lru_cache
 from typing import Any
 
 from model.api.types import Gap, InfillRequest, Limits
-from model.checkpoint import Checkpoint
+from model.checkpoint.record import Checkpoint
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.policies import parse_policy
-from model.engine import Engine
 from model.errors import InputError
 from model.evaluation.sandbox import Outcome, Sandbox
 from model.evaluation.statistics import Estimate, clustered_mean, clustered_ratio
 from model.evaluation.tasks import Task
-from model.linear import Precision, best_precision
-from model.seams import left_cut, shared_break
-from model.tokenization import ByteTokenizer
+from model.network.linear import Precision, best_precision
+from model.sessions.seams import left_cut, shared_break
+from model.worker.engine import Engine
 
 LENGTHS = ("self", "gold")
 _CUT_CHARS = 512  # the left cut needs no more text than this

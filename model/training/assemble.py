@@ -11,10 +11,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from model.checkpoint import Checkpoint, save_checkpoint
 from model.checkpoint.byte_level import tokenizer_from_json
-from model.config import Capabilities, ModelConfig
-from model.description import read_text
+from model.checkpoint.config import Capabilities, ModelConfig
+from model.checkpoint.description import read_text
+from model.checkpoint.own_format import save_checkpoint
+from model.checkpoint.record import Checkpoint
 from model.errors import InputError
 from model.training.state import load_start, read_pieces
 

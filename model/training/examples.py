@@ -2,7 +2,7 @@
 
 A window's text is encoded once as left island and once as chunked right island,
 shifted by one slack; gaps hang on both. Cuts and tokens are those of sessions
-(`model.window`): the left of a gap is canonical up to the cut, so where a gap
+(`model.sessions.window`): the left of a gap is canonical up to the cut, so where a gap
 cuts a pre-token the few tokens that differ from the shared left island become
 rows of the gap's own.
 
@@ -17,14 +17,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from model.seams import Encoded, chunk_texts, encode, left_cut, re_encode, shared_break
-from model.tokenization import ByteTokenizer
+from model.checkpoint.tokenization import ByteTokenizer
+from model.sessions.seams import Encoded, chunk_texts, encode, left_cut, re_encode, shared_break
 from model.training.config import ExampleConfig
 from model.training.orders import GapTokens, SpecialIds, group_rows
 from model.training.rows import ALWAYS, NO_TARGET, GapTable, PackedRows, RowWriter
 from model.training.spans import SpanSource, draw_joint_spans, draw_span, walk_bounds
 
-_CUT_CHARS = 512  # as in model.window: the left cut needs no more text than this
+_CUT_CHARS = 512  # as in model.sessions.window: the left cut needs no more text than this
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The decoder of `model.network` once more, for training: all rows at once, differentiable, without a cache.
+"""The decoder of `model.network.decoder` once more, for training: all rows at once, differentiable, without a cache.
 
 Parameters carry the names of a checkpoint's tensors, so weights go over without
 translation. Master weights are float32; the matrices are cast to the compute
@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.config import ModelConfig
-from model.rope import RotaryEmbedding, rotate
+from model.checkpoint.config import ModelConfig
+from model.network.rope import RotaryEmbedding, rotate
 from model.training.visibility import MaskedRows
 
 # A dense bool mask [B, R, R], for each unit its `MaskedRows`, or a FlexAttention BlockMask.

@@ -30,9 +30,10 @@ import numpy as np
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from model.checkpoint import Checkpoint, expected_shapes, save_checkpoint
-from model.config import Capabilities, ModelConfig
-from model.tokenization import ByteTokenizer
+from model.checkpoint.config import Capabilities, ModelConfig
+from model.checkpoint.own_format import save_checkpoint
+from model.checkpoint.record import Checkpoint, expected_shapes
+from model.checkpoint.tokenization import ByteTokenizer
 from model.training.assemble import assemble
 from model.training.batches import MicroBatch, micro_batch
 from model.training.config import TrainingConfig, read_config

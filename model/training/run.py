@@ -26,7 +26,7 @@ from types import FrameType
 
 import torch
 
-from model.description import read_description
+from model.checkpoint.description import read_description
 from model.errors import InputError, SetfillError
 from model.training.arguments import add_run_arguments
 from model.training.batches import UpdateBatch, update_batches

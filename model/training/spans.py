@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.seams import Encoded
+from model.sessions.seams import Encoded
 from model.training.config import ExampleConfig
 from model.training.orders import log_uniform
 

@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model.config import Capabilities, ModelConfig
-from model.description import file_sha256, read_description
+from model.checkpoint.config import Capabilities, ModelConfig
+from model.checkpoint.description import file_sha256, read_description
 from model.errors import CheckpointError, InputError
 from model.scratch import move_into_place, scratch_directory
 from model.training.orders import SpecialIds

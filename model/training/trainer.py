@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.config import ModelConfig
+from model.checkpoint.config import ModelConfig
 from model.training.batches import MicroBatch, UpdateBatch
 from model.training.config import OptimiserConfig, RunConfig
 from model.training.loss import head_chunk, head_loss

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from model.description import read_description
-from model.tokenization import ByteTokenizer
+from model.checkpoint.description import read_description
+from model.checkpoint.tokenization import ByteTokenizer
 from model.training.ar_fim import AutoregressiveBuilder
 from model.training.config import ExampleConfig
 from model.training.examples import ExampleBuilder, WindowText

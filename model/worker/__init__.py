@@ -4,6 +4,7 @@
     server.py    the event loop's side: connections, handshake, lifetime
     compute.py   the compute thread: whose request is next, idle work
     requests.py  what each request asks of the engine
+    engine.py    all sessions of one model, and the requests that touch them
 
-Knows no LSP, URIs or editors. Only the compute thread imports torch.
+Knows no LSP, URIs or editors. Only the compute thread imports torch, and with it the engine.
 """

@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 def _engine_loader(options: argparse.Namespace) -> Load:
     def load(tell_progress: object) -> Engine:
         from model import store
-        from model.engine import Engine as TorchEngine  # torch is imported here, on the compute thread
+        from model.worker.engine import Engine as TorchEngine  # torch is imported here, on the compute thread
 
         return TorchEngine.load(
             store.find(options.model),

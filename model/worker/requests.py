@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """What the worker needs of model/engine.py."""
+    """What the worker needs of engine.py."""
 
     def describe(self) -> ModelDescription: ...
     def open(self, file_id: str, path: str, text: str, version: int) -> None: ...

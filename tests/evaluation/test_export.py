@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from model import export, store
-from model.checkpoint import load_checkpoint
-from model.description import verify_files
+from model import store
+from model.checkpoint.description import verify_files
+from model.checkpoint.loading import load_checkpoint
 from model.errors import CheckpointError, InputError
-from model.export import export_model
+from model.release import export
+from model.release.export import export_model
 from setfill import cli
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.checkpoint import load_checkpoint
+from model.checkpoint.loading import load_checkpoint
 from model.errors import InputError
 from model.evaluation.drift import EditTrace, drift_page, read_trace, session_drift
 from model.evaluation.held_out import held_out_loss, loss_page

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from model import store
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.loading import load_checkpoint
+from model.checkpoint.record import Checkpoint
 from model.errors import SetfillError
 
 

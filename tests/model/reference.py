@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from model.checkpoint import Checkpoint
+from model.checkpoint.record import Checkpoint
 
 
 @dataclass

@@ -14,13 +14,13 @@ from torch import Tensor
 from model.api.types import Gap, InfillRequest, Limits, PartialInfill, Sampling
 from model.decoding import beams
 from model.decoding.beams import BEHIND_TOKENS, TEXT_WEIGHT, BeamSearch
-from model.decoding.constraint import Spelling
 from model.decoding.open_gap import OpenGap
 from model.decoding.row_tree import RowTree, TreeRow
 from model.decoding.sampling import log_probabilities
-from model.engine import Engine
+from model.decoding.spelling import Spelling
 from model.errors import Cancelled, InputError
-from model.linear import Precision
+from model.network.linear import Precision
+from model.worker.engine import Engine
 from tests.model.reference import RowList, dense_logits
 from tests.model.test_decoding import Setting, eager_checkpoint, on, random_gaps
 from tests.model.test_exactness import STANDARD_TEXT, check_window, reference_rows

@@ -11,14 +11,14 @@ import torch
 
 from model.api.types import Gap, Limits, Sampling
 from model.decoding.branches import fill_candidates
-from model.decoding.constraint import Vocabulary
 from model.decoding.drafts import Draft, TextDrafts
 from model.decoding.gap_rows import GapRows
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.sampling import draw_next, log_probabilities
+from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner, Widths
-from model.session import Session
+from model.sessions.session import Session
 from tests.model.test_decoding import GREEDY, DenseRows, Setting, eager_checkpoint, on, random_gaps
 from tests.model.test_exactness import parts
 from tests.model.tiny import EOI, tiny_checkpoint

@@ -26,10 +26,12 @@ from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from model import store
-from model.checkpoint import Checkpoint, expected_shapes, load_checkpoint, save_checkpoint
+from model.checkpoint.config import Capabilities, ModelConfig, RopeScaling
+from model.checkpoint.description import verify_files
 from model.checkpoint.gguf_file import LAYER_NAMES, TOP_LEVEL_NAMES
-from model.config import Capabilities, ModelConfig, RopeScaling
-from model.description import verify_files
+from model.checkpoint.loading import load_checkpoint
+from model.checkpoint.own_format import save_checkpoint
+from model.checkpoint.record import Checkpoint, expected_shapes
 from model.errors import CheckpointError, SetfillError
 from tests.model.tiny import SPECIAL_TOKENS, tiny_checkpoint, tiny_tokenizer
 

@@ -17,19 +17,19 @@ import torch
 from torch import Tensor
 
 from model.api.types import Gap, GapInfill, Limits, Sampling
-from model.checkpoint import Checkpoint
+from model.checkpoint.record import Checkpoint
 from model.decoding.any_order import fill_any_order
-from model.decoding.constraint import Vocabulary
 from model.decoding.drafts import MAX_DRAFT_TOKENS, Draft, TextDrafts
 from model.decoding.gap_rows import GapRow, GapRows
 from model.decoding.left_to_right import fill_left_to_right
 from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.policies import first_hitting_times, parse_policy
+from model.decoding.spelling import Vocabulary
 from model.decoding.verified import fill_verified
 from model.decoding.widths import WidthPlanner, Widths
 from model.errors import InputError
-from model.session import Session
-from model.window import Window
+from model.sessions.session import Session
+from model.sessions.window import Window
 from tests.model.reference import RowList, dense_logits
 from tests.model.test_exactness import STANDARD_TEXT, parts, reference_rows
 from tests.model.tiny import EOI, INFILL, MASK, SINK, tiny_checkpoint

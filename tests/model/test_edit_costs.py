@@ -10,10 +10,10 @@ from torch import Tensor
 
 from model.api.types import Edit, Gap
 from model.decoding.gap_rows import GapRow, GapRows
-from model.kv_cache import KVCache
-from model.network import Decoder, Rows
-from model.session import FUSED_TAIL_ROWS, IDLE_SLICE_ROWS, Session
-from model.window import FULL, NEAR
+from model.network.decoder import Decoder, Rows
+from model.network.kv_cache import KVCache
+from model.sessions.session import FUSED_TAIL_ROWS, IDLE_SLICE_ROWS, Session
+from model.sessions.window import FULL, NEAR
 from tests.model.test_exactness import parts
 from tests.model.tiny import INFILL, tiny_checkpoint
 

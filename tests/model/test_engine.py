@@ -21,15 +21,15 @@ from model.api.types import (
     ScoreRequest,
     Snippet,
 )
-from model.decoding.constraint import Vocabulary
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.sampling import draw_next
-from model.engine import Engine
+from model.decoding.spelling import Vocabulary
 from model.errors import Cancelled, InputError, RangeError, UnknownFileError, VersionError
-from model.linear import Precision
-from model.seams import left_cut
-from model.session import Session
-from model.tokenization import ByteTokenizer
-from model.window import FULL, NEAR
+from model.network.linear import Precision
+from model.sessions.seams import left_cut
+from model.sessions.session import Session
+from model.sessions.window import FULL, NEAR
+from model.worker.engine import Engine
 from tests.model.test_exactness import SMALL, SMALLER, STANDARD_TEXT, check_window
 from tests.model.tiny import tiny_checkpoint
 

@@ -14,16 +14,16 @@ import pytest
 import torch
 
 from model.api.types import Edit, Gap, Snippet
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.gap_rows import GapRow, GapRows
-from model.islands import IslandStore
-from model.kv_cache import KVCache
-from model.linear import Precision
-from model.network import Decoder
-from model.rope import RotaryEmbedding, rotate
-from model.seams import chunk_texts, encode, shared_break
-from model.session import Session, SessionParts
-from model.tokenization import ByteTokenizer
-from model.window import RIGHT_LAST_ID, Window, WindowLimits, _common_prefix
+from model.network.decoder import Decoder
+from model.network.kv_cache import KVCache
+from model.network.linear import Precision
+from model.network.rope import RotaryEmbedding, rotate
+from model.sessions.islands import IslandStore
+from model.sessions.seams import chunk_texts, encode, shared_break
+from model.sessions.session import Session, SessionParts
+from model.sessions.window import RIGHT_LAST_ID, Window, WindowLimits, _common_prefix
 from tests.model.reference import RowList, dense_logits
 from tests.model.tiny import INFILL, SINK, tiny_checkpoint
 
@@ -224,12 +224,12 @@ def _forget_middles(self: Window) -> None:
 @pytest.mark.parametrize(
     ("target", "fault"),
     [
-        ("model.kv_cache.KVCache.shift", _shift_twice_rotated),
-        ("model.window.chunk_texts", _chunks_nearest_first),
-        ("model.window._common_prefix", _keep_one_row_too_many),
-        ("model.kv_cache.KVCache._move_below", lambda self, begin, end, by: None),
-        ("model.window.re_encode", lambda tokenizer, old, text: encode(tokenizer, text[:-1])),
-        ("model.window.Window._drop_middles", _forget_middles),
+        ("model.network.kv_cache.KVCache.shift", _shift_twice_rotated),
+        ("model.sessions.window.chunk_texts", _chunks_nearest_first),
+        ("model.sessions.window._common_prefix", _keep_one_row_too_many),
+        ("model.network.kv_cache.KVCache._move_below", lambda self, begin, end, by: None),
+        ("model.sessions.window.re_encode", lambda tokenizer, old, text: encode(tokenizer, text[:-1])),
+        ("model.sessions.window.Window._drop_middles", _forget_middles),
     ],
 )
 def test_planted_faults_are_caught(monkeypatch: pytest.MonkeyPatch, target: str, fault: object) -> None:

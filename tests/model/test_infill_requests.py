@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model.api.types import Gap, GapInfill, Infill, InfillRequest, Limits, Sampling, ScoreRequest, Trace
-from model.engine import Engine
 from model.errors import Cancelled, InputError
-from model.linear import Precision
+from model.network.linear import Precision
+from model.worker.engine import Engine
 from tests.model.test_decoding import eager_checkpoint
 from tests.model.test_exactness import SMALL, SMALLER, STANDARD_TEXT
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from model.api.types import Gap, Snippet
-from model.islands import KEPT_ISLANDS, EncodedIsland, IslandStore
-from model.linear import Precision
-from model.network import Decoder
-from model.session import Session, SessionParts
-from model.tokenization import ByteTokenizer
+from model.checkpoint.tokenization import ByteTokenizer
+from model.network.decoder import Decoder
+from model.network.linear import Precision
+from model.sessions.islands import KEPT_ISLANDS, EncodedIsland, IslandStore
+from model.sessions.session import Session, SessionParts
 from tests.model.test_exactness import SMALL, STANDARD_TEXT, check_window, parts
 from tests.model.tiny import FILENAME, SINK, tiny_checkpoint
 

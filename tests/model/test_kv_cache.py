@@ -7,9 +7,9 @@ import random
 import pytest
 import torch
 
-from model.config import ModelConfig
-from model.kv_cache import KVCache
-from model.rope import RotaryEmbedding, rotate
+from model.checkpoint.config import ModelConfig
+from model.network.kv_cache import KVCache
+from model.network.rope import RotaryEmbedding, rotate
 from tests.model.tiny import tiny_checkpoint
 
 CONFIG: ModelConfig = tiny_checkpoint().config

@@ -10,20 +10,20 @@ import pytest
 import torch
 
 from model.api.types import Gap, Limits, ScoreRequest
-from model.decoding.constraint import Vocabulary
 from model.decoding.gap_rows import GapRow, GapRows
 from model.decoding.likelihood import clean_score, score_in_orders, score_left_to_right, score_sets
 from model.decoding.open_gap import open_gaps
 from model.decoding.packed import PackedScorer
 from model.decoding.policies import parse_policy
 from model.decoding.sampling import log_probabilities
-from model.engine import Engine
+from model.decoding.spelling import Vocabulary
 from model.errors import InputError
-from model.linear import Precision
-from model.network import Decoder
-from model.seams import left_cut, shared_break
-from model.session import Session
-from model.window import RIGHT_LAST_ID, Window
+from model.network.decoder import Decoder
+from model.network.linear import Precision
+from model.sessions.seams import left_cut, shared_break
+from model.sessions.session import Session
+from model.sessions.window import RIGHT_LAST_ID, Window
+from model.worker.engine import Engine
 from tests.model.reference import RowList, dense_logits
 from tests.model.test_decoding import Setting
 from tests.model.test_exactness import SMALL, STANDARD_TEXT, parts, reference_rows

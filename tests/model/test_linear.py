@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model import linear
-from model.linear import Precision, best_precision, make_linear, quantise_rows, quantise_weight
+from model.network import linear
+from model.network.linear import Precision, best_precision, make_linear, quantise_rows, quantise_weight
 
 # Shapes of SmolLM2's layers, and ones that fit no vector width.
 SHAPES = [(576, 960), (1536, 576), (100, 37), (4, 1), (33, 70)]  # inputs, outputs

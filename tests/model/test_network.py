@@ -12,10 +12,11 @@ import transformers
 from torch import Tensor
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-from model.checkpoint import Checkpoint, load_checkpoint
-from model.config import RopeScaling
-from model.linear import Precision, best_precision
-from model.network import Decoder, Rows
+from model.checkpoint.config import RopeScaling
+from model.checkpoint.loading import load_checkpoint
+from model.checkpoint.record import Checkpoint
+from model.network.decoder import Decoder, Rows
+from model.network.linear import Precision, best_precision
 from tests.model.real import real_gguf
 from tests.model.reference import RowList, dense_logits
 from tests.model.tiny import MASK, tiny_checkpoint, tiny_tokenizer

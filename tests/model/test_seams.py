@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from model.api.types import Edit, Gap
-from model.seams import (
+from model.checkpoint.tokenization import ByteTokenizer
+from model.sessions.seams import (
     HELD_BACK_BYTES,
     chunk_texts,
     common_prefix_chars,
@@ -23,8 +24,7 @@ from model.seams import (
     re_encode,
     shared_break,
 )
-from model.session import Session, SessionParts
-from model.tokenization import ByteTokenizer
+from model.sessions.session import Session, SessionParts
 from tests.model.test_exactness import STANDARD_TEXT, parts
 
 LLAMA3 = (

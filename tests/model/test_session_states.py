@@ -25,17 +25,17 @@ from hypothesis.stateful import (
 from torch import Tensor
 
 from model.api.types import Edit, Gap, Snippet
-from model.checkpoint import Checkpoint
-from model.config import Capabilities
+from model.checkpoint.config import Capabilities
+from model.checkpoint.record import Checkpoint
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.gap_rows import GapRow, GapRows
 from model.errors import Cancelled, RangeError
-from model.islands import IslandStore
-from model.linear import Precision
-from model.network import Decoder, Rows
-from model.seams import shared_break
-from model.session import Session, SessionParts
-from model.tokenization import ByteTokenizer
-from model.window import Window
+from model.network.decoder import Decoder, Rows
+from model.network.linear import Precision
+from model.sessions.islands import IslandStore
+from model.sessions.seams import shared_break
+from model.sessions.session import Session, SessionParts
+from model.sessions.window import Window
 from tests.model.real import load_real, real_model
 from tests.model.reference import RowList, dense_logits
 from tests.model.test_exactness import SMALL, SMALLER, STANDARD_TEXT, reference_rows

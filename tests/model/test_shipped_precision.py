@@ -11,18 +11,18 @@ import torch
 
 from benchmarks.gaps import real_gaps
 from model.api.types import Gap, Limits, Sampling
-from model.decoding.constraint import Vocabulary
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.drafts import TextDrafts
 from model.decoding.gap_rows import GapRows
 from model.decoding.left_to_right import fill_left_to_right
 from model.decoding.open_gap import OpenGap, open_gaps
+from model.decoding.spelling import Vocabulary
 from model.decoding.verified import fill_verified
 from model.decoding.widths import WidthPlanner
-from model.islands import IslandStore
-from model.linear import Precision, best_precision
-from model.network import Decoder
-from model.session import Session, SessionParts
-from model.tokenization import ByteTokenizer
+from model.network.decoder import Decoder
+from model.network.linear import Precision, best_precision
+from model.sessions.islands import IslandStore
+from model.sessions.session import Session, SessionParts
 from tests.model.real import load_real, real_model
 
 GAPS = 1000

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from model import scratch, store
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.loading import load_checkpoint
+from model.checkpoint.own_format import save_checkpoint
 from model.errors import CheckpointError, InputError, ModelNotFoundError
 from tests.model.test_checkpoint import write_gguf
 from tests.model.tiny import tiny_checkpoint

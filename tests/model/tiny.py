@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from model.checkpoint import Checkpoint
-from model.config import Capabilities, ModelConfig
+from model.checkpoint.config import Capabilities, ModelConfig
+from model.checkpoint.record import Checkpoint
 
 SPECIAL_TOKENS = ["<|endoftext|>", "<mask>", "<infill>", "<eoi>", "<filename>"]
 SINK, MASK, INFILL, EOI, FILENAME = range(5)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.checkpoint import save_checkpoint
-from model.tokenization import ByteTokenizer
+from model.checkpoint.own_format import save_checkpoint
+from model.checkpoint.tokenization import ByteTokenizer
 from model.training.shards import Document, write_corpus
 from tests.model.tiny import tiny_checkpoint
 

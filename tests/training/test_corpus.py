@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError
-from model.tokenization import ByteTokenizer
 from model.training.corpus.build import build_corpus
 from model.training.corpus.decontamination import MARGIN_LINES, blocked_hashes, clean_passages
 from model.training.corpus.fetch import files_in
@@ -158,7 +158,7 @@ def write_wheel(path: Path, files: dict[str, str]) -> None:
 def test_a_corpus_of_two_packages(tmp_path: Path) -> None:
     """Archives already in the cache are not downloaded again; so this needs no registry."""
     cache = tmp_path / "cache"
-    text = (ROOT / "model" / "rope.py").read_text()
+    text = (ROOT / "model" / "network" / "rope.py").read_text()
     write_wheel(
         cache / "pypi-one-1.0" / "one-1.0-py3-none-any.whl",
         {
@@ -172,7 +172,8 @@ def test_a_corpus_of_two_packages(tmp_path: Path) -> None:
         },
     )
     write_wheel(
-        cache / "pypi-two-1.0" / "two-1.0-py3-none-any.whl", {"two/seams.py": (ROOT / "model" / "seams.py").read_text()}
+        cache / "pypi-two-1.0" / "two-1.0-py3-none-any.whl",
+        {"two/seams.py": (ROOT / "model" / "sessions" / "seams.py").read_text()},
     )
     packages = [Package("pypi", "one", "1.0", "MIT"), Package("pypi", "two", "1.0", "MIT", held_out=True)]
     facts = build_corpus(packages, tokenizer(), tmp_path / "corpus", cache, syntax_nodes, say=lambda _: None)
@@ -181,7 +182,7 @@ def test_a_corpus_of_two_packages(tmp_path: Path) -> None:
     assert [document.held_out for document in corpus.documents] == [False, False, True]
     assert facts["files_left_out"] == {"near-duplicate": 1, "secret": 1, "duplicate": 1}
     spelled = tokenizer().spell(corpus.ids(2, 0, corpus.documents[2].tokens).tolist())
-    assert spelled.decode() == (ROOT / "model" / "seams.py").read_text()
+    assert spelled.decode() == (ROOT / "model" / "sessions" / "seams.py").read_text()
     nodes = corpus.nodes_of(2)
     assert len(nodes) > 20
     assert (nodes[:, 0] < nodes[:, 1]).all()

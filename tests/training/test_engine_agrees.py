@@ -10,16 +10,17 @@ import pytest
 import torch
 
 from model.api.types import Gap, Snippet
-from model.checkpoint import Checkpoint, load_checkpoint
+from model.checkpoint.loading import load_checkpoint
+from model.checkpoint.record import Checkpoint
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.gap_rows import GapRow, GapRows
-from model.islands import IslandStore
-from model.kv_cache import KVCache
-from model.linear import Precision
-from model.network import Decoder, Rows
-from model.tokenization import ByteTokenizer
+from model.network.decoder import Decoder, Rows
+from model.network.kv_cache import KVCache
+from model.network.linear import Precision
+from model.sessions.islands import IslandStore
+from model.sessions.window import Window, WindowLimits
 from model.training.rows import BELOW, KEY, NO_TARGET, UNSEEN, PackedRows, RowKind
 from model.training.visibility import dense_mask
-from model.window import Window, WindowLimits
 from tests.model.tiny import tiny_checkpoint
 from tests.training.tiny_training import (
     SMALL,

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import load_checkpoint, save_checkpoint
+from model.checkpoint.loading import load_checkpoint
+from model.checkpoint.own_format import save_checkpoint
 from model.errors import CheckpointError, InputError
 from model.training.config import OptimiserConfig, RunConfig, TrainingConfig, parse_config, read_config
 from model.training.progress import read_log

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.checkpoint import save_checkpoint
+from model.checkpoint.own_format import save_checkpoint
 from model.errors import InputError
-from model.seams import encode
+from model.sessions.seams import encode
 from model.training.config import ExampleConfig
 from model.training.examples import WindowText
 from model.training.rows import PackedRows, RowKind

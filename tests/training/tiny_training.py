@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.checkpoint import Checkpoint
-from model.seams import chunk_texts, left_cut
-from model.tokenization import ByteTokenizer
+from model.checkpoint.record import Checkpoint
+from model.checkpoint.tokenization import ByteTokenizer
+from model.sessions.seams import chunk_texts, left_cut
 from model.training.config import ExampleConfig
 from model.training.examples import ExampleBuilder, Group, WindowRows, WindowText
 from model.training.network import TrainerNetwork

@@ -34,7 +34,7 @@ def tiny_prefix_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _save(path: Path, infill: bool) -> Path:
-    from model.checkpoint import save_checkpoint
+    from model.checkpoint.own_format import save_checkpoint
     from tests.model.tiny import tiny_checkpoint
 
     save_checkpoint(tiny_checkpoint(infill=infill), path)

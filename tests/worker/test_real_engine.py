@@ -31,7 +31,7 @@ def ask(file_id: str, version: int, cursor: int, max_tokens: int = 12) -> Infill
 
 def in_process(model: Path, path: str, text: str, cursor: int, snippets: tuple[Snippet, ...] = ()) -> Infill:
     """Return what a fresh engine, with no worker and no history, puts at `cursor`."""
-    from model.engine import Engine
+    from model.worker.engine import Engine
 
     engine = Engine.load(model, precision="float32", threads=1)
     engine.open("fresh", path, text, 1)

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError
-from model.tokenization import ByteTokenizer
 from model.training.corpus.decontamination import blocked_hashes, clean_passages
 from model.training.corpus.fetch import declared_licence, fetch, files_in
 from model.training.corpus.filters import MIN_CHARS, language_of, package_problem, path_problem, text_problem

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from model.api.types import Snippet
-from model.config import Capabilities
-from model.kv_cache import KVCache
-from model.network import Decoder, Rows
-from model.rope import RotaryEmbedding
-from model.tokenization import ByteTokenizer
+from model.checkpoint.config import Capabilities
+from model.checkpoint.tokenization import ByteTokenizer
+from model.network.decoder import Decoder, Rows
+from model.network.kv_cache import KVCache
+from model.network.rope import RotaryEmbedding
 
 # Islands of the longest kind that stay whatever the budget: what one window may show.
 # With fewer, a session would wait for ever for the last of its islands.

@@ -14,7 +14,7 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from model.tokenization import ByteTokenizer
+from model.checkpoint.tokenization import ByteTokenizer
 
 HELD_BACK_BYTES = 32  # the held-back piece is at most this long
 

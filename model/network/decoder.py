@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.checkpoint import Checkpoint
-from model.kv_cache import KVCache, padded_slots
-from model.linear import Linear, Precision, make_linear
-from model.rope import RotaryEmbedding, rotate
+from model.checkpoint.record import Checkpoint
+from model.network.kv_cache import KVCache, padded_slots
+from model.network.linear import Linear, Precision, make_linear
+from model.network.rope import RotaryEmbedding, rotate
 
 _SUMMED_SLOTS = 1024
 

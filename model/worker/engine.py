@@ -26,20 +26,21 @@ from model.api.types import (
     ScoreRequest,
     Snippet,
 )
-from model.checkpoint import Checkpoint, expected_shapes, load_checkpoint
-from model.decoding.constraint import Vocabulary
+from model.checkpoint.loading import load_checkpoint
+from model.checkpoint.record import Checkpoint, expected_shapes
+from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.infill import InfillRun
 from model.decoding.likelihood import score_in_orders, score_left_to_right
 from model.decoding.packed import PackedScorer
 from model.decoding.policies import parse_policy
+from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner
 from model.errors import InputError, UnknownFileError, VersionError
-from model.islands import IslandStore
-from model.linear import Precision, best_precision
-from model.network import Decoder
-from model.session import Session, SessionParts, check_gaps
-from model.tokenization import ByteTokenizer
-from model.window import FULL, NEAR, WindowLimits
+from model.network.decoder import Decoder
+from model.network.linear import Precision, best_precision
+from model.sessions.islands import IslandStore
+from model.sessions.session import Session, SessionParts, check_gaps
+from model.sessions.window import FULL, NEAR, WindowLimits
 
 DEFAULT_MEMORY_BUDGET_MB = 512
 ISLAND_SHARE = 0.25  # of the memory budget, for context islands

@@ -16,7 +16,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from model.tokenization import ByteTokenizer
+from model.checkpoint.tokenization import ByteTokenizer
 
 _SURROGATE_BEGUN = re.compile(rb"\xed[\xa0-\xbf]\Z")
 

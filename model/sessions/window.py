@@ -22,13 +22,13 @@ import torch
 from torch import Tensor
 
 from model.api.types import Edit, Gap
-from model.config import Capabilities
+from model.checkpoint.config import Capabilities
+from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import Cancelled, InputError
-from model.islands import EncodedIsland, header_ids
-from model.kv_cache import KVCache
-from model.network import Decoder, Rows
-from model.seams import EMPTY, Encoded, chunk_texts, encode, left_cut, re_encode, shared_break
-from model.tokenization import ByteTokenizer
+from model.network.decoder import Decoder, Rows
+from model.network.kv_cache import KVCache
+from model.sessions.islands import EncodedIsland, header_ids
+from model.sessions.seams import EMPTY, Encoded, chunk_texts, encode, left_cut, re_encode, shared_break
 
 RIGHT_LAST_ID = -1  # position id of the right stack's sink row, its first
 GAP_SLOTS = 512  # slots above the left stack for the rows of gaps, to begin with

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from model.config import ModelConfig, RopeScaling
+from model.checkpoint.config import ModelConfig, RopeScaling
 
 
 class RotaryEmbedding:

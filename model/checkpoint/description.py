@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.config import Capabilities, ModelConfig
+from model.checkpoint.config import Capabilities, ModelConfig
 from model.errors import CheckpointError
 
 FORMAT_VERSION = 1

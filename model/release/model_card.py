@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.checkpoint import Checkpoint
+from model.checkpoint.record import Checkpoint
 from model.errors import InputError
 from model.evaluation.report import read_report, summary_table
 from model.training.progress import read_log

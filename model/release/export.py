@@ -15,14 +15,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from model.api.types import Gap, ScoreRequest
-from model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from model.description import DESCRIPTION_FILE
-from model.engine import Engine
+from model.checkpoint.description import DESCRIPTION_FILE
+from model.checkpoint.loading import load_checkpoint
+from model.checkpoint.own_format import save_checkpoint
+from model.checkpoint.record import Checkpoint
 from model.errors import CheckpointError
 from model.evaluation.statistics import Estimate, clustered_mean
-from model.linear import Precision
-from model.model_card import CardFacts, model_card
+from model.network.linear import Precision
+from model.release.model_card import CardFacts, model_card
 from model.scratch import move_into_place, scratch_directory
+from model.worker.engine import Engine
 
 SHARD_BYTES = 45_000_000  # of tensors; a file stays under 50 MB
 MOST_FILE_BYTES = 50_000_000

@@ -21,8 +21,8 @@ import mmap
 import torch
 from torch import Tensor
 
-from model.config import ModelConfig
-from model.rope import RotaryEmbedding, rotate
+from model.checkpoint.config import ModelConfig
+from model.network.rope import RotaryEmbedding, rotate
 
 _PAGE_BYTES = 4096  # in which memory is given by the operating system
 _SLOT_STEP = 16  # float32 numbers that a vector instruction takes

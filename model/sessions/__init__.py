@@ -1,0 +1,9 @@
+"""Open files: where their text is cut, and the windows of cached rows that follow the cursor.
+
+    session.py  one file, its text and its windows
+    window.py   stacks and islands around the gaps, kept in step with the text
+    islands.py  text of other files, encoded once
+    seams.py    where text is cut
+
+Knows strings, tokens and rows; knows no decoding and no requests.
+"""
