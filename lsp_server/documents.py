@@ -17,6 +17,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from grammars import Language, detect_language
+from lsp_server.patterns import paths_in_uri
 from lsp_server.syntax import LazySyntax
 from lsp_server.text_document import TextDocument
 from lsp_server.text_units import ColumnUnit, join_surrogates
@@ -33,7 +34,7 @@ class OpenDocument:
 
     uri: str
     path: Path | None  # None: the editor has not saved it anywhere
-    real_path: Path | None  # the same without symbolic links
+    names: frozenset[Path]  # every path that patterns may know it by, without symbolic links too
     name: str  # what the model is told the file is called
     language_id: str
     language: Language
@@ -142,7 +143,7 @@ class Documents:
         opened = self._open[item.uri] = OpenDocument(
             uri=item.uri,
             path=path,
-            real_path=Path(os.path.realpath(path)) if path else None,
+            names=_names(item.uri, path),
             name=self._name(item.uri, path, language),
             language_id=item.language_id,
             language=language,
@@ -173,6 +174,12 @@ class Documents:
             if path.is_relative_to(root):
                 return path.relative_to(root).as_posix()
         return path.name
+
+
+def _names(uri: str, path: Path | None) -> frozenset[Path]:
+    # A file that lives elsewhere than on this disk, or nowhere yet, has a path in its URI all the same.
+    names = [path] if path else paths_in_uri(uri)
+    return frozenset([*names, *(Path(os.path.realpath(name)) for name in names if name.is_absolute())])
 
 
 def file_path(uri: str) -> Path | None:

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
+from lsp_server.patterns import Patterns, matches
 
 _LARGEST_IGNORE_BYTES = 1_000_000
-
-
-def matches(path: Path, patterns: GitIgnoreSpec, roots: Sequence[Path]) -> bool:
-    """Whether a pattern names the file: by its path in the workspace, or by its whole path outside of it."""
-    inside = [path.relative_to(root) for root in roots if path.is_relative_to(root)]
-    names = [*inside, Path(*path.parts[1:])]
-    return any(patterns.match_file(name.as_posix()) for name in names)
 
 
 class Privacy:
@@ -23,9 +16,9 @@ class Privacy:
 
     def __init__(self, roots: Sequence[Path], exclude: Sequence[str], max_file_bytes: int) -> None:
         self._roots = [root.resolve() for root in roots]
-        self._exclude = GitIgnoreSpec.from_lines(exclude)
+        self._exclude = Patterns(exclude)
         self._max_file_bytes = max_file_bytes
-        self._ignores: dict[Path, GitIgnoreSpec | None] = {}
+        self._ignores: dict[Path, Patterns | None] = {}
 
     def is_excluded(self, path: Path) -> bool:
         """Whether the user excludes the file, under the name it has or the one it leads to."""
@@ -45,13 +38,13 @@ class Privacy:
     def _is_ignored(self, real: Path, root: Path) -> bool:
         """Whether any ignore file of the repository ignores the file.
 
-        Stricter than git, where a nearer file may take back what one farther off says.
+        Stricter than git, where a nearer file may take back what one farther off says, and letter case may tell.
         """
         for folder in real.parents:
             is_repository = (folder / ".git").exists()
             for name in (".gitignore", ".git/info/exclude") if is_repository else (".gitignore",):
                 spec = self._ignore_file(folder / name)
-                if spec is not None and spec.match_file(real.relative_to(folder).as_posix()):
+                if spec is not None and spec.match(real.relative_to(folder)):
                     return True
             if is_repository or (folder == root and not self._in_repository(root)):
                 return False
@@ -60,12 +53,12 @@ class Privacy:
     def _in_repository(self, root: Path) -> bool:
         return any((folder / ".git").exists() for folder in root.parents)
 
-    def _ignore_file(self, path: Path) -> GitIgnoreSpec | None:
+    def _ignore_file(self, path: Path) -> Patterns | None:
         if path not in self._ignores:
             try:
                 small = path.is_file() and path.stat().st_size <= _LARGEST_IGNORE_BYTES
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if small else None
-                self._ignores[path] = GitIgnoreSpec.from_lines(lines) if lines is not None else None
+                self._ignores[path] = Patterns(lines) if lines is not None else None
             except (OSError, ValueError):
                 self._ignores[path] = None
         return self._ignores[path]

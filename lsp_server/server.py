@@ -9,16 +9,13 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
-from pathspec import GitIgnoreSpec
 from pygls.lsp.server import LanguageServer
 
-from lsp_server import privacy
 from lsp_server.documents import Documents, OpenDocument, file_path
+from lsp_server.patterns import Patterns, matches
 from lsp_server.progress import Progress
 from lsp_server.protocol import Protocol, contained, place_of, raw_converter, request_failed
 from lsp_server.settings import Settings, updated
@@ -60,7 +57,7 @@ class SetfillServer(LanguageServer):
         self._worker_options = worker_options
         self._token = token
         self._told: set[str] = set()
-        self._disabled_paths = self._excluded = GitIgnoreSpec.from_lines(())
+        self._disabled_paths = self._excluded = Patterns(())
         self._preparing: asyncio.TimerHandle | None = None
         self._saving: asyncio.TimerHandle | None = None
 
@@ -98,8 +95,8 @@ class SetfillServer(LanguageServer):
         """Have new settings take effect, and show what was wrong with them."""
         self.settings = settings
         self.statistics.is_kept = settings.statistics
-        self._disabled_paths = GitIgnoreSpec.from_lines(settings.disabled_paths)
-        self._excluded = GitIgnoreSpec.from_lines(settings.exclude)
+        self._disabled_paths = Patterns(settings.disabled_paths)
+        self._excluded = Patterns(settings.exclude)
         for document in self.documents:
             self.admit(document)
         self.on_settings_changed()
@@ -128,11 +125,8 @@ class SetfillServer(LanguageServer):
             or self._matches(document, self._disabled_paths)
         )
 
-    def _matches(self, document: OpenDocument, patterns: GitIgnoreSpec) -> bool:
-        # A file that lives elsewhere than on this disk has a path in its URI all the same.
-        path = document.path or Path(unquote(urlsplit(document.uri).path))
-        paths = {path, document.real_path or path}
-        return any(privacy.matches(path, patterns, self.documents.roots) for path in paths)
+    def _matches(self, document: OpenDocument, patterns: Patterns) -> bool:
+        return any(matches(name, patterns, self.documents.roots) for name in document.names)
 
     def document(self, uri: str) -> OpenDocument:
         """Return an open file. A failure when it is not open."""

@@ -13,19 +13,23 @@ import typing
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Any
 
+from lsp_server.patterns import problem_of
+
 DEFAULT_EXCLUDE = (
-    ".env", ".env.*", "*.env", ".envrc", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.gpg",
-    "*.asc", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc", ".npmrc", ".pypirc", ".pgpass", ".htpasswd",
-    ".ssh/", ".gnupg/", ".aws/", ".kube/", "secrets/", "secrets.*", "*.secrets", "*secret*.y*ml", "*secret*.json",
-    "credentials", "credentials.*", "*credentials*.json", "*.tfstate", "*.tfvars",
+    ".env", ".env.*", ".env-*", ".env_*", "*.env", ".envrc", "*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.ppk",
+    "*.jks", "*.keystore", "*.kdbx", "*.gpg", "*.asc", "*.age", "*.ovpn", "id_rsa*", "id_dsa*", "id_ecdsa*",
+    "id_ed25519*", ".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".my.cnf", ".htpasswd", ".git-credentials",
+    ".vault-token", ".s3cfg", ".boto", ".dockercfg", ".terraformrc", ".ssh/", ".gnupg/", ".aws/", ".azure/",
+    ".kube/", "**/.docker/config.json", "**/.config/gcloud/", "secrets/", "secrets.*", "*.secrets", "*secret*.y*ml",
+    "*secret*.json", "credentials", "credentials.*", "*credentials*.json", "service-account*.json", "*.tfstate",
+    "*.tfvars", "*.tfvars.json",
 )  # fmt: skip
 
 
-def setting(
-    default: Any, text: str, *, low: float | None = None, high: float | None = None, machine: bool = False
-) -> Any:
+def setting(default: Any, text: str, *, machine: bool = False, patterns: bool = False, **bounds: float) -> Any:
     """A field of `Settings`. `low` and `high` are the smallest and largest value allowed."""
-    return field(default=default, metadata={"text": text, "low": low, "high": high, "machine": machine})
+    facts = {"text": text, "machine": machine, "patterns": patterns, "low": None, "high": None, **bounds}
+    return field(default=default, metadata=facts)
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Settings:
     disabled_languages: tuple[str, ...] = setting(
         (), "Languages without suggestions, by language id or Setfill's name."
     )
-    disabled_paths: tuple[str, ...] = setting((), "Files without suggestions, as `.gitignore` patterns.")
+    disabled_paths: tuple[str, ...] = setting((), "Files without suggestions, as `.gitignore` patterns.", patterns=True)
     in_comments: bool = setting(True, "Suggest inside comments while you type.")
     confidence_floor: float = setting(
         0.55,
@@ -87,6 +91,7 @@ class Settings:
         DEFAULT_EXCLUDE,
         "Files the model must never see, as `.gitignore` patterns: not as context, and no suggestions in them. "
         "Replaces the default list.",
+        patterns=True,
     )
     statistics: bool = setting(True, "Count suggestions shown and accepted, on this machine only (`setfill stats`).")
     model: str = setting(
@@ -141,6 +146,8 @@ def updated(base: Settings, values: object, *, machine_scope: bool) -> tuple[Set
             if problem:
                 problems.append(f"{name} {problem}; it stays at {_shown(getattr(base, known.name))}")
             elif read is not None or _may_be_null(known):
+                if known.metadata["patterns"]:
+                    problems += [f"{name}: {found}" for each in read if (found := problem_of(each))]
                 changes[known.name] = read
     return replace(base, **changes), problems
 

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lsprotocol import types
 
 from grammars import language_named, snapshot_of
 from lsp_server.context import _Open, gathered
+from lsp_server.documents import Documents
 from lsp_server.imports import imported_files
+from lsp_server.patterns import Patterns, matches
 from lsp_server.privacy import Privacy
-from lsp_server.settings import DEFAULT_EXCLUDE, Settings
+from lsp_server.settings import DEFAULT_EXCLUDE, Settings, updated
+from lsp_server.text_units import ColumnUnit
 from tests.lsp.client import Client, talk
 
 Script = Callable[..., str]
@@ -63,6 +67,80 @@ def test_only_files_of_the_workspace_that_nothing_excludes_are_read(tmp_path: Pa
     every += ["linked/e.py", "../elsewhere/e.py", "missing.py"]
     assert sorted(names(root, every)) == [".gitignore", "a.py", "deep/.gitignore", "deep/b.py", "in.py"]
     assert names(root, ["a.py", "deep/b.py"], exclude=("deep/",)) == ["a.py"]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "untitled:.env",
+        "untitled:id_rsa",
+        "untitled:%2Eenv",
+        "untitled:secrets%5Ca.py",
+        "untitled:id_rsa#1",
+        "untitled://.env",
+        "buffer:secrets.yaml",
+        "buffer://secrets.yaml",
+        "file:.env",
+        "file:///w/.ENV",
+        "file:///w/ID_RSA",
+        "file:///w/Secrets.yaml",
+        "file:///w/.AWS/config",
+        "file:///w/server.PEM",
+        "file:///w/.env~",
+        "file:///w/.env.~3~",
+        "file:///w/%23.netrc%23",
+        "file:///w/.%23.netrc",
+        "file:///w/.netrc.swp",
+        "file:///w/.server.pem.swo",
+        "file:///w/server.pem.bak",
+        "file:///w/server.pem.orig~",
+        "file:///w/server%20copy.pem",
+        "file:///w/server%20(1).pem",
+        "file:///w/Copy%20of%20server.pem",
+        "file:///w/server.key.20261101",
+        "file:///w/server.key___jb_tmp___",
+        "file:///w/secrets.old/a.py",
+        "file:///w/.env%3A%3A%24DATA",
+        "vscode-notebook-cell:/w/secrets.ipynb#W0sZmlsZQ%3D%3D",
+        "git:/w/.env?%7B%22ref%22%3A%22~%22%7D",
+        "zipfile:///w/a.zip::id_rsa",
+        "jar:file:///w/a.jar!/credentials.properties",
+        "scp://host/.env",
+        "no://[valid/.env",
+        "file:///w/.git-credentials",
+    ],
+)
+def test_names_that_the_default_list_excludes(uri: str) -> None:
+    assert excluded(uri), uri
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["untitled:Untitled-1", "file:///w/environment.py", "file:///w/key.py~", "buffer:*scratch*", "file:///w/a.2.py",
+     "git:/w/a.py?%7B%22path%22%3A%22/secrets/a%22%7D", "file:///w/copy.py"],
+)  # fmt: skip
+def test_names_that_it_does_not(uri: str) -> None:
+    assert not excluded(uri), uri
+
+
+def excluded(uri: str) -> bool:
+    documents = Documents(None, ColumnUnit.UTF16)  # type: ignore[arg-type]
+    documents.roots = [Path("/w")]
+    document = documents.open(types.TextDocumentItem(uri, "plaintext", 1, ""))
+    return any(matches(name, Patterns(DEFAULT_EXCLUDE), documents.roots) for name in document.names)
+
+
+def test_patterns_that_mean_nothing_or_take_for_ever_harm_nothing(tmp_path: Path) -> None:
+    """`[z-a]` in an ignore file was an exception that ended the gathering; one of many stars took hours."""
+    hostile = "*a" * 30 + "*b"
+    root = tree(tmp_path, {".gitignore": f"[z-a]\n\\\n!\n{hostile}\nskipped.py\n", "a.py": "", "skipped.py": ""})
+    (root / ("a" * 200)).touch()
+    assert names(root, ["a.py", "skipped.py"]) == ["a.py"]
+    names(root, ["a" * 200], exclude=(hostile,))
+    settings, problems = updated(Settings(), {"exclude": ["[z-a]", "x.py"]}, machine_scope=True)
+    assert settings.exclude == ("[z-a]", "x.py")
+    assert problems == ["exclude: '[z-a]' is no `.gitignore` pattern"]
+    assert names(root, ["a.py"], exclude=settings.exclude) == ["a.py"]
 
 
 def test_a_workspace_inside_a_repository_honours_what_is_above_it(tmp_path: Path) -> None:
@@ -136,6 +214,9 @@ def test_excluded_files_never_reach_the_worker(script: Script, tmp_path: Path) -
         remote = "vscode-remote://ssh-remote/home/me/.env"
         client.open(remote, f"PASSWORD={SECRET}\n", "plaintext")
         assert await client.suggest(remote, kind=1) == []
+        for unsaved in ("untitled:.env", "buffer:secrets.yaml", (root / ".ENV").as_uri(), (root / ".env~").as_uri()):
+            client.open(unsaved, f"PASSWORD={SECRET}\n", "plaintext")
+            assert await client.suggest(unsaved, kind=1) == []
         uri = (root / "app.py").as_uri()
         client.open(uri, text)
         client.type(uri, len(text), "x =")
