@@ -12,11 +12,12 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import tree_sitter
 
@@ -252,19 +253,50 @@ def _parse(
     """
     deadline = time.monotonic() + timeout_seconds
 
-    def read(offset_byte: int, _point: object) -> bytes:
-        return data[offset_byte : offset_byte + _CHUNK_BYTES]
-
     def is_over(_offset_byte: int, _has_error: bool) -> bool:
         return time.monotonic() > deadline or cancelled()
 
-    parser = tree_sitter.Parser(language)
+    parser, read = tree_sitter.Parser(language), _Reader(data)
     try:
         if old_tree is None:  # the binding takes no None here
             return parser.parse(read, progress_callback=is_over)
         return parser.parse(read, old_tree, progress_callback=is_over)
     except ValueError:  # the binding's word for a parse that was stopped
         return None
+    finally:
+        read.give_back()
+
+
+class _Reader:
+    """A text as a parser reads it, chunk by chunk; afterwards, as a query's predicates read it.
+
+    The binding (0.26) keeps a reference to whatever the callback of a parse returned, for ever. So that this keeps no
+    memory, every call returns the same buffer, which the next parse uses again. The binding lets go of a buffer's
+    memory before it calls again, so that it may be written to.
+    """
+
+    _idle: ClassVar[deque[bytearray]] = deque()  # as many as parses ever ran at the same time
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        try:
+            self._buffer: bytearray | None = self._idle.pop()
+        except IndexError:
+            self._buffer = bytearray()
+
+    def __call__(self, offset_byte: int, _point: object) -> bytes | bytearray:
+        chunk = self._data[offset_byte : offset_byte + _CHUNK_BYTES]
+        if self._buffer is None:
+            return chunk  # to a predicate, which does let go of it
+        self._buffer[:] = chunk
+        return self._buffer
+
+    def give_back(self) -> None:
+        """End the parse: the buffer is another's now."""
+        if self._buffer is not None:
+            self._buffer.clear()
+            self._idle.append(self._buffer)
+            self._buffer = None
 
 
 def _indent_count(text: str) -> int:
