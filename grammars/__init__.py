@@ -9,7 +9,7 @@ The package knows no language server, no tokens and no model, and imports none o
 
 from grammars.damage import Damage, error_spans, infill_damage
 from grammars.grammar import Grammar, grammar_of
-from grammars.indentation import indentation_unit, line_ending
+from grammars.indentation import in_file_style, indentation_unit, line_ending
 from grammars.languages import LANGUAGES, PLAIN_TEXT, Language, detect_language, language_named
 from grammars.names import Name, Names, names_in
 from grammars.offsets import Span
@@ -43,6 +43,7 @@ __all__ = [
     "expected_stop",
     "fill_block_span",
     "grammar_of",
+    "in_file_style",
     "indentation_unit",
     "infill_damage",
     "language_named",

@@ -41,7 +41,11 @@ class Language:
     max_indents: int = 0
     """How many different columns lines may begin at, for a scanner that writes past its buffer beyond; 0: any."""
     indentation: str = "    "
-    """The unit of indentation to assume for a file that shows none."""
+    """The unit of indentation to assume for a file that shows none; empty: none, any text stays as it is."""
+    tab_recipes: bool = False
+    """Whether the lines below a rule must begin with a tab, whatever the other lines begin with."""
+    quotes: str = "\"'`"
+    """What begins and ends a string on one line. Not what mostly stands for itself, as in Rust's lifetimes."""
 
     @property
     def has_syntax(self) -> bool:
@@ -49,7 +53,9 @@ class Language:
         return bool(self.wheel)
 
 
-PLAIN_TEXT = Language("plaintext", lsp_ids=("plaintext",), extensions=(".txt",), block_openers=("{", ":"))
+PLAIN_TEXT = Language(
+    "plaintext", lsp_ids=("plaintext",), extensions=(".txt",), block_openers=("{", ":"), indentation=""
+)
 
 _SLASHES = ("//",)
 _HASH = ("#",)
@@ -109,6 +115,7 @@ LANGUAGES: tuple[Language, ...] = (
         queries=("go",),
         line_comments=_SLASHES,
         indentation="\t",
+        quotes='"`',
     ),
     Language(
         "rust",
@@ -118,6 +125,7 @@ LANGUAGES: tuple[Language, ...] = (
         wheel="tree_sitter_rust",
         queries=("rust",),
         line_comments=_SLASHES,
+        quotes='"',
     ),
     Language(
         "java",
@@ -135,6 +143,7 @@ LANGUAGES: tuple[Language, ...] = (
         wheel="tree_sitter_c",
         queries=("c",),
         line_comments=_SLASHES,
+        quotes='"',
     ),
     Language(
         "cpp",
@@ -143,6 +152,7 @@ LANGUAGES: tuple[Language, ...] = (
         wheel="tree_sitter_cpp",
         queries=("c", "cpp"),
         line_comments=_SLASHES,
+        quotes='"',
     ),
     Language(
         "csharp",
@@ -196,6 +206,7 @@ LANGUAGES: tuple[Language, ...] = (
         line_comments=_SLASHES,
         block_openers=("{", "["),
         indentation="  ",
+        quotes='"',
     ),
     Language(
         "yaml",
@@ -239,11 +250,54 @@ LANGUAGES: tuple[Language, ...] = (
     ),
 )
 
-_BY_NAME = {language.name: language for language in (*LANGUAGES, PLAIN_TEXT)}
-_BY_LSP_ID = {lsp_id: language for language in (*LANGUAGES, PLAIN_TEXT) for lsp_id in language.lsp_ids}
-_BY_FILE_NAME = {name: language for language in LANGUAGES for name in language.file_names}
-_BY_EXTENSION = {extension: language for language in (*LANGUAGES, PLAIN_TEXT) for extension in language.extensions}
-_BY_INTERPRETER = {program: language for language in LANGUAGES for program in language.interpreters}
+WITHOUT_SYNTAX: tuple[Language, ...] = (
+    PLAIN_TEXT,
+    Language(
+        "makefile",
+        lsp_ids=("makefile", "make"),
+        extensions=(".mk", ".mak", ".make"),
+        file_names=("Makefile", "makefile", "GNUmakefile", "BSDmakefile", "Makefile.am", "Makefile.in", "Kbuild"),
+        interpreters=("make", "gmake"),
+        line_comments=_HASH,
+        block_openers=(":",),
+        indentation="\t",
+        tab_recipes=True,
+    ),
+    Language(
+        "gomod",
+        lsp_ids=("go.mod", "gomod", "go.work", "gowork"),
+        file_names=("go.mod", "go.work"),
+        line_comments=_SLASHES,
+        block_openers=("(",),
+        indentation="\t",
+    ),
+    Language(
+        "gitconfig",
+        lsp_ids=("gitconfig", "git_config"),
+        file_names=(".gitconfig", ".gitmodules"),
+        line_comments=("#", ";"),
+        block_openers=("]",),
+        indentation="\t",
+    ),
+    Language("kconfig", lsp_ids=("kconfig",), file_names=("Kconfig",), line_comments=_HASH, indentation="\t"),
+    Language("caddyfile", lsp_ids=("caddyfile",), file_names=("Caddyfile",), line_comments=_HASH, indentation="\t"),
+    Language(
+        "gdscript",
+        lsp_ids=("gdscript",),
+        extensions=(".gd",),
+        line_comments=_HASH,
+        block_openers=(":",),
+        indentation="\t",
+    ),
+)
+"""Languages that we have no grammar for, but know how to lay out."""
+
+_ALL = (*LANGUAGES, *WITHOUT_SYNTAX)
+_BY_NAME = {language.name: language for language in _ALL}
+_BY_LSP_ID = {lsp_id: language for language in _ALL for lsp_id in language.lsp_ids}
+_BY_FILE_NAME = {name: language for language in _ALL for name in language.file_names}
+_BY_EXTENSION = {extension: language for language in _ALL for extension in language.extensions}
+_BY_INTERPRETER = {program: language for language in _ALL for program in language.interpreters}
 
 # `#!/usr/bin/env -S VAR=1 python3.11 -u` and `#!/bin/bash -e`: the first word, or after `env` the first plain one.
 _SHEBANG = re.compile(r"#!\s*(?:\S*/env(?:\s+(?:-\S+|\w+=\S*))*\s+)?(\S+)")

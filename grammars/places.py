@@ -10,7 +10,6 @@ from grammars.offsets import Span, clamp, line_end, line_start
 from grammars.syntax_document import SyntaxSnapshot
 
 _NAMES = frozenset({"comment", "string", "interpolation", "import"})
-_QUOTES = "\"'`"
 
 
 class PlaceKind(StrEnum):
@@ -46,7 +45,7 @@ def place_at(snapshot: SyntaxSnapshot, offset_char: int) -> Place:
             continue
         return code if capture.name == "interpolation" else Place(PlaceKind(capture.name), span)
     if snapshot.language.has_syntax:
-        quote_char = _open_quote(text, line_start(text, offset_char), offset_char, snapshot.language.line_comments)
+        quote_char = _open_quote(snapshot, line_start(text, offset_char), offset_char)
         if quote_char is not None and _is_broken_at(snapshot, quote_char):
             return Place(PlaceKind.STRING, Span(quote_char, line_end(text, offset_char)))
     return code
@@ -60,8 +59,9 @@ def _is_inside(snapshot: SyntaxSnapshot, capture: Capture, span: Span, offset_ch
     return span.start_char < offset_char < snapshot.offsets.char(capture.end_byte)
 
 
-def _open_quote(text: str, start_char: int, end_char: int, line_comments: tuple[str, ...]) -> int | None:
+def _open_quote(snapshot: SyntaxSnapshot, start_char: int, end_char: int) -> int | None:
     """Where the string begins that is still open at ``end_char``, judging by the quotes on its line alone."""
+    text, line_comments = snapshot.text, snapshot.language.line_comments
     opened = None
     index = max(start_char, end_char - 2000)
     while index < end_char:
@@ -72,7 +72,7 @@ def _open_quote(text: str, start_char: int, end_char: int, line_comments: tuple[
             opened = None
         elif opened is None and line_comments and text.startswith(line_comments, index):
             return None
-        elif opened is None and character in _QUOTES:
+        elif opened is None and character in snapshot.language.quotes:
             opened = index
         index += 1
     return opened

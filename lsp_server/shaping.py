@@ -6,15 +6,12 @@ import math
 import re
 from collections.abc import Sequence
 
-from grammars import SyntaxSnapshot, indentation_unit, infill_damage, line_ending, trim_infill
-from lsp_server.lengths import Plan, around_on_line, cut, without_loose_end
+from grammars import SyntaxSnapshot, in_file_style, infill_damage, trim_infill
+from lsp_server.lengths import Plan, cut, without_loose_end
 from model.api.types import Gap
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
-_BREAK_AND_INDENT = re.compile(r"(\r\n|\n|\r)([ \t]*)")
-_START_OR_BREAK_AND_INDENT = re.compile(r"(\A|\r\n|\n|\r)([ \t]*)")
 _CHECK_SECONDS = 0.1  # that one check with the parser may take
-_TAB_SPACES = 4
 
 
 def shaped(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
@@ -30,37 +27,20 @@ def shaped(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) ->
 
 def finished(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
     """Return `said` as long as planned, in the document's style, without what it repeats of the text behind it."""
-    text = in_style(
-        snapshot, cut(without_loose_end(said, stop_reason), plan, snapshot.language), not plan.line_prefix.strip()
-    )
+    text = cut(without_loose_end(said, stop_reason), plan, snapshot.language)
+    text = in_file_style(snapshot, plan.gap.start, text)
     return trim_infill(snapshot, plan.gap.start, plan.gap.end, text, _CHECK_SECONDS)
 
 
 def shaped_whole(snapshot: SyntaxSnapshot, gap: Gap, said: str, stop_reason: str) -> str:
     """Return all of `said` that is not cut off in the middle and repeats nothing, however long it is."""
-    begins_line = not around_on_line(snapshot.text, gap.start)[0].strip()
-    text = in_style(snapshot, without_loose_end(said, stop_reason), begins_line)
+    text = in_file_style(snapshot, gap.start, without_loose_end(said, stop_reason))
     return trim_infill(snapshot, gap.start, gap.end, text, _CHECK_SECONDS)
 
 
 def confidence(logprobs: Sequence[float]) -> float:
     """Return the probability of a token, in the geometric mean; 0 for no tokens at all."""
     return math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
-
-
-def in_style(snapshot: SyntaxSnapshot, text: str, begins_line: bool) -> str:
-    """Return `text` with the line ending and the kind of indentation that the document uses.
-
-    `begins_line`: whether nothing but indentation stands before it.
-    """
-    unit, ending = indentation_unit(snapshot), line_ending(snapshot)
-
-    def indented(found: re.Match[str]) -> str:
-        indent = found[2]
-        indent = re.sub(f" {{{_TAB_SPACES}}}", "\t", indent) if unit == "\t" else indent.replace("\t", unit)
-        return (ending if found[1] else "") + indent
-
-    return (_BREAK_AND_INDENT if not begins_line else _START_OR_BREAK_AND_INDENT).sub(indented, text)
 
 
 def _repeats_next_line(document_text: str, end_char: int, text: str) -> bool:

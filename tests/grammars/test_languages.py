@@ -21,6 +21,7 @@ from grammars import (
     snapshot_of,
 )
 from grammars.grammar import load_grammar
+from grammars.languages import WITHOUT_SYNTAX
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,11 @@ from grammars.grammar import load_grammar
         ("x/Rakefile", "", "", "ruby"),
         (".bashrc", "", "", "bash"),
         ("b.unknown", "shellscript", "", "bash"),
+        ("src/Makefile", "", "", "makefile"),
+        ("b.mk", "", "", "makefile"),
+        ("b", "make", "", "makefile"),
+        ("run", "", "#!/usr/bin/make -f\n", "makefile"),
+        ("go.mod", "", "", "gomod"),
         ("run", "", "#!/usr/bin/env python3\n", "python"),
         ("run", "", "#!/usr/bin/env -S FOO=1 python3.11 -u\n", "python"),
         ("run", "", "#! /bin/bash -e\n", "bash"),
@@ -61,7 +67,7 @@ def test_registry_is_consistent() -> None:
     wanted = "python javascript typescript tsx go rust java c cpp csharp ruby php bash json yaml toml html css"
     assert sorted(language.name for language in LANGUAGES) == sorted(wanted.split())
     for attribute in ("name", "lsp_ids", "extensions", "file_names", "interpreters"):
-        values = [getattr(language, attribute) for language in (*LANGUAGES, PLAIN_TEXT)]
+        values = [getattr(language, attribute) for language in (*LANGUAGES, *WITHOUT_SYNTAX)]
         flat = [value for group in values for value in ([group] if isinstance(group, str) else group)]
         assert len(flat) == len(set(flat)), f"two languages share one of their {attribute}"
 

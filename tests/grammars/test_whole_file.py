@@ -133,7 +133,9 @@ def test_names_of_a_range_and_without_syntax() -> None:
         ("python", "x = 1\n", "    "),
         ("go", "", "\t"),
         ("c", "/*\n * a\n * b\n */\nint f() {\n   a;\n}\n", "   "),
-        ("plaintext", "", "    "),
+        ("plaintext", "", ""),
+        ("plaintext", "a:\n  b\n", "  "),
+        ("makefile", "", "\t"),
     ],
 )
 def test_indentation(language: str, text: str, unit: str) -> None:
