@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := 2.13.0
+# Linux wheels of PyTorch carry CUDA unless they are the build for CPUs; elsewhere there is that build only.
+TORCH_BUILD := $(TORCH)$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow check format bench rehearse clean
@@ -28,7 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt weights/pyproject.toml
 		{ echo "Python's venv module is missing; on Debian: apt-get install -y make python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing PyTorch $(TORCH), the CPU build"
-	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install -q "torch==$(TORCH)+cpu" -c constraints.txt || { \
+	@$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/pip install -q "torch==$(TORCH_BUILD)" -c constraints.txt || { \
 		echo; \
 		echo "The CPU build of PyTorch $(TORCH) cannot be had from your package index."; \
 		echo "Install it, or the build for your GPU, the way PyTorch's install page says, with"; \
@@ -51,6 +53,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
 	$(BIN)/python -m grammars.check
 
 format: setup

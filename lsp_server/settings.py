@@ -105,7 +105,7 @@ class Settings:
         512, "Megabytes for the caches of all open files together.", low=16, high=1_000_000, machine=True
     )
     shared_worker: bool = setting(
-        True, "One model process for all editor windows; otherwise one for each.", machine=True
+        True, "One model process for all editor windows; otherwise, and on Windows, one for each.", machine=True
     )
     linger_seconds: int = setting(
         300, "Seconds a shared model process stays after its last editor window.", low=1, high=86_400, machine=True

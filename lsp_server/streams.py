@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from lsp_server.protocol import Unreadable, place_of
-from model.api.launch import open_pipes
+from model.api.pipes import open_pipes
 from model.errors import SetfillError
 
 logger = logging.getLogger(__name__)

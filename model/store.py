@@ -6,7 +6,6 @@ Nothing is downloaded but by `fetch_default`, and that only explicit commands ca
 
 from __future__ import annotations
 
-import fcntl
 import importlib.util
 import os
 import re
@@ -19,6 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from filelock import FileLock
 
 from model.checkpoint.config import Capabilities, ModelConfig
 from model.checkpoint.description import DESCRIPTION_FILE, check_sizes, file_sha256, verify_files
@@ -208,8 +209,7 @@ def _writing_models() -> Iterator[Path]:
     directory = models_directory()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with (directory / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(directory / ".lock"):
             remove_abandoned(directory)
             with scratch_directory(directory) as scratch:
                 yield scratch

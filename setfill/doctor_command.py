@@ -18,7 +18,7 @@ from rich.console import Console
 
 from model import store
 from model.api.client import WorkerClient, WorkerOptions
-from model.api.runtime import package_version, runtime_dir
+from model.api.runtime import has_sockets, package_version, runtime_dir
 from model.api.types import Gap, Infill, InfillRequest, Limits
 from model.errors import SetfillError
 from setfill.arguments import Parser, add_color, add_model
@@ -132,6 +132,8 @@ def _cpu_flags() -> Iterator[str]:
 
 
 def _runtime() -> str:
+    if not has_sockets():
+        return "there are no Unix sockets here: each editor window has a model worker of its own"
     directory = runtime_dir()
     return f"{directory}, mode {stat.S_IMODE(directory.stat().st_mode):04o}"
 

@@ -137,7 +137,8 @@ class SourceFile:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(mark + text.encode("utf-8"))
                     file.flush()
-                    os.fchmod(file.fileno(), mode)
+                    if hasattr(os, "fchmod"):  # on Windows a file has the rights of its folder
+                        os.fchmod(file.fileno(), mode)
                     os.fsync(file.fileno())
                 if target.read_bytes() != self.data:
                     raise InputError(f"{self.path} has changed meanwhile: it was left as it is; run the command again")

@@ -20,6 +20,7 @@ from typing import IO
 
 from model.api import runtime, wire
 from model.api.messages import Failed, Hello, Welcome
+from model.api.pipes import open_pipes
 from model.errors import FrameError, SetfillError, WorkerError, all_errors
 
 _START_TIMEOUT_S = 30.0  # until the hello is answered; weights are loaded after it
@@ -29,6 +30,11 @@ _KEPT_PYTHON_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYT
 # compiler, a test run) they then burn the time slice of the very thread they wait for: forwards of 20 ms took
 # 700 ms on two busy cores. A thousand turns are enough for threads that run at the same time.
 _WORKER_DEFAULTS = {"GOMP_SPINCOUNT": "1000"}
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+# On Windows: Ctrl-C is for the client alone, and no console opens where the client, an editor, has none.
+_WINDOWS_FLAGS = 0
+if sys.platform == "win32":
+    _WINDOWS_FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,8 @@ class WorkerOptions:
     """Which worker a client wants. Unset fields are chosen by the worker."""
 
     model: str  # name of an installed model, or the path of a checkpoint: a relative one with a slash in it
-    shared: bool = False  # one worker for all editor windows, met on a socket; else a child of this process
+    # One worker for all editor windows, met on a socket; else, or where there are no sockets, a child of this process.
+    shared: bool = False
     precision: str | None = None
     threads: int | None = None
     memory_budget_mb: int = 512
@@ -44,7 +51,7 @@ class WorkerOptions:
     program: tuple[str, ...] = ()  # how to start the worker; empty: this Python, the package beside this one
 
     def __post_init__(self) -> None:
-        if os.sep in self.model:  # the worker runs in another directory
+        if os.path.dirname(self.model):  # the worker runs in another directory
             object.__setattr__(self, "model", os.path.abspath(os.path.expanduser(self.model)))
 
 
@@ -110,23 +117,9 @@ async def open_link(options: WorkerOptions) -> Link:
 
     WorkerError when it cannot be had, FrameError when it is of another version.
     """
-    return await (_join_shared(options) if options.shared else _start_child(options))
-
-
-async def open_pipes(
-    read_descriptor: int, write_descriptor: int
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.BaseTransport]:
-    """Return a reader and a writer over two pipe descriptors, and the transport that closes the reader's."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=2**20)
-    read_transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_descriptor, "rb", buffering=0)
-    )
-    # A reader's protocol also for writing: unlike the bare mixin it can wait until the pipe is closed.
-    transport, protocol = await loop.connect_write_pipe(
-        lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), os.fdopen(write_descriptor, "wb", buffering=0)
-    )
-    return reader, asyncio.StreamWriter(transport, protocol, None, loop), read_transport
+    if options.shared and runtime.has_sockets():
+        return await _join_shared(options)
+    return await _start_child(options)
 
 
 def worker_command(options: WorkerOptions) -> list[str]:
@@ -192,6 +185,8 @@ async def _join_shared(options: WorkerOptions) -> Link:
 
 async def _try_socket(path: Path) -> Link | None:
     """Return a link over a socket, or None when nobody listens or the listener is just leaving."""
+    if sys.platform == "win32":
+        raise WorkerError("there are no Unix sockets on Windows")
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=2**20)
     except (FileNotFoundError, ConnectionRefusedError):
@@ -213,7 +208,7 @@ async def _start_shared(options: WorkerOptions, point: runtime.MeetingPoint) -> 
     """Start a worker that outlives us. Return False when another one was there before it."""
     command = [*worker_command(options), "--shared", "--linger", str(options.linger_s)]
     command += ["--socket", str(point.socket), "--lock", str(point.lock)]
-    with open(point.log, "ab", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW, 0o600)) as log:
+    with open(point.log, "ab", opener=lambda path, flags: os.open(path, flags | _NO_LINK, 0o600)) as log:
         process = _spawn(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
     assert process.stdout
     with process.stdout as answers:
@@ -242,6 +237,7 @@ def _spawn(command: list[str], stdin: int, stdout: int, stderr: int | IO[bytes])
             env=clean_environment(os.environ),
             cwd="/",
             start_new_session=True,  # Ctrl-C at a terminal is for the client alone
+            creationflags=_WINDOWS_FLAGS,
         )
     except OSError as error:
         raise WorkerError(f"the model worker cannot be started: {command[0]}: {error.strerror}") from None

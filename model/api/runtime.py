@@ -6,13 +6,16 @@ directory must belong to this user and be closed to all others.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
+import socket
 import stat
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from model.api.wire import PROTOCOL
 from model.errors import WorkerError
@@ -30,24 +33,32 @@ def package_version() -> str:
         return "0"
 
 
+def has_sockets() -> bool:
+    """Return whether processes can meet on Unix sockets here, which asyncio cannot do on Windows."""
+    return sys.platform != "win32" and hasattr(socket, "AF_UNIX")
+
+
 def runtime_dir() -> Path:
     """Return the per-user directory for sockets, made with mode 0700 where it is missing.
 
     `$XDG_RUNTIME_DIR/setfill`, or `setfill-UID` in the temporary directory.
-    WorkerError when it belongs to another user or is no directory.
+    WorkerError when it belongs to another user or is no directory, or where there are no sockets.
     """
+    if sys.platform == "win32":
+        raise WorkerError("there are no Unix sockets on Windows: a model worker cannot be shared")
+    user = os.getuid()
     base = os.environ.get("XDG_RUNTIME_DIR", "")
     # After `sudo` or `su` the variable may still name the directory of the user before.
-    if os.path.isabs(base) and os.path.isdir(base) and os.stat(base).st_uid == os.getuid():
-        return _private_dir(Path(base, "setfill"))
-    return _private_dir(Path(tempfile.gettempdir(), f"setfill-{os.getuid()}"))
+    if os.path.isabs(base) and os.path.isdir(base) and os.stat(base).st_uid == user:
+        return _private_dir(Path(base, "setfill"), user)
+    return _private_dir(Path(tempfile.gettempdir(), f"setfill-{user}"), user)
 
 
-def _private_dir(path: Path) -> Path:
+def _private_dir(path: Path, user: int) -> Path:
     try:
         path.mkdir(mode=0o700, exist_ok=True)
         status = path.lstat()  # not stat: a link could lead anywhere
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != user:
             raise WorkerError(
                 f"{path} is not a directory of yours: "
                 "remove it, or set XDG_RUNTIME_DIR to a directory that only you can use"
@@ -82,12 +93,11 @@ def meeting_point(model: str, settings: tuple[object, ...] = ()) -> MeetingPoint
     return point
 
 
-def take_lock(path: Path) -> int | None:
-    """Lock `path` for the life of this process; return its descriptor, or None when another holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def take_lock(path: Path) -> FileLock | None:
+    """Lock `path` for the life of the object returned; None when another process holds it."""
+    lock = FileLock(path, mode=0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
+        lock.acquire(blocking=False)
+    except Timeout:
         return None
-    return descriptor
+    return lock

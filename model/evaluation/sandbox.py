@@ -1,6 +1,6 @@
-"""Runs a generated program that nobody has looked at, and tells whether it got to its end.
+"""Runs a generated program that nobody has looked at, and tells whether it got to its end. On Linux only.
 
-On Linux the program gets namespaces of its own (mounts, network, processes, IPC, and
+The program gets namespaces of its own (mounts, network, processes, IPC, and
 users where we are not root): no network at all, a read-only root with only Python
 and the system's libraries in it, 16 MB of scratch space in memory, no capabilities,
 limits on CPU time, memory, files and processes, and a wall-clock limit that ends
@@ -66,10 +66,11 @@ class Sandbox:
 
     Raises InputError, which says why, where programs cannot be isolated, unless
     `isolated` is False: then only limits and a scratch folder are between the
-    program and the machine.
+    program and the machine. On other systems than Linux raises it in any case.
     """
 
     def __init__(self, isolated: bool = True, limits: SandboxLimits | None = None) -> None:
+        _check_system()
         self.limits = limits or SandboxLimits()
         self._namespaces = _working_namespaces() if isolated else None
 
@@ -84,6 +85,14 @@ class Sandbox:
         early, with whatever status, is not passing.
         """
         return _run(program, self._namespaces, self.limits)
+
+
+def _check_system() -> None:
+    if sys.platform != "linux":
+        raise InputError(
+            "generated programs are run on Linux only: elsewhere nothing limits what they use and do; "
+            "run the evaluation on a Linux machine, or in a container or virtual machine with Linux"
+        )
 
 
 def _run(program: str, namespaces: tuple[str, ...] | None, limits: SandboxLimits) -> Outcome:
@@ -110,13 +119,19 @@ def _run(program: str, namespaces: tuple[str, ...] | None, limits: SandboxLimits
         except subprocess.TimeoutExpired:
             ending = Ending.TIMEOUT
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _end(process)
         output.seek(0)
         printed = output.read(_MOST_OUTPUT_BYTES + 1).decode("utf-8", "replace")
     passed = process.returncode == 0 and f"\n{nonce}\n" in printed
     return Outcome(ending or (Ending.PASSED if passed else Ending.FAILED), printed[-2000:])
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its group; the kernel ends what else is in its namespace."""
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _unshare(namespaces: tuple[str, ...] | None) -> list[str]:
@@ -171,11 +186,11 @@ assert refused(lambda: [fork() for _ in range({forks})]), "processes are not lim
 def _working_namespaces() -> tuple[str, ...]:
     """Return the namespaces in which a probe is contained. Raises InputError with what went wrong."""
     remedy = "; give --without-isolation to run the generated programs all the same, in a machine that you can lose"
-    if sys.platform != "linux" or not shutil.which("unshare"):
-        raise InputError(f"programs cannot be isolated here: that needs Linux and the program `unshare`{remedy}")
+    if not shutil.which("unshare"):
+        raise InputError(f"programs cannot be isolated here: that needs the program `unshare`{remedy}")
     common = ("mount", "net", "pid", "ipc", "uts")
     choices: list[tuple[str, ...]] = [("user", "map-root-user", *common)]
-    if os.geteuid() == 0:
+    if sys.platform != "win32" and os.geteuid() == 0:
         choices.insert(0, common)
     said = ""
     for namespaces in choices:

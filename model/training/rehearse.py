@@ -16,7 +16,6 @@ import ast
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -194,7 +193,7 @@ def train_killed_and_resumed(settings: Path, out: Path) -> None:
     while not 0 < saved_updates(out) <= len(read_log(out / "log.jsonl")) - REDONE_UPDATES:
         expect(process.poll() is None, f"the run ended by itself: see {out}/console.txt")
         time.sleep(0.2)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
     logged = read_log(out / "log.jsonl")
     saved = saved_updates(out)

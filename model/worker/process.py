@@ -20,10 +20,12 @@ import socket
 import stat
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from model.api import runtime
-from model.api.launch import open_pipes
+from model.api.pipes import open_pipes
+from model.errors import WorkerError
 from model.worker.compute import Load
 from model.worker.requests import Engine
 from model.worker.server import Server
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 READY = b"ready\n"  # written on the standard output of a shared worker once its socket listens
 TAKEN = b"taken\n"  # or this, when another worker holds the lock
+_CRASHED = 70  # the exit status EX_SOFTWARE, which not every system has a name for
 
 
 def main(arguments: Sequence[str], load: Load | None = None) -> int:
@@ -101,18 +104,18 @@ async def _run_child(options: argparse.Namespace, load: Load, protocol_in: int, 
     await server.run()
     serving.cancel()
     await asyncio.wait([serving])
-    return os.EX_SOFTWARE if server.crashed else os.EX_OK
+    return _CRASHED if server.crashed else 0
 
 
 async def _run_shared(options: argparse.Namespace, load: Load, protocol_out: int) -> int:
     lock = runtime.take_lock(options.lock)
     if lock is None:
         _tell_starter(protocol_out, TAKEN)
-        return os.EX_OK
+        return 0
     if stat.S_ISREG(os.fstat(2).st_mode):
         os.ftruncate(2, 0)  # the log of the worker before this one has served
     server = _server(options, load, options.linger)
-    listener = await asyncio.start_unix_server(server.serve, sock=_bind(options.socket), limit=2**20)
+    listener = await _listen(options.socket, server)
     _tell_starter(protocol_out, READY)
     logger.info("listening")
     try:
@@ -121,31 +124,34 @@ async def _run_shared(options: argparse.Namespace, load: Load, protocol_out: int
         options.socket.unlink(missing_ok=True)  # before the lock goes, so that it is surely ours
         listener.close()
     await asyncio.sleep(0.05)  # writers flush
-    return os.EX_SOFTWARE if server.crashed else os.EX_OK
+    return _CRASHED if server.crashed else 0
 
 
 def _server(options: argparse.Namespace, load: Load, linger_s: float | None) -> Server:
     """Return a server on the running loop, which SIGTERM ends and whose accidents are told without their texts."""
     loop = asyncio.get_running_loop()
     server = Server(load, options.model, linger_s)
-    loop.add_signal_handler(signal.SIGTERM, server.end)
+    with suppress(NotImplementedError):  # on Windows SIGTERM ends a process at once
+        loop.add_signal_handler(signal.SIGTERM, server.end)
     loop.set_exception_handler(
         lambda _, context: logger.error("the event loop: %s", type(context.get("exception")).__name__)
     )
     return server
 
 
-def _bind(path: Path) -> socket.socket:
-    """Return a listening socket at `path` with mode 0600.
+async def _listen(path: Path, server: Server) -> asyncio.Server:
+    """Listen for clients of `server` on a socket at `path`, with mode 0600.
 
     The lock is held, so what lies there is left from a dead worker.
     """
+    if sys.platform == "win32":
+        raise WorkerError("there are no Unix sockets on Windows: a model worker cannot be shared")
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
     path.chmod(0o600)
     listener.setblocking(False)
-    return listener
+    return await asyncio.start_unix_server(server.serve, sock=listener, limit=2**20)
 
 
 def _tell_starter(protocol_out: int, word: bytes) -> None:
