@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from grammars import Language, PlaceKind, Stop, SyntaxSnapshot, expected_stop, place_at
 from lsp_server.settings import Settings
+from lsp_server.silence import Reason
 from model.api.types import Gap, Limits
 
 _LINE_TOKENS = 64
@@ -44,17 +45,9 @@ def plan_suggestion(
     snapshot: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, sees_suffix: bool
 ) -> Plan | None:
     """Return what to ask at the cursor, None where silence is better. `sees_suffix`: whether the model does."""
-    text = snapshot.text
-    line_prefix, line_suffix = around_on_line(text, cursor_char)
-    if not invoked:
-        if not text.strip():
-            return None
-        if line_suffix[:1].isalnum() or line_suffix[:1] == "_":
-            return None  # inside a word
-        if line_suffix.strip(_CLOSERS) and not sees_suffix:
-            return None
-        if not settings.in_comments and place_at(snapshot, cursor_char).kind is PlaceKind.COMMENT:
-            return None
+    if not invoked and silent_here(snapshot, cursor_char, settings, sees_suffix=sees_suffix):
+        return None
+    line_prefix, line_suffix = around_on_line(snapshot.text, cursor_char)
     stop = expected_stop(snapshot, cursor_char, cursor_char)
     if invoked and stop is Stop.LINE and not line_suffix.strip():
         stop = Stop.STATEMENT  # who asks by hand wants more than what typing brings
@@ -62,6 +55,20 @@ def plan_suggestion(
     return Plan(
         Gap(cursor_char, cursor_char), stop, line_prefix, _limits(stop, settings.max_lines, max_ms), is_invoked=invoked
     )
+
+
+def silent_here(snapshot: SyntaxSnapshot, cursor_char: int, settings: Settings, *, sees_suffix: bool) -> Reason | None:
+    """Return why nothing is to be asked at the cursor while the user types, None where it may be."""
+    _, line_suffix = around_on_line(snapshot.text, cursor_char)
+    if not snapshot.text.strip():
+        return Reason.EMPTY_FILE
+    if line_suffix[:1].isalnum() or line_suffix[:1] == "_":
+        return Reason.INSIDE_WORD
+    if line_suffix.strip(_CLOSERS) and not sees_suffix:
+        return Reason.TEXT_BEHIND
+    if not settings.in_comments and place_at(snapshot, cursor_char).kind is PlaceKind.COMMENT:
+        return Reason.COMMENT
+    return None
 
 
 def plan_fill(snapshot: SyntaxSnapshot, gap: Gap, settings: Settings) -> Plan:

@@ -19,6 +19,7 @@ from lsp_server.patterns import Patterns, matches
 from lsp_server.progress import Progress
 from lsp_server.protocol import Protocol, contained, place_of, raw_converter, request_failed
 from lsp_server.settings import Settings, updated
+from lsp_server.silence import Reason
 from lsp_server.statistics import Statistics
 from lsp_server.suggester import Suggester
 from lsp_server.text_units import ColumnUnit
@@ -117,13 +118,18 @@ class SetfillServer(LanguageServer):
 
     def is_disabled(self, document: OpenDocument) -> bool:
         """Whether there are to be no suggestions in this file."""
+        return self.why_disabled(document) is not None
+
+    def why_disabled(self, document: OpenDocument) -> Reason | None:
+        """Return why there are to be no suggestions in this file, None where there may be."""
         languages = {name.lower() for name in self.settings.disabled_languages}
-        return (
-            not self.settings.enabled
-            or not document.is_known_to_worker
-            or not languages.isdisjoint((document.language_id.lower(), document.language.name))
-            or self._matches(document, self._disabled_paths)
-        )
+        if not self.settings.enabled:
+            return Reason.OFF
+        if not document.is_known_to_worker:
+            return Reason.EXCLUDED if self.is_excluded(document) else Reason.TOO_LARGE
+        if not languages.isdisjoint((document.language_id.lower(), document.language.name)):
+            return Reason.LANGUAGE_OFF
+        return Reason.PATH_OFF if self._matches(document, self._disabled_paths) else None
 
     def _matches(self, document: OpenDocument, patterns: Patterns) -> bool:
         return any(matches(name, patterns, self.documents.roots) for name in document.names)
@@ -193,12 +199,12 @@ def default_worker_options(settings: Settings) -> WorkerOptions:
 
 def build_server(worker_options: Options = default_worker_options, token: str | None = None) -> SetfillServer:
     """Return a server with all its features. `token`: what the client must know."""
-    from lsp_server import completion, context, fill_commands, inline_completion, status
+    from lsp_server import completion, context, fill_commands, inline_completion, status, why_silent
 
     server = SetfillServer(worker_options, token)
     _register_life_cycle(server)
     _register_documents(server)
-    for feature in (inline_completion, completion, fill_commands, context, status):
+    for feature in (inline_completion, completion, fill_commands, context, status, why_silent):
         feature.register(server)
     return server
 

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 
 from grammars import Stop, SyntaxSnapshot
 from lsp_server.documents import OpenDocument
-from lsp_server.lengths import Plan, cut, plan_suggestion
+from lsp_server.lengths import Plan, cut, plan_suggestion, silent_here
 from lsp_server.pacing import Pace, PowerSupply
 from lsp_server.progress import Progress
 from lsp_server.settings import Settings
 from lsp_server.shaping import confidence, shaped, shaped_whole
+from lsp_server.silence import Outcome, Reason
 from lsp_server.statistics import Statistics
 from lsp_server.worker import ModelWorker
 from model.api.types import Alternative, Edit, Gap, GapInfill, Infill, InfillRequest, Limits, PartialInfill
@@ -116,6 +117,7 @@ class Memory:
     ahead: asyncio.Task[None] | None = None
     remembered: Remembered | None = None
     growing: Remembered | None = field(default=None)  # the beginning of a decode that was overtaken
+    outcome: Outcome | None = None  # of the last request
 
 
 class Suggester:
@@ -139,15 +141,22 @@ class Suggester:
         """
         self.overtake(document)
         memory = _memory(document)
+        memory.outcome = Outcome(document.document.range_at(ask.cursor_char, ask.cursor_char).start, ask.invoked)
         running = memory.running = asyncio.create_task(self._suggest(document, memory, ask))
         try:
             await asyncio.wait([running])
         except asyncio.CancelledError:  # the client has withdrawn the request
+            if memory.running is running:
+                _note(memory, Reason.WITHDRAWN)
             running.cancel()
             raise
         if running.cancelled():
             return None
-        return running.result()
+        try:
+            return running.result()
+        except SetfillError as error:
+            _note(memory, Reason.FAILED, problem=str(error))
+            raise
 
     def overtake(self, document: OpenDocument) -> None:
         """End the request that is under way for a file: it is answered with nothing known."""
@@ -155,6 +164,8 @@ class Suggester:
         if memory.running:
             memory.running.cancel()
             memory.running = None
+        if memory.outcome:
+            memory.outcome = memory.outcome.overtaken()
 
     def changed(self, document: OpenDocument) -> None:
         """Note that a file's text changed: answers for the text before are of no use, unless it was typed through."""
@@ -174,9 +185,11 @@ class Suggester:
     async def _suggest(self, document: OpenDocument, memory: Memory, ask: Ask) -> list[Suggestion]:
         text, started = document.text, time.monotonic()
         if not ask.selected:
-            if known := await self._from_memory(document, memory, ask):
-                return known
-            if await self._is_coming(memory, text, ask) and (known := await self._from_memory(document, memory, ask)):
+            known = await self._from_memory(document, memory, ask)
+            if not known and await self._is_coming(memory, text, ask):
+                known = await self._from_memory(document, memory, ask)
+            if known:
+                _note(memory, Reason.SHOWN)
                 return known
         if memory.ahead:
             memory.ahead.cancel()
@@ -188,6 +201,8 @@ class Suggester:
             snapshot, supposed.cursor_char, settings, invoked=ask.invoked, sees_suffix=description.infill
         )
         if plan is None:
+            here = silent_here(snapshot, supposed.cursor_char, settings, sees_suffix=description.infill)
+            _note(memory, here or Reason.NOTHING_LEFT)
             return []
         if not ask.invoked:
             waited = time.monotonic() - started
@@ -197,12 +212,17 @@ class Suggester:
             policy = plan.policy(settings, ask.candidates, sees_suffix=description.infill)
         infill = await self._decode(document, memory, plan, ask, supposed, policy)
         if infill is None or document.text != text:
+            _note(memory, Reason.WITHDRAWN)
             return []
         found = await asyncio.to_thread(_shaped_candidates, snapshot, plan, infill.gaps[0], settings)
         self._statistics.decoded(infill, (time.monotonic() - started) * 1000)
         if not found:
             memory.remembered = None
+            if memory.outcome:
+                said, floor = infill.gaps[0], 0.0 if ask.invoked else settings.confidence_floor
+                memory.outcome = memory.outcome.unshown(said, confidence(said.logprobs), floor)
             return []
+        _note(memory, Reason.SHOWN)
         number = [next(self._numbers) for _ in found]
         memory.remembered = Remembered(
             supposed.text[: supposed.cursor_char], supposed.text[supposed.cursor_char :],
@@ -329,6 +349,11 @@ class Suggester:
             memory.remembered = replace(known, texts=(shown + more, *known.texts[1:]))
 
 
+def outcome_of(document: OpenDocument) -> Outcome | None:
+    """Return what came of the last request for suggestions in a file, None before there was one."""
+    return _memory(document).outcome
+
+
 async def _infill_enough(
     document: OpenDocument,
     request: InfillRequest,
@@ -363,6 +388,12 @@ async def _infill_enough(
     lines = len(_LINE_BREAK.findall(enough)) + 1
     confirming = replace(request, limits=replace(plan.limits, max_lines=lines), drafts=(enough,))
     return await document.infill(confirming, suppose)
+
+
+def _note(memory: Memory, reason: Reason, **details: str) -> None:
+    """Keep what came of the request that is under way."""
+    if memory.outcome:
+        memory.outcome = memory.outcome.because(reason, **details)
 
 
 def _memory(document: OpenDocument) -> Memory:

@@ -197,6 +197,11 @@ class Client:
             await asyncio.sleep(0.02)  # loading
         return str(status["worker"][f"text {uri}"])
 
+    async def until_ready(self) -> None:
+        """Wait until the model is loaded."""
+        while (await self.request("setfill/status", None))["state"] == "loading":
+            await asyncio.sleep(0.02)
+
     def messages(self, method: str) -> list[Any]:
         return [params for name, params in self.notified if name == method]
 

@@ -100,6 +100,7 @@ class ScriptedEngine:
             others = self.script.get("alternatives", [])[: request.candidates - 1]
             cut = [_limited(other, request.limits.max_lines)[0] for other in others]
             alternatives = tuple(Alternative(other, 3, logprobs, "eoi") for other in cut)
+            stop = self.script.get("stop", stop)
             gaps.append(GapInfill(gap, shown, 3, logprobs, stop, alternatives))
         return Infill(request.version, tuple(gaps), 1, 10, 90, 1.0)
 

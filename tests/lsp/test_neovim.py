@@ -156,3 +156,11 @@ def test_typing_through_ghost_text_shortens_it(editor: Callable[..., Neovim]) ->
     nvim.until("return #vim.api.nvim_buf_get_extmarks(0, vim.api.nvim_create_namespace('setfill'), 0, -1, {}) == 0")
     nvim.keys("<Tab><Esc>")
     nvim.until("return vim.api.nvim_get_current_line():find('\\t') or vim.api.nvim_get_current_line():find('mat  ')")
+
+
+def test_why_there_is_no_suggestion(editor: Callable[..., Neovim]) -> None:
+    nvim = editor("0.12", logprob=-3.0)
+    nvim.keys("5GA ")
+    said = "return vim.fn.execute('messages'):find('not sure enough: 0.05', 1, true) ~= nil"
+    nvim.until(f"vim.cmd.SetfillWhy() {said}")
+    assert "setting `confidenceFloor`" in nvim.messages()

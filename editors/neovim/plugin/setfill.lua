@@ -12,4 +12,5 @@ end
 
 command('SetfillHoles', 'holes', { desc = 'Fill all marked holes of the buffer together' })
 command('SetfillFill', 'range', { range = true, desc = 'Replace the selected lines, or fill in at the cursor' })
+command('SetfillWhy', 'why', { desc = 'Say why there is no suggestion' })
 command('SetfillStatus', 'status', { desc = 'Show how Setfill is' })

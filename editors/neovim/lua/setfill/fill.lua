@@ -36,6 +36,21 @@ function M.range(arguments)
   execute('setfill.fill', { ranges = { { start = first, ['end'] = last } } })
 end
 
+--- Say why the last place of the buffer stayed without a suggestion.
+function M.why()
+  local bufnr = vim.api.nvim_get_current_buf()
+  local client = vim.lsp.get_clients({ bufnr = bufnr, name = 'setfill' })[1]
+  if not client then
+    vim.notify('Setfill is not running here', vim.log.levels.WARN)
+    return
+  end
+  local params = { textDocument = { uri = vim.uri_from_bufnr(bufnr) } }
+  client:request('setfill/whySilent', params, function(err, answer)
+    local setting = not err and type(answer.setting) == 'string' and (' (setting `%s`)'):format(answer.setting) or ''
+    vim.notify('Setfill: ' .. (err and err.message or answer.message .. setting))
+  end, bufnr)
+end
+
 --- Show the server's state.
 function M.status()
   local client = vim.lsp.get_clients({ name = 'setfill' })[1]

@@ -1,0 +1,107 @@
+"""`setfill/whySilent`: why the last place of a file stayed without a suggestion, in the user's words.
+
+Local suggestions that silently do not come are what users complain of most. Any client can ask: the parameters are
+`{"textDocument": {"uri"}}`, the answer is `{reason, message, setting, position, invoked, tookMs, ...}` with the numbers
+that `reason` calls for. `setting` names the setting that decides, null where none does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsp_server.documents import LARGEST_FILE_CHAR, OpenDocument
+from lsp_server.protocol import contained, invalid_params
+from lsp_server.server import SetfillServer
+from lsp_server.silence import Outcome, Reason
+from lsp_server.suggester import outcome_of
+
+WHY_SILENT = "setfill/whySilent"
+
+_SETTINGS = {
+    Reason.OFF: "enabled",
+    Reason.LANGUAGE_OFF: "disabledLanguages",
+    Reason.PATH_OFF: "disabledPaths",
+    Reason.EXCLUDED: "exclude",
+    Reason.ON_DEMAND: "automatic",
+    Reason.COMMENT: "inComments",
+    Reason.BELOW_FLOOR: "confidenceFloor",
+    Reason.TIME_LIMIT: "timeLimitMs",
+}
+
+_MESSAGES = {
+    Reason.SHOWN: "A suggestion was sent to the editor for this place.",
+    Reason.RUNNING: "The suggestion is still being computed, for {took_s:.1f} s now: the model reads the file.",
+    Reason.NOT_OPEN: "The editor has not told Setfill of this file.",
+    Reason.OFF: "Suggestions are off.",
+    Reason.LANGUAGE_OFF: "Suggestions are off for {language}.",
+    Reason.PATH_OFF: "Suggestions are off for this file, by its path.",
+    Reason.EXCLUDED: "This file is excluded: the model never sees it.",
+    Reason.TOO_LARGE: "This file is larger than {largest:,} characters: the model is not told of it.",
+    Reason.ON_DEMAND: "Suggestions come only when asked for by hand.",
+    Reason.NOT_ASKED: "The editor has not asked for a suggestion in this file yet.",
+    Reason.LOADING: "The model is still loading ({percent:.0f} %).",
+    Reason.WORKER_DOWN: "There is no model: {problem}",
+    Reason.EMPTY_FILE: "The file is empty. Asked by hand, Setfill suggests a beginning.",
+    Reason.INSIDE_WORD: "The cursor stands inside a word. Asked by hand, Setfill suggests there too.",
+    Reason.TEXT_BEHIND: "Text stands right of the cursor, and this model does not see it.",
+    Reason.COMMENT: "Suggestions in comments are off.",
+    Reason.BELOW_FLOOR: "The model was not sure enough: {confidence:.2f}, and the floor is {floor:.2f}.",
+    Reason.NOTHING_MISSING: "The model thinks that nothing is missing here.",
+    Reason.NOTHING_LEFT: "What the model said stands behind the cursor already, or would break the syntax.",
+    Reason.TIME_LIMIT: "The time limit of {limit_ms} ms came before there was anything to show.",
+    Reason.OVERTAKEN: "The next key came before the suggestion. It is computed once the keys rest.",
+    Reason.WITHDRAWN: "The editor withdrew the question, or the file changed while it was answered.",
+    Reason.FAILED: "Computing failed: {problem}",
+}
+
+
+def register(server: SetfillServer) -> None:
+    """Add the feature to a server."""
+
+    @server.feature(WHY_SILENT)
+    @contained
+    def why_silent(params: Any) -> dict[str, Any]:
+        identity = params.get("textDocument") if isinstance(params, dict) else None
+        if not isinstance(identity, dict) or not isinstance(identity.get("uri"), str):
+            raise invalid_params("the parameters must have textDocument.uri")
+        return answer(server, server.documents.get(identity["uri"]))
+
+
+def answer(server: SetfillServer, document: OpenDocument | None) -> dict[str, Any]:
+    """Return why the last place of a file stayed without a suggestion, as JSON."""
+    outcome = outcome_of(document) if document else None
+    reason, details = _reason(server, document, outcome)
+    is_of_outcome = outcome is not None and reason is outcome.reason
+    words = {
+        "language": document.language_id or document.language.name if document else "",
+        "largest": LARGEST_FILE_CHAR,
+        "limit_ms": server.settings.time_limit_ms * (4 if outcome and outcome.is_invoked else 1),
+        "took_s": outcome.took_ms / 1000 if outcome else 0.0,
+    }
+    return {
+        "reason": reason.value,
+        "message": _MESSAGES[reason].format(**words, **details),
+        "setting": _SETTINGS.get(reason),
+        "position": outcome.position if outcome and is_of_outcome else None,
+        "invoked": outcome.is_invoked if outcome and is_of_outcome else None,
+        "tookMs": round(outcome.took_ms) if outcome and is_of_outcome else None,
+        **details,
+    }
+
+
+def _reason(
+    server: SetfillServer, document: OpenDocument | None, outcome: Outcome | None
+) -> tuple[Reason, dict[str, Any]]:
+    """Return what keeps the file silent now; where nothing does, what came of its last request."""
+    worker = server.worker
+    if document is None:
+        return Reason.NOT_OPEN, {}
+    if disabled := server.why_disabled(document):
+        return disabled, {}
+    if worker.problem:
+        return Reason.WORKER_DOWN, {"problem": worker.problem}
+    if worker.description is None:
+        return Reason.LOADING, {"percent": round(100 * worker.loaded_share)}
+    if not server.settings.automatic and not (outcome and outcome.is_invoked):
+        return Reason.ON_DEMAND, {}
+    return (outcome.reason, outcome.details) if outcome else (Reason.NOT_ASKED, {})
