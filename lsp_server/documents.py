@@ -47,6 +47,7 @@ class OpenDocument:
     is_known_to_worker: bool = False
     snippets: tuple[Snippet, ...] = ()  # of other files, as the worker has them
     memory: Any = None  # what the suggester keeps of this file
+    last_fill: Any = None  # what `filling` was asked last
     until_edited: set[asyncio.Future[Any]] = field(default_factory=set)  # cancelled by the next edit
     _undo: Edit | None = field(default=None, repr=False)
 

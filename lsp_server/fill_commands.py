@@ -49,12 +49,7 @@ def register(server: SetfillServer) -> None:
     @contained
     async def fill_holes(argument: Any) -> None:
         document = _document_of(server, argument)
-        spans = hole_spans(document.text, server.settings.hole_marker)
-        if argument.get("range") is not None:
-            first, last = document.document.chars_of(_structured(server, argument["range"], types.Range))
-            spans = [span for span in spans if first <= span[0] and span[1] <= last]
-        if not spans:
-            raise request_failed(f"no hole is marked: write {server.settings.hole_marker} where code is missing")
+        spans = _holes_of(server, document, argument)
         await _fill_and_edit(server, document, spans)
 
     @server.feature(types.WORKSPACE_EXECUTE_COMMAND)
@@ -70,9 +65,10 @@ def register(server: SetfillServer) -> None:
     @server.feature(INFILL)
     @contained
     async def infill(params: Any) -> dict[str, Any]:
-        """Answer infills for ranges without touching the file, streamed if `partialResultToken` is given."""
+        """Answer infills for ranges or marked holes without touching the file, streamed for a `partialResultToken`."""
         document = _document_of(server, params)
-        spans = _spans_of(server, document, params)
+        find = _holes_of if params.get("holes") is True else _spans_of
+        spans = find(server, document, params)
         stream = params.get("partialResultToken")
 
         def on_partial(partial: PartialInfill) -> None:
@@ -167,6 +163,17 @@ def _spans_of(server: SetfillServer, document: OpenDocument, argument: Any) -> l
     if not isinstance(ranges, list) or not 1 <= len(ranges) <= MOST_GAPS:
         raise invalid_params(f"ranges must be a list of 1 to {MOST_GAPS} ranges")
     return [document.document.chars_of(_structured(server, each, types.Range)) for each in ranges]
+
+
+def _holes_of(server: SetfillServer, document: OpenDocument, argument: Any) -> list[tuple[int, int]]:
+    """Return the marked holes of a file, or of a range of it. A failure when there are none."""
+    spans = hole_spans(document.text, server.settings.hole_marker)
+    if argument.get("range") is not None:
+        first, last = document.document.chars_of(_structured(server, argument["range"], types.Range))
+        spans = [span for span in spans if first <= span[0] and span[1] <= last]
+    if not spans:
+        raise request_failed(f"no hole is marked: write {server.settings.hole_marker} where code is missing")
+    return spans
 
 
 def _structured(server: SetfillServer, value: Any, kind: type) -> Any:

@@ -22,6 +22,14 @@ MOST_GAPS = 32
 
 
 @dataclass(frozen=True)
+class LastFill:
+    """What was asked of a file the last time it was filled, and its text then."""
+
+    text: str
+    request: InfillRequest
+
+
+@dataclass(frozen=True)
 class Filled:
     """A place and the text that should replace it."""
 
@@ -71,6 +79,7 @@ async def fill(
         if asking.cancelled():
             raise Cancelled("filling was cancelled")
         infill = asking.result()
+        document.last_fill = LastFill(text, request)
     finally:
         asking.cancel()
         document.until_edited.discard(asking)

@@ -199,12 +199,12 @@ def default_worker_options(settings: Settings) -> WorkerOptions:
 
 def build_server(worker_options: Options = default_worker_options, token: str | None = None) -> SetfillServer:
     """Return a server with all its features. `token`: what the client must know."""
-    from lsp_server import completion, context, fill_commands, inline_completion, status, why_silent
+    from lsp_server import completion, context, fill_commands, inline_completion, status, trace_last, why_silent
 
     server = SetfillServer(worker_options, token)
     _register_life_cycle(server)
     _register_documents(server)
-    for feature in (inline_completion, completion, fill_commands, context, status, why_silent):
+    for feature in (inline_completion, completion, fill_commands, context, status, trace_last, why_silent):
         feature.register(server)
     return server
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from rich.console import Console
 
+from model.api import trace_page
 from model.api.client import WorkerClient
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
-from setfill import trace_page
 from setfill.arguments import Parser, add_color, add_model, fraction, non_negative, positive, seed
 from setfill.display import console, notes, show_infill, visible
 from setfill.running import child_worker, model_path

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
+from model.api import trace_page
 from model.api.types import Alternative, Gap, GapInfill, Infill, Trace, TraceReveal, TraceRow, TraceStep
 from model.errors import InputError
-from setfill import cli, trace_page
+from setfill import cli
 
 EOI = "<eoi>"
 

@@ -155,6 +155,20 @@ def test_the_marker_of_holes_is_a_setting(script: Script) -> None:
     talk(conversation)
 
 
+def test_marked_holes_can_be_asked_for_without_an_edit(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("a = one\nb = two\nc\n"))
+        client.open(URI, "a = ???\nb = ???\nc\n")
+        answer = await client.request("setfill/infill", {"textDocument": {"uri": URI}, "holes": True})
+        assert [each["text"] for each in answer["infills"]] == ["one", "two"]
+        assert [each["range"]["start"]["line"] for each in answer["infills"]] == [0, 1]
+        client.change(URI, "c\n")
+        with pytest.raises(RequestError, match="no hole is marked"):
+            await client.request("setfill/infill", {"textDocument": {"uri": URI}, "holes": True})
+
+    talk(conversation)
+
+
 def test_editors_without_inline_completion_get_completions(script: Script) -> None:
     text = FILLED[: FILLED.index(".pi")]
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from grammars import infill_damage, language_named, snapshot_of
-from tests.lsp.client import Client, talk
+from tests.lsp.client import Client, RequestError, talk
 from tests.model.real import real_model
 
 COMMAND = (sys.executable, "-m", "setfill", "serve")
@@ -44,6 +44,7 @@ def test_typing_filling_dying(infill: bool, tiny_model: Path, tiny_prefix_model:
         ]
         filled = await client.request("setfill/infill", {"textDocument": {"uri": URI}, "ranges": ranges})
         assert [each["range"] for each in filled["infills"]] == ranges
+        await check_trace(client, filled)
         pid = (await client.request("setfill/status", None))["workerPid"]
         asking = asyncio.create_task(client.suggest(URI, kind=1))
         await asyncio.sleep(0.05)
@@ -52,6 +53,21 @@ def test_typing_filling_dying(infill: bool, tiny_model: Path, tiny_prefix_model:
         assert (await client.request("setfill/status", {"worker": True}))["worker"]["files"] == 1
 
     talk(conversation, command=COMMAND, timeout_s=150)
+
+
+async def check_trace(client: Client, filled: dict[str, Any]) -> None:
+    """The page holds the decode that was asked for last, though the file has changed since."""
+    here = {"textDocument": {"uri": URI}}
+    client.type(URI, 0, "x")
+    page = await client.request("setfill/traceLastInfill", here)
+    client.change(URI, ({"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 1}}, ""))
+    assert page["title"] == "How shapes.py was filled"
+    data = json.loads(page["html"].split('id="data">')[1].split("</script>")[0])
+    for gap, shown in zip(data["gaps"], filled["infills"], strict=True):
+        assert gap["text"].startswith(shown["text"].splitlines()[0])
+    assert data["trace"]["steps"]
+    with pytest.raises(RequestError, match="not open"):
+        await client.request("setfill/traceLastInfill", {"textDocument": {"uri": "file:///w/other.py"}})
 
 
 def check_item(client: Client, item: dict[str, Any]) -> None:
