@@ -1,53 +1,227 @@
 /**
- * The life of the language client: started, restarted, given up. Knows which documents it speaks of; knows nothing of
- * where the server was found (server/discovery.ts) nor of what features show.
+ * The life of the language client: started once there is something to serve, started again when the server dies, given
+ * up when it keeps dying, and started anew by the user from any state. Knows nothing of where the server was found
+ * (server/discovery.ts) nor of what features do with it.
  */
 import * as vscode from "vscode";
-import { LanguageClient, type LanguageClientOptions, TransportKind } from "vscode-languageclient/node";
+import {
+  type CancellationToken,
+  CloseAction,
+  ErrorAction,
+  LanguageClient,
+  type LanguageClientOptions,
+  type Middleware,
+  RevealOutputChannelOn,
+  State as ConnectionState,
+  TransportKind,
+} from "vscode-languageclient/node";
 
-import type { Log } from "./log";
-import { findServer, isExplanation } from "./server/discovery";
+import { DOCUMENTS, isServed } from "./documents";
+import { type Log, withoutContents } from "./log";
+import { Restarts } from "./restarts";
+import { type Explanation, findServer, isExplanation, type ServerCommand } from "./server/discovery";
+import { SECTION, type ServerSettings } from "./settings";
 
-/** Files on a disk and files that have no name yet; what other extensions invent is none of ours. */
-export const DOCUMENTS = [{ scheme: "file" }, { scheme: "untitled" }];
+export type ClientState =
+  | { readonly kind: "stopped" | "starting" | "running" }
+  | { readonly kind: "failed"; readonly explanation: Explanation };
+
+/** A request that no server is there for. */
+export class NotRunning extends Error {}
+
+const STOP_MS = 3000; // that a server is given to end by itself
+const REMEDIES = [
+  { title: "Restart", command: "setfill.restartServer" },
+  { title: "Show Log", command: "setfill.showLog" },
+];
 
 export class Client implements vscode.Disposable {
+  /** Told of every change of `state`. */
+  readonly onDidChangeState: vscode.Event<ClientState>;
+
+  private readonly changed = new vscode.EventEmitter<ClientState>();
+  private readonly restarts = new Restarts();
+  private current: ClientState = { kind: "stopped" };
   private client: LanguageClient | undefined;
+  private changing: Promise<void> = Promise.resolve(); // starts and stops, one after the other
+  private isWanted = false;
+  private hasRun = false; // the present client, once at least
 
   constructor(
     private readonly context: vscode.ExtensionContext,
     private readonly log: Log,
-  ) {}
+    private readonly settings: ServerSettings,
+    private readonly middleware: Middleware,
+  ) {
+    this.onDidChangeState = this.changed.event;
+  }
 
-  async start(): Promise<void> {
-    const found = await findServer(this.context);
-    if (isExplanation(found)) {
-      this.log.error(found.problem);
-      return;
+  get state(): ClientState {
+    return this.current;
+  }
+
+  /** Start the server as soon as an editor shows a document that it serves. */
+  startWhenNeeded(): void {
+    const look = (): void => {
+      if (!this.isWanted && vscode.window.visibleTextEditors.some(({ document }) => isServed(document))) {
+        void this.start();
+      }
+    };
+    this.context.subscriptions.push(vscode.window.onDidChangeVisibleTextEditors(look));
+    look();
+  }
+
+  /** Have a server running. A failure is a state, told once to the user, and no error. */
+  start(): Promise<void> {
+    this.isWanted = true;
+    return this.next(async () => {
+      if (this.current.kind !== "running") {
+        await this.launch();
+      }
+    });
+  }
+
+  /** Have a new server running, whatever became of the old one. */
+  restart(): Promise<void> {
+    this.isWanted = true;
+    this.restarts.forget();
+    return this.next(async () => {
+      await this.close();
+      await this.launch();
+    });
+  }
+
+  stop(): Promise<void> {
+    return this.next(() => this.close());
+  }
+
+  /** Ask the server. NotRunning when there is none. */
+  async request<R>(method: string, params: object, token?: CancellationToken): Promise<R> {
+    await this.changing;
+    if (!this.client || this.current.kind !== "running") {
+      const { current } = this;
+      throw new NotRunning(
+        current.kind === "failed" ? current.explanation.problem : "Setfill's server is not running.",
+      );
     }
-    this.log.info(`starting the server (${found.origin}): ${[found.command, ...found.args].join(" ")}`);
-    const env = { ...process.env, ...found.env };
-    const options: LanguageClientOptions = { documentSelector: DOCUMENTS, outputChannel: this.log };
-    this.client = new LanguageClient(
-      "setfill",
-      "Setfill",
-      { command: found.command, args: [...found.args], options: { env }, transport: TransportKind.stdio },
-      options,
-    );
-    await this.client.start();
+    return await this.client.sendRequest<R>(method, params, token);
   }
 
-  async stop(): Promise<void> {
-    await this.client?.dispose();
-    this.client = undefined;
+  /** Tell the server something, if there is one. */
+  notify(method: string, params: object): void {
+    if (this.client && this.current.kind === "running") {
+      void this.client.sendNotification(method, params).catch(() => undefined); // it has just gone
+    }
   }
 
-  async restart(): Promise<void> {
-    await this.stop();
-    await this.start();
+  /** The language client that runs, to make parameters with. NotRunning when there is none. */
+  get running(): LanguageClient {
+    if (!this.client || this.current.kind !== "running") {
+      throw new NotRunning("Setfill's server is not running.");
+    }
+    return this.client;
   }
 
   dispose(): void {
+    this.changed.dispose();
     void this.stop();
   }
+
+  private next(step: () => Promise<void>): Promise<void> {
+    this.changing = this.changing.then(step, step);
+    return this.changing;
+  }
+
+  private async launch(): Promise<void> {
+    this.become({ kind: "starting" });
+    try {
+      const found = await findServer(this.context);
+      if (isExplanation(found)) {
+        this.fail(found);
+        return;
+      }
+      this.log.info(`starting the server (${found.origin}): ${[found.command, ...found.args].join(" ")}`);
+      this.hasRun = false;
+      this.client = new LanguageClient(SECTION, "Setfill", serverOptions(found), this.options());
+      this.client.onDidChangeState(({ newState }) => {
+        if (newState === ConnectionState.Running) {
+          this.hasRun = true;
+          this.become({ kind: "running" });
+        } else if (this.current.kind === "running") {
+          this.become({ kind: "starting" }); // it died, and is being started again
+        }
+      });
+      await this.client.start();
+    } catch (error) {
+      this.fail({ problem: `Setfill's server could not be started: ${messageOf(error)}`, remedies: REMEDIES });
+    }
+  }
+
+  private async close(): Promise<void> {
+    const { client } = this;
+    this.client = undefined;
+    if (client) {
+      await client.dispose(STOP_MS).catch((error: unknown) => {
+        this.log.warn(`the server did not end in good order: ${messageOf(error)}`);
+      });
+    }
+    this.become({ kind: "stopped" });
+  }
+
+  private options(): LanguageClientOptions {
+    return {
+      documentSelector: DOCUMENTS,
+      outputChannel: this.log,
+      traceOutputChannel: withoutContents(this.log),
+      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      initializationOptions: this.settings.ofMachine(),
+      middleware: this.middleware,
+      errorHandler: {
+        error: () => ({ action: ErrorAction.Continue, handled: true }),
+        closed: () => this.died(),
+      },
+      initializationFailedHandler: () => false,
+    };
+  }
+
+  private died(): { action: CloseAction; handled: true } {
+    if (!this.hasRun) {
+      return { action: CloseAction.DoNotRestart, handled: true }; // whoever started it is told
+    }
+    if (this.restarts.died(Date.now())) {
+      this.log.warn("the server has gone; it is started again");
+      return { action: CloseAction.Restart, handled: true };
+    }
+    this.fail({ problem: "Setfill's server keeps stopping, and was given up.", remedies: REMEDIES });
+    return { action: CloseAction.DoNotRestart, handled: true };
+  }
+
+  private fail(explanation: Explanation): void {
+    this.log.error(explanation.problem);
+    this.become({ kind: "failed", explanation });
+    void offer(explanation);
+  }
+
+  private become(state: ClientState): void {
+    this.current = state;
+    this.changed.fire(state);
+  }
+}
+
+function serverOptions(found: ServerCommand): ConstructorParameters<typeof LanguageClient>[2] {
+  const env = { ...process.env, ...found.env };
+  return { command: found.command, args: [...found.args], options: { env }, transport: TransportKind.stdio };
+}
+
+/** Show what is wrong, with buttons for what would mend it. */
+async function offer({ problem, remedies }: Explanation): Promise<void> {
+  const chosen = await vscode.window.showErrorMessage(problem, ...remedies.map(({ title }) => title));
+  const remedy = remedies.find(({ title }) => title === chosen);
+  if (remedy) {
+    await vscode.commands.executeCommand(remedy.command);
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -21,8 +21,7 @@ export interface Explanation {
 }
 
 /** Find the server. Looks only; it installs nothing. */
-export function findServer(context: vscode.ExtensionContext): Promise<ServerCommand | Explanation> {
-  void context;
+export function findServer(_context: vscode.ExtensionContext): Promise<ServerCommand | Explanation> {
   const configured = vscode.workspace.getConfiguration("setfill").get<string[]>("server.command", []);
   const [command = "setfill", ...args] = configured;
   return Promise.resolve({
