@@ -7,7 +7,9 @@ Only an edit outside the text raises (ValueError): a document that missed an edi
 The package knows no language server, no tokens and no model, and imports none of our other packages.
 """
 
+from grammars.closing import without_loose_end
 from grammars.damage import Damage, error_spans, infill_damage
+from grammars.fitting import fitted_infill, fitted_infills
 from grammars.grammar import Grammar, grammar_of
 from grammars.indentation import in_file_style, indentation_unit, line_ending
 from grammars.languages import LANGUAGES, PLAIN_TEXT, Language, detect_language, language_named
@@ -42,6 +44,8 @@ __all__ = [
     "error_spans",
     "expected_stop",
     "fill_block_span",
+    "fitted_infill",
+    "fitted_infills",
     "grammar_of",
     "in_file_style",
     "indentation_unit",
@@ -55,4 +59,5 @@ __all__ = [
     "snapshot_of",
     "statement_span",
     "trim_infill",
+    "without_loose_end",
 ]

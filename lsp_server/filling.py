@@ -12,7 +12,7 @@ from lsp_server.documents import OpenDocument
 from lsp_server.lengths import Plan, plan_fill
 from lsp_server.progress import Progress
 from lsp_server.settings import Settings
-from lsp_server.shaping import confidence, finished
+from lsp_server.shaping import confidence, finished, finished_jointly
 from lsp_server.worker import ModelWorker
 from model.api.types import Gap, GapInfill, InfillRequest, Limits, PartialInfill
 from model.errors import Cancelled, InputError, VersionError
@@ -83,9 +83,7 @@ async def fill(
     finally:
         asking.cancel()
         document.until_edited.discard(asking)
-    return await asyncio.to_thread(
-        lambda: [_filled(snapshot, plan, said) for plan, said in zip(plans, infill.gaps, strict=True)]
-    )
+    return await asyncio.to_thread(_all_filled, snapshot, plans, infill.gaps)
 
 
 def hole_spans(text: str, marker: str) -> list[tuple[int, int]]:
@@ -126,8 +124,11 @@ def _widest(plans: Sequence[Plan]) -> Limits:
     return Limits(max(plan.limits.max_tokens for plan in plans), max(lines, default=None))
 
 
-def _filled(snapshot: SyntaxSnapshot, plan: Plan, said: GapInfill) -> Filled:
-    others = [finished(snapshot, plan, other.text, other.stop) for other in said.alternatives]
-    found = finished(snapshot, plan, said.text, said.stop)
-    different = tuple(other for other in dict.fromkeys(others) if other.strip() and other != found)
-    return Filled(plan.gap.start, plan.gap.end, found, said.stop, confidence(said.logprobs), different)
+def _all_filled(snapshot: SyntaxSnapshot, plans: Sequence[Plan], every: Sequence[GapInfill]) -> list[Filled]:
+    texts = finished_jointly(snapshot, plans, [(said.text, said.stop) for said in every])
+    filled = []
+    for plan, said, found in zip(plans, every, texts, strict=True):
+        others = [finished(snapshot, plan, other.text, other.stop) for other in said.alternatives]
+        different = tuple(other for other in dict.fromkeys(others) if other.strip() and other != found)
+        filled.append(Filled(plan.gap.start, plan.gap.end, found, said.stop, confidence(said.logprobs), different))
+    return filled

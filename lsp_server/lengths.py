@@ -128,19 +128,6 @@ def cut(text: str, plan: Plan, language: Language) -> str:
     return kept.rstrip()
 
 
-def without_loose_end(text: str, stop_reason: str) -> str:
-    """Return `text` without what a limit cut off in the middle: its last line, or in a single line its last word."""
-    if stop_reason not in ("tokens", "time", "context"):
-        return text
-    if text.endswith(("\n", "\r")):
-        return text.rstrip()
-    lines = _KEPT_LINES.findall(text)
-    lines = lines[:-1] if lines and not lines[-1] else lines
-    if len(lines) > 1 and any(line.strip() for line in lines[:-1]):
-        return "".join(lines[:-1]).rstrip()
-    return re.sub(r"\w+$", "", text).rstrip()
-
-
 def bracket_balance(line: str) -> int:
     """Return how many more brackets `line` opens than it closes; those in strings do not count."""
     return sum(_BRACKETS.get(character, 0) for character in _STRING.sub("", line))

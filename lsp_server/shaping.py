@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 
-from grammars import SyntaxSnapshot, in_file_style, infill_damage, trim_infill
-from lsp_server.lengths import Plan, cut, without_loose_end
+from grammars import Span, SyntaxSnapshot, fitted_infill, fitted_infills, infill_damage, without_loose_end
+from lsp_server.lengths import Plan, cut
 from model.api.types import Gap
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
@@ -26,16 +26,25 @@ def shaped(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) ->
 
 
 def finished(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
-    """Return `said` as long as planned, in the document's style, without what it repeats of the text behind it."""
-    text = cut(without_loose_end(said, stop_reason), plan, snapshot.language)
-    text = in_file_style(snapshot, plan.gap.start, text)
-    return trim_infill(snapshot, plan.gap.start, plan.gap.end, text, _CHECK_SECONDS)
+    """Return `said` as long as planned and as it fits the file."""
+    text = planned(snapshot, plan, said, stop_reason)
+    return fitted_infill(snapshot, plan.gap.start, plan.gap.end, text, _CHECK_SECONDS)
+
+
+def finished_jointly(snapshot: SyntaxSnapshot, plans: Sequence[Plan], said: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the texts for several gaps of one decode; `said` has for each the text and why it ended."""
+    texts = [planned(snapshot, plan, *each) for plan, each in zip(plans, said, strict=True)]
+    return fitted_infills(snapshot, [Span(plan.gap.start, plan.gap.end) for plan in plans], texts, _CHECK_SECONDS)
+
+
+def planned(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
+    """Return the beginning of `said` that is as long as planned, without an end that a limit cut off."""
+    return cut(without_loose_end(said, stop_reason), plan, snapshot.language)
 
 
 def shaped_whole(snapshot: SyntaxSnapshot, gap: Gap, said: str, stop_reason: str) -> str:
-    """Return all of `said` that is not cut off in the middle and repeats nothing, however long it is."""
-    text = in_file_style(snapshot, gap.start, without_loose_end(said, stop_reason))
-    return trim_infill(snapshot, gap.start, gap.end, text, _CHECK_SECONDS)
+    """Return all of `said` that is not cut off in the middle and fits the file, however long it is."""
+    return fitted_infill(snapshot, gap.start, gap.end, without_loose_end(said, stop_reason), _CHECK_SECONDS)
 
 
 def confidence(logprobs: Sequence[float]) -> float:

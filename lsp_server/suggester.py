@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from grammars import Stop, SyntaxSnapshot
+from grammars import Stop, SyntaxSnapshot, fitted_infill
 from lsp_server.documents import OpenDocument
 from lsp_server.lengths import Plan, cut, plan_suggestion, silent_here
 from lsp_server.pacing import Pace, PowerSupply
@@ -276,10 +276,12 @@ class Suggester:
         plan = plan_suggestion(snapshot, cursor_char, self._settings(), invoked=True, sees_suffix=True)
         if plan is None:
             return ""
-        if not _LINE_BREAK.search(lead):
-            return cut(rest, plan, snapshot.language)
-        plan = replace(plan, line_prefix=_LINE_BREAK.split(lead)[-1])  # a new line: judge the text as it stands there
-        return lead + cut(rest[len(lead) :], plan, snapshot.language)
+        if _LINE_BREAK.search(lead):  # a new line: judge the text as it stands there
+            plan = replace(plan, line_prefix=_LINE_BREAK.split(lead)[-1])
+            part = lead + cut(rest[len(lead) :], plan, snapshot.language)
+        else:
+            part = cut(rest, plan, snapshot.language)
+        return await asyncio.to_thread(fitted_infill, snapshot, cursor_char, cursor_char, part)
 
     async def _decode(
         self, document: OpenDocument, memory: Memory, plan: Plan, ask: Ask, supposed: _Supposed, policy: str

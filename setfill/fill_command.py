@@ -7,11 +7,13 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from grammars import Span, detect_language, fitted_infill, fitted_infills, snapshot_of, without_loose_end
 from model.api import trace_page
 from model.api.client import WorkerClient
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
@@ -24,7 +26,8 @@ JSON_HELP = """\
 with --json, one object is printed:
   {"model": NAME, "gaps": [GAP, ...]}        gaps in the order of the file; each GAP has
     "range"      {"start": {"line", "column"}, "end": {"line", "column"}}, what the text replaces
-    "text"       the infill; empty when the model suggests nothing
+    "text"       the infill, without what stands behind it anyway and without an end that is cut off in the middle;
+                 empty when there is nothing to suggest
     "logprobs"   natural logarithms, one for each token
     "tokens"     how many tokens were generated
     "forwards"   how often the network ran for the whole request: gaps may share forwards
@@ -149,14 +152,15 @@ def run(options: argparse.Namespace) -> int:
     gaps = source.gaps(options.places)
     progress = notes(options.color)
     description, infill = asyncio.run(_fill(options, source, gaps, progress))
-    fillings = [source.own_line_breaks(gap.text) for gap in infill.gaps]
+    said, infill = infill, fitted(source, infill)
+    fillings = [gap.text for gap in infill.gaps]
     text, places = replaced(source.text, gaps, fillings)
     if options.json:
-        print(json.dumps(_as_json(source, description, infill, fillings)))
+        print(json.dumps(_as_json(source, description, infill)))
     else:
         _show(console(options.color), source, description, infill, text, places)
     if options.trace:
-        trace_page.write(options.trace, trace_page.render(str(source.path), source.text, infill, description.name))
+        trace_page.write(options.trace, trace_page.render(str(source.path), source.text, said, description.name))
         progress.print(f"wrote {visible(str(options.trace))}", markup=False)
     if options.write:
         if text != source.text:
@@ -210,7 +214,24 @@ async def infill_with_progress(client: WorkerClient, request: InfillRequest, pro
         return await client.infill(request, on_partial)
 
 
-def _as_json(source: SourceFile, description: ModelDescription, infill: Infill, fillings: list[str]) -> dict[str, Any]:
+def fitted(source: SourceFile, infill: Infill) -> Infill:
+    """Return the infill with its texts as they fit the file: what an editor would show of them."""
+    snapshot = snapshot_of(source.text, detect_language(source.path.name, text=source.text))
+    spans = [Span(filled.gap.start, filled.gap.end) for filled in infill.gaps]
+    texts = fitted_infills(snapshot, spans, [without_loose_end(filled.text, filled.stop) for filled in infill.gaps])
+    gaps = []
+    for filled, span, text in zip(infill.gaps, spans, texts, strict=True):
+        shown, others = {text}, []
+        for other in filled.alternatives:
+            other_text = fitted_infill(snapshot, *span, without_loose_end(other.text, other.stop))
+            if other_text.strip() and other_text not in shown:
+                shown.add(other_text)
+                others.append(replace(other, text=other_text))
+        gaps.append(replace(filled, text=text, alternatives=tuple(others)))
+    return replace(infill, gaps=tuple(gaps))
+
+
+def _as_json(source: SourceFile, description: ModelDescription, infill: Infill) -> dict[str, Any]:
     def place(index: int) -> dict[str, int]:
         position = source.position(index)
         return {"line": position.line, "column": position.column}
@@ -220,21 +241,21 @@ def _as_json(source: SourceFile, description: ModelDescription, infill: Infill, 
         "gaps": [
             {
                 "range": {"start": place(filled.gap.start), "end": place(filled.gap.end)},
-                "text": text,
+                "text": filled.text,
                 "logprobs": filled.logprobs,
                 "forwards": infill.forwards,
                 "tokens": filled.tokens,
                 "ms": round(infill.ms, 1),
                 "alternatives": [
                     {
-                        "text": source.own_line_breaks(other.text),
+                        "text": other.text,
                         "logprobs": other.logprobs,
                         "tokens": other.tokens,
                     }
                     for other in filled.alternatives
                 ],
             }
-            for filled, text in zip(infill.gaps, fillings, strict=True)
+            for filled in infill.gaps
         ],
     }
 

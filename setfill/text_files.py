@@ -72,12 +72,6 @@ class SourceFile:
     def line_starts(self) -> list[int]:
         return [0, *(match.end() for match in _LINE_BREAK.finditer(self.text))]
 
-    @cached_property
-    def line_break(self) -> str:
-        """The line break that most lines end with; \\n where there is none."""
-        breaks = _LINE_BREAK.findall(self.text)
-        return max(("\n", "\r\n", "\r"), key=breaks.count)
-
     def index(self, position: Position) -> int:
         """Return the string index of a position. RangeError when it is not in the text."""
         if not 1 <= position.line <= len(self.line_starts):
@@ -116,10 +110,6 @@ class SourceFile:
         """Return a gap in the notation of the command line: L:C, or L:C-L:C."""
         start, end = self.position(gap.start), self.position(gap.end)
         return str(start) if start == end else f"{start}-{end}"
-
-    def own_line_breaks(self, text: str) -> str:
-        """Return `text` with the line breaks that this file has."""
-        return _LINE_BREAK.sub(lambda _: self.line_break, text)
 
     def write(self, text: str) -> None:
         """Replace the file's content, at once and only if it is still what was read.

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from model import store
-from model.api.types import Gap
-from setfill import cli, demo_command, display
+from model.api.types import Alternative, Gap, GapInfill, Infill
+from setfill import cli, demo_command, display, fill_command
 from setfill.arguments import Parser
+from setfill.text_files import SourceFile
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "def area(w, h):\r\n    return w * h\r\n\r\nprint('🐍', area(2, 3))\r\n"
@@ -120,9 +121,32 @@ def test_fill_as_json(file: Path, tiny_model: Path, capsys: pytest.CaptureFixtur
     assert file.read_bytes() == SOURCE.encode()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said", "stop", "shown", "others"),
+    [
+        ("a.py", 'with open("‸.json") as f:\n    pass\n', ["test.json", "test", '"'], "eoi", "test", []),
+        ("a.py", 'with open("‸.json") as f:\n    pass\n', ['"', "a.json"], "eoi", "", ["a"]),
+        ("a.py", "for v in ‸:\n    pass\n", ["values:", "enumerate(values", "items"], "tokens", "values", ["items"]),
+        ("a.rs", "fn f() -> Vec<‸> {\r\n}\r\n", ["u32> {", "u8>"], "eoi", "u32", ["u8"]),
+        ("Makefile", "a: b\n‸", ["    c\n    d"], "eoi", "\tc\n\td", []),
+        ("a.txt", "a\r\n‸", ["b\nc"], "eoi", "b\r\nc", []),
+    ],
+)
+def test_fill_shows_what_an_editor_would(
+    name: str, text: str, said: list[str], stop: str, shown: str, others: list[str]
+) -> None:
+    """At `open("‸.json")` the command line showed `"`, and wrote it."""
+    cursor = text.index("‸")
+    source = SourceFile(Path(name), b"", text.replace("‸", ""))
+    alternatives = tuple(Alternative(each, 1, (-0.1,), "eoi") for each in said[1:])
+    infill = Infill(1, (GapInfill(Gap(cursor, cursor), said[0], 1, (-0.1,), stop, alternatives),), 1, 1, 1, 1.0)
+    (gap,) = fill_command.fitted(source, infill).gaps
+    assert (gap.text, [each.text for each in gap.alternatives]) == (shown, others)
+
+
 def test_fill_writes_what_it_tells(file: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.chmod(0o640)
-    sampled = ("--temperature", "1", "--seed", "3")
+    sampled = ("--temperature", "1", "--seed", "1")
     told = json.loads(fill(file, tiny_model, "--at", "2:12", "--json", "--write", *sampled, capsys=capsys))
     text = told["gaps"][0]["text"]
     index = SOURCE.index("w * h")
@@ -135,7 +159,7 @@ def test_fill_writes_what_it_tells(file: Path, tiny_model: Path, capsys: pytest.
 
 
 def test_fill_shows_the_infill_in_its_lines(file: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plain = fill(file, tiny_model, "--at", "2:12", "--temperature", "1", "--seed", "3", capsys=capsys)
+    plain = fill(file, tiny_model, "--at", "2:12", "--temperature", "1", "--seed", "1", capsys=capsys)
     assert plain.startswith(f"{file}:2:12\n    1 │ def area(w, h):\n    2 │     return ⟦")
     assert re.search(r"\d+ tokens, \d+ forwards, \d+ ms \(ended by \w+\) · tiny, \w+\n$", plain)
 

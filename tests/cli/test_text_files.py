@@ -53,7 +53,6 @@ def test_positions_outside() -> None:
 
 def test_an_empty_file_has_one_place() -> None:
     assert source("").index(Position(1, 1)) == 0
-    assert source("").line_break == "\n"
 
 
 def test_form_feed_and_unicode_separators_end_no_line() -> None:
@@ -85,12 +84,6 @@ def test_replaced_puts_every_filling_in_its_gap() -> None:
     text, places = replaced("0123456789", [Gap(0, 1), Gap(3, 3), Gap(8, 10)], ["abc", "", "x"])
     assert text == "abc1234567x"
     assert [text[place.start : place.end] for place in places] == ["abc", "", "x"]
-
-
-def test_line_breaks_follow_the_file() -> None:
-    assert source("a\r\nb\r\nc\n").own_line_breaks("x\ny\r\nz\r") == "x\r\ny\r\nz\r\n"
-    assert source("a\n").own_line_breaks("x\r\ny") == "x\ny"
-    assert source("").own_line_breaks("x\ny") == "x\ny"
 
 
 def check_unreadable(path: Path, expected: str) -> None:

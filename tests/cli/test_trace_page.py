@@ -611,8 +611,8 @@ def test_fill_writes_a_page_of_what_the_network_did(
     assert f"wrote {page}" in err
     infill = json.loads(out)
     data = Page(page.read_text(encoding="utf-8")).data
-    own_line_breaks = [re.sub(r"\r\n?", "\n", gap["text"]) for gap in data["gaps"]]
-    assert own_line_breaks == [gap["text"] for gap in infill["gaps"]]
+    for gap, shown in zip(data["gaps"], infill["gaps"], strict=True):  # the page has all that was said
+        assert re.sub(r"\r\n?", "\n", gap["text"]).lstrip().startswith(shown["text"].lstrip())
     last = in_node(data)["answers"][-1]["slots"]
     for slots, gap, held_back in zip(last, data["gaps"], data["heldBack"], strict=True):
         shown = "".join(slot["text"] for slot in slots if slot["kind"] in ("known", "fresh"))

@@ -22,6 +22,7 @@ from grammars import (
     error_spans,
     expected_stop,
     fill_block_span,
+    fitted_infill,
     indentation_unit,
     infill_damage,
     line_ending,
@@ -61,6 +62,7 @@ def ask_everything(snapshot: SyntaxSnapshot, start_char: int, end_char: int, inf
     assert indentation_unit(snapshot).strip(" \t") == ""
     assert line_ending(snapshot) in ("\n", "\r\n", "\r")
     assert infill.startswith(trim_infill(snapshot, start_char, end_char, infill))
+    fitted_infill(snapshot, start_char, end_char, infill)
     damage = infill_damage(snapshot, start_char, end_char, infill)
     if damage is not None:
         end = max(0, len(text) - max(0, end_char - start_char)) + len(infill) + len(text)

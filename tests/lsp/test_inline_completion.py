@@ -108,11 +108,29 @@ def test_the_latest_request_wins_and_edits_overtake(script: Script) -> None:
     talk(conversation)
 
 
-def test_what_stands_right_of_the_cursor_is_not_repeated(script: Script) -> None:
+@pytest.mark.parametrize("kind", [1, 2], ids=["by hand", "while typing"])
+@pytest.mark.parametrize(
+    ("language", "text", "says", "expected"),
+    [
+        ("python", "total = 1\nprint(‸)\n", ["total)"], ["total"]),
+        ("python", "for i, item in ‸:\n    pass\n", ["enumerate(items):", "enumerate(items"], ["enumerate(items)"]),
+        ("python", "def f(‸):\n    pass\n", ["a, b):"], ["a, b"]),
+        ("python", 'with open("‸.json") as f:\n    pass\n', ["test.json", '"'], ["test"]),
+        ("typescript", "function f(list: Array<‸>): T {\n}\n", ["T>", "T[]>"], ["T", "T[]"]),
+        ("json", '{"test": ‸},\n', ["[", "{", '"a"'], ['"a"']),
+    ],
+)
+def test_what_stands_right_of_the_cursor_is_not_repeated(
+    script: Script, kind: int, language: str, text: str, says: list[str], expected: list[str]
+) -> None:
+    cursor = text.index("‸")
+    phrases = [[text[:cursor], says[0]]]
+
     async def conversation(client: Client) -> None:
-        await client.initialize(model=script("", phrases=[["print(", "total)"], ["f(", "a, b)\n    g(c)"]]))
-        client.open(URI, "total = 1\nprint()\n")
-        assert texts(await client.suggest(URI, len("total = 1\nprint("))) == ["total"]
+        await client.initialize(model=script(phrases=phrases, alternatives=says[1:]), decodeAhead=False)
+        client.open("file:///w/a", text.replace("‸", ""), language)
+        found = texts(await client.suggest("file:///w/a", cursor, kind=kind))
+        assert found == (expected if kind == 1 else expected[:1] if says[0] not in "[{" else [])
 
     talk(conversation)
 

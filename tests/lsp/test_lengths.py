@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from grammars import language_named, snapshot_of
-from lsp_server.lengths import cut, plan_fill, plan_suggestion, without_loose_end
+from grammars import language_named, snapshot_of, without_loose_end
+from lsp_server.lengths import cut, plan_fill, plan_suggestion
 from lsp_server.settings import Settings
 from lsp_server.shaping import shaped
 from model.api.types import Gap
