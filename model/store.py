@@ -97,7 +97,7 @@ def find(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
             f"(downloads {_megabytes(WHEEL_BYTES)}, takes {_megabytes(INSTALLED_BYTES)} of disk)"
         )
     path = _expanded(name)
-    if name and path.exists():
+    if name and os.path.exists(path):
         return path
     if not _is_name(name) or path.suffix == ".gguf":
         raise ModelNotFoundError(f"{path} does not exist; give a model's directory, a GGUF file or an installed name")
@@ -114,7 +114,7 @@ def info(name_or_path: str | Path = DEFAULT_MODEL) -> ModelInfo:
     name = str(name_or_path)
     if _is_name(name) and path in (models_directory() / name, _packaged_default()):
         return _describe(name, path)
-    return _describe(path.stem if path.is_file() else path.resolve().name, path)
+    return _describe(path.resolve().name if os.path.isdir(path) else path.stem, path)
 
 
 def import_model(source: Path, name: str, dtype: str | None = None) -> ModelInfo:
@@ -170,7 +170,7 @@ def _is_name(text: str) -> bool:
 
 
 def _is_model(path: Path) -> bool:
-    return not path.name.startswith(".") and (path / DESCRIPTION_FILE).is_file()
+    return not path.name.startswith(".") and os.path.isfile(path / DESCRIPTION_FILE)
 
 
 def _packaged_default() -> Path | None:
@@ -181,17 +181,18 @@ def _packaged_default() -> Path | None:
 
 
 def _describe(name: str, path: Path) -> ModelInfo:
-    files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
-    size_bytes = sum(file.stat().st_size for file in files)
+    size_bytes = 0
     try:
-        if (path / DESCRIPTION_FILE).is_file():
+        files = path.iterdir() if os.path.isdir(path) else [path]
+        size_bytes = sum(file.stat().st_size for file in files if os.path.isfile(file))
+        if os.path.isfile(path / DESCRIPTION_FILE):
             description = check_sizes(path)
             return ModelInfo(name, path, size_bytes, description.config, description.capabilities)
         from model.checkpoint.loading import load_checkpoint
 
         checkpoint = load_checkpoint(path)
         return ModelInfo(name, path, size_bytes, checkpoint.config, checkpoint.capabilities)
-    except CheckpointError as error:
+    except (CheckpointError, OSError) as error:
         return ModelInfo(name, path, size_bytes, problem=str(error))
 
 

@@ -132,8 +132,9 @@ def run_fetch(options: argparse.Namespace) -> int:
 
 
 def run_info(options: argparse.Namespace) -> int:
-    _describe(console(options.color), store.info(options.model))
-    return 0
+    model = store.info(options.model)
+    _describe(console(options.color), model)
+    return 2 if model.problem else 0
 
 
 def run_import(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-from model.checkpoint.config import Capabilities
+from model.checkpoint.config import Capabilities, ModelConfig
 from model.errors import CheckpointError
 
 # The splits before BPE, by `tokenizer.ggml.pre`. Sources: llama.cpp's llama-vocab.cpp for the names; the
@@ -101,7 +101,7 @@ def _pre_tokenizer(split: str) -> pre_tokenizers.PreTokenizer:
 
 
 def unadapted_capabilities(
-    tokenizer: Tokenizer, context_length: int, candidates: list[int | None], source: str
+    tokenizer: Tokenizer, config: ModelConfig, candidates: list[Any], source: str
 ) -> Capabilities:
     """Return what a checkpoint can do that was not trained for infilling.
 
@@ -109,12 +109,19 @@ def unadapted_capabilities(
     Qwen: documents were separated by it in pretraining), otherwise the first
     of `candidates` (beginning of text, then end of text) that is an id.
     """
+    for token_id in candidates:
+        if token_id is not None and not (type(token_id) is int and 0 <= token_id < config.vocab_size):
+            raise CheckpointError(
+                f"{source}: {token_id!r} as beginning or end of text is not the id of one of the model's "
+                f"{config.vocab_size} tokens; get a fresh copy of it"
+            )
     sink_id = _first([tokenizer.token_to_id("<|endoftext|>"), *candidates])
     if sink_id is None:
         raise CheckpointError(f"{source}: no <|endoftext|>, beginning or end of text among the special tokens")
     # Qwen2.5 and Qwen3 were trained on <|file_sep|>path\ncontent, SmolLM2 on <filename>path\ncontent.
     filename_id = _first([tokenizer.token_to_id("<filename>"), tokenizer.token_to_id("<|file_sep|>")])
-    return Capabilities(sink_id=sink_id, filename_id=filename_id, window=min(context_length, Capabilities.window))
+    window = min(config.context_length, Capabilities.window)
+    return Capabilities(sink_id=sink_id, filename_id=filename_id, window=window)
 
 
 def _first(ids: list[int | None]) -> int | None:

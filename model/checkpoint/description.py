@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from model.errors import CheckpointError
 
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "setfill.json"
+_LARGEST_TEXT_BYTES = 64 << 20  # a tokenizer.json; those of 260,000 tokens take up to 35 MB
+_LARGEST_JSON_BYTES = 8 << 20  # any other; an index of weights takes some hundred kilobytes
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def read_description(directory: Path) -> Description:
         weights = tuple(StoredFile.from_dict(entry) for entry in data["weights"])
         config, capabilities = ModelConfig.from_dict(data["config"]), Capabilities.from_dict(data["capabilities"])
         description = Description(str(data["name"]), config, capabilities, tokenizer, weights)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise CheckpointError(
             f"{path} is damaged ({type(error).__name__}: {error}); install the model again"
         ) from error
@@ -86,7 +90,7 @@ def check_sizes(directory: Path) -> Description:
     description = read_description(directory)
     for stored in (description.tokenizer, *description.weights):
         path = directory / stored.file
-        if not path.is_file() or path.stat().st_size != stored.bytes:
+        if not os.path.isfile(path) or os.path.getsize(path) != stored.bytes:  # Path's own raises for long names
             raise CheckpointError(f"{path} is missing or not {stored.bytes} bytes long; install the model again")
     return description
 
@@ -107,8 +111,28 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_text(path: Path) -> str:
+def check_regular(path: Path, largest_bytes: int | None = None) -> None:
+    """Raise CheckpointError unless `path` is, or leads to, a regular file that is not too large.
+
+    To be asked before opening: a pipe keeps whoever opens it waiting, a device may never end.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing; get a complete copy of the model") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read {path} ({error}); get a complete copy of the model") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise CheckpointError(f"{path} is not a regular file; get a complete copy of the model")
+    if largest_bytes is not None and found.st_size > largest_bytes:
+        raise CheckpointError(
+            f"{path} is {found.st_size / 1e6:.0f} MB large, more than such a file can be; get a fresh copy of it"
+        )
+
+
+def read_text(path: Path, largest_bytes: int = _LARGEST_TEXT_BYTES) -> str:
     """Return the text of a checkpoint's file, or raise CheckpointError."""
+    check_regular(path, largest_bytes)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -117,8 +141,9 @@ def read_text(path: Path) -> str:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Return the JSON object in a checkpoint's file, or raise CheckpointError."""
+    text = read_text(path, _LARGEST_JSON_BYTES)
     try:
-        data = json.loads(read_text(path))
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON ({error}); get a fresh copy of it") from error
     if not isinstance(data, dict):

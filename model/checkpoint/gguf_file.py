@@ -9,17 +9,21 @@ q and k rows.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
+import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from model.checkpoint.byte_level import tokenizer_from_gguf, unadapted_capabilities
 from model.checkpoint.config import ARCHITECTURES, ModelConfig, RopeScaling
+from model.checkpoint.description import check_regular
+from model.checkpoint.gguf_header import Header, TensorPlace, read_header
 from model.checkpoint.record import Checkpoint, StoredTensor, checked_tensors
 from model.errors import CheckpointError
 
@@ -44,26 +48,59 @@ BLOCK_TYPES = ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "
 
 def load_gguf(path: Path) -> Checkpoint:
     """Return the checkpoint in a GGUF file. Raises CheckpointError for what is corrupt or not supported."""
+    check_regular(path)
     try:
-        reader = gguf.GGUFReader(path)
-        metadata = Metadata(path, {name: field.contents() for name, field in reader.fields.items()})
-    except Exception as error:  # the reader does not check its input: corrupt files raise whatever they run into
-        raise CheckpointError(
-            f"{path} is not a whole GGUF file ({type(error).__name__}: {error}); download it again"
-        ) from error
+        header = read_header(path)
+        tensors = {place.name: _FileTensor.of(place, header, path) for place in header.tensors}
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is not a whole GGUF file ({error}); download it again") from error
+    metadata = Metadata(path, header.metadata)
     if metadata.get("split.count", 1) not in (0, 1):
         raise CheckpointError(f"{path} is one of several parts; join them first with llama-gguf-split --merge")
-    tensors = {tensor.name: tensor for tensor in reader.tensors}
     config = _config(metadata, tensors)
     stored = {}
     for name, tensor in tensors.items():
         if name != ROPE_FREQUENCIES:
             hf_name = _hugging_face_name(name)
             stored[hf_name] = _stored_tensor(tensor, hf_name, config, path)
+    checked = checked_tensors(stored, config, str(path))
     tokenizer = _tokenizer(metadata, config)
     ids = [metadata.get("tokenizer.ggml.bos_token_id"), metadata.get("tokenizer.ggml.eos_token_id")]
-    capabilities = unadapted_capabilities(tokenizer, config.context_length, ids, str(path))
-    return Checkpoint(path.stem, config, capabilities, tokenizer, checked_tensors(stored, config, str(path)))
+    capabilities = unadapted_capabilities(tokenizer, config, ids, str(path))
+    return Checkpoint(path.stem, config, capabilities, tokenizer, checked)
+
+
+@dataclass(frozen=True)
+class _FileTensor:
+    """A tensor of the file as it lies there, in blocks where it is quantised."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: gguf.GGMLQuantizationType
+    data: npt.NDArray[np.uint8]  # [..., bytes of a row]
+
+    @classmethod
+    def of(cls, place: TensorPlace, header: Header, path: Path) -> _FileTensor:
+        try:
+            kind = gguf.GGMLQuantizationType(place.type_number)
+        except ValueError:
+            kind = None
+        if kind is None or kind.name not in FLOAT_TYPES + BLOCK_TYPES:
+            raise CheckpointError(
+                f"{path}: tensor {place.name} is quantised as {kind.name if kind else place.type_number}; "
+                f"supported are {', '.join(FLOAT_TYPES + BLOCK_TYPES)}"
+            )
+        if not place.shape or 0 in place.shape:
+            raise ValueError(f"tensor {place.name} has shape {list(place.shape)}")
+        row_bytes = gguf.quant_shape_to_byte_shape(place.shape, kind)
+        end = place.start_byte + math.prod(row_bytes)
+        if end > len(header.data):
+            raise ValueError(f"it ends before the numbers of tensor {place.name}")
+        return cls(place.name, place.shape, kind, header.data[place.start_byte : end].reshape(row_bytes))
+
+    def read(self) -> npt.NDArray[np.float32]:
+        """Return the numbers, copied."""
+        return np.array(gguf.dequantize(self.data, self.kind), dtype=np.float32)
 
 
 class Metadata:
@@ -82,7 +119,7 @@ class Metadata:
         return self.values.get(key, default)
 
 
-def _config(metadata: Metadata, tensors: dict[str, gguf.ReaderTensor]) -> ModelConfig:
+def _config(metadata: Metadata, tensors: dict[str, _FileTensor]) -> ModelConfig:
     architecture = metadata["general.architecture"]
     if architecture not in ARCHITECTURES:
         raise CheckpointError(
@@ -92,13 +129,13 @@ def _config(metadata: Metadata, tensors: dict[str, gguf.ReaderTensor]) -> ModelC
         raise CheckpointError(f"{metadata.path}: mixture-of-experts models are not supported; use a dense one")
     try:
         return _shape(metadata, architecture, tensors)
-    except (ValueError, TypeError, ZeroDivisionError) as error:  # such as a list of head counts, one for each layer
+    except (ValueError, TypeError, ArithmeticError) as error:  # such as a list of head counts, one for each layer
         raise CheckpointError(
             f"{metadata.path} describes a model that is not supported, or is damaged ({error}); use another copy of it"
         ) from error
 
 
-def _shape(metadata: Metadata, architecture: str, tensors: dict[str, gguf.ReaderTensor]) -> ModelConfig:
+def _shape(metadata: Metadata, architecture: str, tensors: dict[str, _FileTensor]) -> ModelConfig:
     heads = metadata[f"{architecture}.attention.head_count"]
     width = metadata[f"{architecture}.embedding_length"]
     head_dim = metadata.get(f"{architecture}.attention.key_length", width // heads)
@@ -128,7 +165,7 @@ def _shape(metadata: Metadata, architecture: str, tensors: dict[str, gguf.Reader
 
 
 def _rope_scaling(
-    metadata: Metadata, architecture: str, head_dim: int, rope_base: float, frequencies: gguf.ReaderTensor | None
+    metadata: Metadata, architecture: str, head_dim: int, rope_base: float, frequencies: _FileTensor | None
 ) -> RopeScaling | None:
     if frequencies is not None:
         return _llama3_scaling(frequencies, head_dim, rope_base, metadata.path)
@@ -156,13 +193,13 @@ def _rope_scaling(
     )
 
 
-def _llama3_scaling(frequencies: gguf.ReaderTensor, head_dim: int, rope_base: float, path: Path) -> RopeScaling:
+def _llama3_scaling(frequencies: _FileTensor, head_dim: int, rope_base: float, path: Path) -> RopeScaling:
     """Recover Llama 3's scaling from the divisors of the frequencies, which is all that GGUF keeps of it.
 
     Every Llama 3 model has low and high factors 1 and 4 over 8,192 positions, and
     its lowest frequency is divided by the whole factor. Anything else is refused.
     """
-    divisors = np.asarray(frequencies.data, dtype=np.float64)
+    divisors = frequencies.read().astype(np.float64)
     scaling = RopeScaling("llama3", round(float(divisors.max()), 4), 8192, 1.0, 4.0)
     wavelengths = 2 * math.pi * rope_base ** (np.arange(0, head_dim, 2) / head_dim)
     smooth = np.clip((8192 / wavelengths - 1.0) / (4.0 - 1.0), 0.0, 1.0)
@@ -185,13 +222,7 @@ def _hugging_face_name(name: str) -> str:
     return name  # the check of all names refuses it
 
 
-def _stored_tensor(tensor: gguf.ReaderTensor, name: str, config: ModelConfig, path: Path) -> StoredTensor:
-    quantisation = tensor.tensor_type.name
-    if quantisation not in FLOAT_TYPES + BLOCK_TYPES:
-        raise CheckpointError(
-            f"{path}: tensor {tensor.name} is quantised as {quantisation}; "
-            f"supported are {', '.join(FLOAT_TYPES + BLOCK_TYPES)}"
-        )
+def _stored_tensor(tensor: _FileTensor, name: str, config: ModelConfig, path: Path) -> StoredTensor:
     permuted_heads = 0
     if config.architecture == "llama" and ".self_attn.q_proj." in name:
         permuted_heads = config.heads
@@ -199,11 +230,10 @@ def _stored_tensor(tensor: gguf.ReaderTensor, name: str, config: ModelConfig, pa
         permuted_heads = config.kv_heads
 
     def read() -> Tensor:
-        rows = torch.from_numpy(np.array(gguf.dequantize(tensor.data, tensor.tensor_type), dtype=np.float32))
+        rows = torch.from_numpy(tensor.read())
         return _unpermuted(rows, permuted_heads) if permuted_heads else rows
 
-    shape = tuple(int(size) for size in reversed(tensor.shape))
-    return StoredTensor(shape, torch.float32, str(path), read)
+    return StoredTensor(tensor.shape, torch.float32, str(path), read)
 
 
 def _unpermuted(rows: Tensor, heads: int) -> Tensor:

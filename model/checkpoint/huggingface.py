@@ -41,7 +41,7 @@ def load_huggingface(directory: Path) -> Checkpoint:
     tokenizer_path = directory / "tokenizer.json"
     tokenizer = tokenizer_from_json(read_text(tokenizer_path), str(tokenizer_path))
     candidates = [_first_id(data.get(key)) for key in ("bos_token_id", "eos_token_id")]
-    capabilities = unadapted_capabilities(tokenizer, config.context_length, candidates, str(config_path))
+    capabilities = unadapted_capabilities(tokenizer, config, candidates, str(config_path))
     return Checkpoint(directory.resolve().name, config, capabilities, tokenizer, tensors)
 
 
@@ -65,12 +65,12 @@ def config_from_huggingface(data: dict[str, Any], source: str) -> ModelConfig:
             layers=data["num_hidden_layers"],
             width=data["hidden_size"],
             heads=heads,
-            kv_heads=data.get("num_key_value_heads") or heads,
-            head_dim=data.get("head_dim") or data["hidden_size"] // heads,
+            kv_heads=_given(data, "num_key_value_heads", heads),
+            head_dim=data["hidden_size"] // (heads or 1) if data.get("head_dim") is None else data["head_dim"],
             ffn_width=data["intermediate_size"],
             vocab_size=data["vocab_size"],
             context_length=_context_length(data),
-            rope_base=float(_rope_entry(data).get("rope_theta") or data.get("rope_theta") or 10000.0),
+            rope_base=float(_given(_rope_entry(data), "rope_theta", _given(data, "rope_theta", 10000.0))),
             rope_scaling=_rope_scaling(data, source),
             norm_eps=data.get("rms_norm_eps", 1e-6),
             tied_head=bool(data.get("tie_word_embeddings", False)),
@@ -81,8 +81,13 @@ def config_from_huggingface(data: dict[str, Any], source: str) -> ModelConfig:
         )
     except KeyError as error:
         raise CheckpointError(f"{source} lacks {error}; get a fresh copy of it") from error
-    except (ValueError, TypeError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise CheckpointError(f"{source}: {error}; get a fresh copy of it") from error
+
+
+def _given(data: dict[str, Any], key: str, default: Any) -> Any:
+    """Return an entry, `default` where it is missing or null. Zero is no way to say that."""
+    return default if data.get(key) is None else data[key]
 
 
 def _context_length(data: dict[str, Any]) -> int:
@@ -95,7 +100,10 @@ def _context_length(data: dict[str, Any]) -> int:
 
 
 def _rope_entry(data: dict[str, Any]) -> dict[str, Any]:
-    return data.get("rope_parameters") or data.get("rope_scaling") or {}
+    entry = data.get("rope_parameters") or data.get("rope_scaling") or {}
+    if not isinstance(entry, dict):
+        raise ValueError(f"rope_scaling is {entry!r:.60}, not an object")
+    return entry
 
 
 def _rope_scaling(data: dict[str, Any], source: str) -> RopeScaling | None:
@@ -182,8 +190,6 @@ def _is_ignored(name: str, config: ModelConfig) -> bool:
     return name.endswith("rotary_emb.inv_freq") or (config.tied_head and name == "lm_head.weight")
 
 
-def _first_id(value: Any) -> int | None:
+def _first_id(value: Any) -> Any:
     """Return a token id that may be given as a number, a list of them, or not at all."""
-    if isinstance(value, list):
-        value = value[0] if value else None
-    return value if isinstance(value, int) else None
+    return (value[0] if value else None) if isinstance(value, list) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,14 +26,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _loader(path: Path) -> Callable[[Path], Checkpoint]:
-    if path.is_dir():
-        if (path / DESCRIPTION_FILE).exists():
+    if os.path.isdir(path):  # Path's own raises for names that are too long, and folders that are closed
+        if os.path.exists(path / DESCRIPTION_FILE):
             return load_own
-        if (path / "config.json").exists():
+        if os.path.exists(path / "config.json"):
             return load_huggingface
         refuse_pickles(path)
         raise CheckpointError(f"{path} holds no model: neither {DESCRIPTION_FILE} nor config.json is in it")
-    if not path.exists():
+    if not os.path.exists(path):
         raise CheckpointError(f"{path} does not exist; give a model's directory or a GGUF file")
     if any(path.match(pattern) for pattern in PICKLE_PATTERNS):
         raise pickle_error(path)

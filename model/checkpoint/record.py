@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from model.checkpoint.config import Capabilities, ModelConfig, RopeScaling
+from model.checkpoint.config import Capabilities, ModelConfig
 from model.errors import CheckpointError
 
 FLOAT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 SCALE_SUFFIX = ".scale"
+SMALLEST_WINDOW = 64
+"""Rows of the smallest model that is taken: with fewer than 24 no gap can be opened."""
+_LARGEST_INT = 1 << 31
+_LARGEST_FLOAT = 1e12
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def checked_tensors(stored: dict[str, StoredTensor], config: ModelConfig, source
     Raises CheckpointError, naming tensor and file, for one that is missing,
     unexpected, or of a wrong shape or dtype.
     """
-    _check_sizes(config, len(stored), source)
+    _check_values(config, len(stored), source)
     shapes = expected_shapes(config)
     for name, shape in shapes.items():
         if name not in stored:
@@ -158,20 +161,48 @@ def check_token_ids(checkpoint: Checkpoint, source: str) -> None:
         )
     for name in ("sink_id", "filename_id", "mask_id", "infill_id", "eoi_id"):
         token_id = getattr(capabilities, name)
-        if token_id is not None and not (isinstance(token_id, int) and 0 <= token_id < vocab_size):
+        if token_id is None and name != "sink_id":
+            continue
+        if not (type(token_id) is int and 0 <= token_id < vocab_size):
             raise CheckpointError(
                 f"{source}: {name} {token_id} is not the id of one of the model's {vocab_size} tokens"
             )
+    if type(capabilities.infill) is not bool or not _is_sound(capabilities.window, "int"):
+        raise CheckpointError(f"{source}: what it says of its capabilities cannot be; get a fresh copy of it")
+    if capabilities.window < SMALLEST_WINDOW:
+        raise CheckpointError(f"{source}: a window of {capabilities.window} rows is too small; use another model")
 
 
-def _check_sizes(config: ModelConfig, tensor_count: int, source: str) -> None:
-    for record in (config, config.rope_scaling or RopeScaling("linear")):
-        for field in fields(record):
-            size: Any = getattr(record, field.name)
-            is_number = isinstance(size, int) or (field.type == "float" and isinstance(size, float))
-            if field.type in ("int", "float") and not (is_number and size > 0):
-                raise CheckpointError(f"{source}: {field.name} is {size!r}, not a positive number; the file is damaged")
-    if config.rope_scaling and config.rope_scaling.kind not in ("linear", "llama3", "yarn"):
-        raise CheckpointError(f"{source}: rope scaling {config.rope_scaling.kind!r} is not supported")
+def _check_values(config: ModelConfig, tensor_count: int, source: str) -> None:
+    scaling = config.rope_scaling
+    for record in (config, scaling):
+        for field in fields(record) if record else ():
+            value = getattr(record, field.name)
+            if not _is_sound(value, str(field.type)):
+                raise CheckpointError(
+                    f"{source}: {field.name} is {value!r:.60}, which cannot be; get a fresh copy of it"
+                )
+    if config.context_length < SMALLEST_WINDOW:
+        raise CheckpointError(f"{source}: a context of {config.context_length} rows is too small; use another model")
+    if config.rope_base <= 1:
+        raise CheckpointError(
+            f"{source}: rope_base is {config.rope_base!r}, which is not above 1; get a fresh copy of it"
+        )
+    if scaling and scaling.kind not in ("linear", "llama3", "yarn"):
+        raise CheckpointError(f"{source}: rope scaling {scaling.kind!r} is not supported")
+    if scaling and not (scaling.low_freq_factor < scaling.high_freq_factor and scaling.beta_slow < scaling.beta_fast):
+        raise CheckpointError(f"{source}: the bounds of its rope scaling are not in order; get a fresh copy of it")
     if config.layers > tensor_count:  # before names are made for a number of layers that no file holds
         raise CheckpointError(f"{source}: {config.layers} layers, but only {tensor_count} tensors; get a complete copy")
+
+
+def _is_sound(value: object, hint: str) -> bool:
+    """Whether a value read from a file is one of a field of this type: numbers are positive and finite."""
+    if hint == "bool":
+        return type(value) is bool
+    if hint == "int":
+        return type(value) is int and 0 < value <= _LARGEST_INT
+    if hint.startswith("float"):
+        is_none = value is None and hint.endswith("None")
+        return is_none or (type(value) in (int, float) and 0 < value <= _LARGEST_FLOAT)  # type: ignore[operator]
+    return True

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
+from model.checkpoint.description import check_regular
 from model.checkpoint.record import StoredTensor
 from model.errors import CheckpointError
 
@@ -22,6 +23,7 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
 
     The file is mapped, not read. Raises CheckpointError where it is missing or not whole.
     """
+    check_regular(path)
     try:
         weights = safe_open(path, framework="pt")
         stored = {}

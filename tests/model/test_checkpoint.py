@@ -262,7 +262,7 @@ def huggingface_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (lambda d: edit_json(d / "config.json", lambda data: data.pop("hidden_size")), "lacks 'hidden_size'"),
         (config_edit(model_type="mamba"), "model_type 'mamba' is not supported; use a llama"),
         (config_edit(num_hidden_layers=-2), "layers is -2"),
-        (config_edit(num_hidden_layers=10**12), "only 21 tensors"),
+        (config_edit(num_hidden_layers=10**9), "only 21 tensors"),
         (config_edit(num_hidden_layers="many"), "layers is 'many'"),
         (config_edit(num_key_value_heads=3), "do not divide"),
         (config_edit(num_attention_heads=0), "heads is 0"),
