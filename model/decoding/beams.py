@@ -285,8 +285,8 @@ def _weighted(by_gap: _Number, by_text: _Number) -> _Number:
 def _beginning(window: Window) -> tuple[str, bool]:
     """Return how the text behind the window's gap begins, and whether the text ends there."""
     text = ""
-    for span in reversed(window.right):
-        text += span.text
+    for chunk in reversed(window.right):
+        text += chunk.text
         if len(starts := window.tokenizer.encode_words(text)[1]) > BEHIND_TOKENS:
             return text[: starts[BEHIND_TOKENS]], False
     return text, window.ends_text

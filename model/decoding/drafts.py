@@ -51,11 +51,11 @@ class TextDrafts:
         self._expected = [window.tokenizer.readable(text) for text in expected]
         self._file = list(window.left.ids)
         self._gap_at: list[int] = []  # where in the file's tokens each gap is
-        for spans in window.middles:
+        for chunks in window.middles:
             self._gap_at.append(len(self._file))
-            for span in spans:
-                self._file += [_MISSING, *span.ids]
-            if not spans:
+            for chunk in chunks:
+                self._file += [_MISSING, *chunk.ids]
+            if not chunks:
                 self._file.append(_MISSING)
         self._gap_at.append(len(self._file))
         self._file += [_MISSING, *(token_id for chunk in reversed(window.right) for token_id in chunk.ids)]

@@ -89,7 +89,7 @@ class InfillRun:
         request, capabilities = self._request, window.capabilities
         selected = slice(first_index, first_index + len(gaps))
         opened = open_gaps(window, self._vocabulary, gaps, request.limits, request.lengths_tok[selected])
-        self._held_back += window.held_back
+        self._held_back += window.layout.held_back
         if self._recorder is not None:
             self._recorder.first_gap = first_index
         after_forward = self._watch(opened, first_index)

@@ -38,7 +38,7 @@ def score_left_to_right(window: Window, vocabulary: Vocabulary, text: str) -> Ga
         logits = rows.feed([])
         if len(ids) > 1:
             logits = torch.cat((logits, rows.feed(chain(ids[:-1], first_id, first_rank=1))))
-    return clean_score(vocabulary, window.held_back[0], ids, logits, stops=capabilities.infill)
+    return clean_score(vocabulary, window.layout.held_back[0], ids, logits, stops=capabilities.infill)
 
 
 def clean_score(vocabulary: Vocabulary, held_back: str, ids: Sequence[int], logits: Tensor, stops: bool) -> GapScore:
@@ -134,16 +134,15 @@ def score_ending(window: Window, vocabulary: Vocabulary, end_rank: int) -> float
     last_rank = min(UNIFORM_MAX_TOKENS + 1, window.gap_free_ids(0) - 1)
     masks = [GapRow(mask_id, first_id + rank, UNSEEN, None, rank=rank) for rank in range(1, last_rank + 1)]
     logits = GapRows(window).feed([GapRow(infill_id, first_id, 0, 0), *masks])[1:]
-    return float(ending_distribution(logits, vocabulary.eoi_id, window.held_back[0] == "")[end_rank - 1])
+    return float(ending_distribution(logits, vocabulary.eoi_id, window.layout.held_back[0] == "")[end_rank - 1])
 
 
 def text_ids(window: Window, text: str) -> list[int]:
-    """Return the canonical tokens of held-back piece and `text`, but for a line break that the text behind has, too.
+    """Return the tokens of the first gap filled with `text` (`Layout.gap_ids`).
 
     Raises InputError if they do not fit into the gap.
     """
-    text = window.tokenizer.readable(text).removesuffix(window.endings[0])
-    ids = window.tokenizer.encode(window.held_back[0] + text)
+    ids = window.layout.gap_ids(window.tokenizer, 0, text)
     if len(ids) >= window.gap_free_ids(0) - 1:
         raise InputError(f"the text has {len(ids)} tokens: at most {window.gap_free_ids(0) - 2} fit into the gap")
     return ids

@@ -180,10 +180,10 @@ def open_gaps(
                 index,
                 zero_id=first_id - rank_of_first_id,
                 last_rank=window.gap_free_ids(index) - 1 + rank_of_first_id,
-                spelling=Spelling(vocabulary, window.held_back[index].encode()),
+                spelling=Spelling(vocabulary, window.layout.held_back[index].encode()),
                 limits=limits,
                 end_rank=lengths_tok[index] + 1 if lengths_tok else None,
-                ending=window.endings[index],
+                ending=window.layout.endings[index],
             )
         )
     return opened

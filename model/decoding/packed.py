@@ -16,21 +16,18 @@ import torch
 from torch import Tensor
 
 from model.api.types import Gap, GapScore
-from model.checkpoint.config import Capabilities
-from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.likelihood import clean_score
 from model.decoding.spelling import Vocabulary
 from model.errors import Cancelled
-from model.network.decoder import Decoder, Rows
+from model.network.decoder import Rows
 from model.network.kv_cache import KVCache
-from model.sessions.islands import header_ids
-from model.sessions.seams import Encoded, chunk_texts, encode, left_cut, shared_break
-from model.sessions.window import RIGHT_LAST_ID
+from model.sessions.geometry import RIGHT_LAST_ID
+from model.sessions.seams import Encoded, Layout, chunks_between, encode, header_ids, lay_out, rows_seen_from
+from model.sessions.session import SessionParts
 
 GROUP_CHARS = 4000  # gaps within so much text share an encoding
 CONTEXT_CHARS = 3000  # text on each side of a group that its gaps see
 SLICE_ROWS = 256
-_CHUNK_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -46,12 +43,11 @@ class _PackedGap:
 class PackedScorer:
     """Scores gaps of one text by the clean head, left to right."""
 
-    def __init__(
-        self, network: Decoder, tokenizer: ByteTokenizer, capabilities: Capabilities, vocabulary: Vocabulary, path: str
-    ) -> None:
-        self._network, self._tokenizer, self._capabilities = network, tokenizer, capabilities
-        self._vocabulary = vocabulary
-        self._header = header_ids(tokenizer, capabilities, path)
+    def __init__(self, parts: SessionParts, vocabulary: Vocabulary, path: str) -> None:
+        known = self._capabilities = parts.capabilities
+        self._network, self._tokenizer, self._vocabulary = parts.network, parts.tokenizer, vocabulary
+        self._geometry = parts.full.geometry
+        self._header = header_ids(parts.tokenizer, known.sink_id, known.filename_id, path, self._geometry.path_tokens)
         self.rows_computed = 0
 
     def score(
@@ -76,12 +72,11 @@ class PackedScorer:
         first = max(0, gaps[0].start - CONTEXT_CHARS)  # or a line above, if one begins not far from there
         begin = (text.rfind("\n", max(0, first - CONTEXT_CHARS), first) + 1) or first
         left = encode(self._tokenizer, text[begin : gaps[-1].start])
-        endings = [shared_break(text, gap.start, gap.end) for gap in gaps]
-        ends = [gap.end - len(ending) for gap, ending in zip(gaps, endings, strict=True)]
-        chunks, right_rows = self._right_chunks(text, ends)
+        layouts = [lay_out(self._tokenizer, text, [(gap.start, gap.end)]) for gap in gaps]
+        chunks, right_rows = self._right_chunks(text, [layout.end for layout in layouts])
         packed = [
-            self._pack(text, begin, left, gap, given.removesuffix(ending), right_rows[end])
-            for gap, given, ending, end in zip(gaps, texts, endings, ends, strict=True)
+            self._pack(layout, layout.cut - begin, left, given, right_rows[layout.end])
+            for layout, given in zip(layouts, texts, strict=True)
         ]
         reach = [gap.left_rows + gap.right_rows + len(gap.ids) + 2 for gap in packed if gap]
         if not reach or max(reach) > self._network.config.context_length:
@@ -117,29 +112,18 @@ class PackedScorer:
         if end < len(text):
             newline = text.rfind("\n", last, end)
             end = newline if newline >= 0 else end
-        chunks: list[list[int]] = []
-        rows, seen = 1, {}  # the sink row is the first
-        for begin in sorted(set(gap_ends), reverse=True):
-            pushed = [
-                self._tokenizer.encode(chunk) for chunk in chunk_texts(self._tokenizer, text[begin:end], _CHUNK_TOKENS)
-            ]
-            chunks += pushed
-            rows += sum(map(len, pushed))
-            seen[begin] = rows
-            end = begin
-        return chunks, seen
+        chunks = chunks_between(self._tokenizer, text, {*gap_ends, end}, self._geometry.chunk_tokens)
+        return [ids for _, ids in chunks], rows_seen_from(chunks, end)
 
-    def _pack(self, text: str, begin: int, left: Encoded, gap: Gap, given: str, right_rows: int) -> _PackedGap | None:
-        tail = max(begin, gap.start - 512)
-        cut = tail + left_cut(self._tokenizer, text[tail : gap.start]) - begin
+    def _pack(self, layout: Layout, cut: int, left: Encoded, given: str, right_rows: int) -> _PackedGap | None:
+        """Return the gap of `layout`, the left of which ends at `cut` in the text of `left`."""
         token = bisect_left(left.starts, cut)
         if token < len(left.ids) and not (left.starts[token] == cut and left.begins_pre_token[token]):
             return None
         if token == len(left.ids) and cut != len(left.text):
             return None
-        held_back = text[begin + cut : gap.start]
-        ids = self._tokenizer.encode(held_back + self._tokenizer.readable(given))
-        return _PackedGap(held_back, ids, len(self._header) + token, right_rows)
+        ids = layout.gap_ids(self._tokenizer, 0, given)
+        return _PackedGap(layout.held_back[0], ids, len(self._header) + token, right_rows)
 
     def _push_left(self, cache: KVCache, ids: Sequence[int], cancelled: Callable[[], bool]) -> None:
         for begin in range(0, len(ids), SLICE_ROWS):

@@ -25,9 +25,9 @@ from model.decoding.likelihood import chain
 from model.errors import InputError
 from model.network.decoder import Decoder
 from model.network.linear import Precision
+from model.sessions.geometry import FULL, NEAR
 from model.sessions.islands import IslandStore
 from model.sessions.session import Session, SessionParts
-from model.sessions.window import FULL, NEAR
 
 Patch = tuple[int, int, str]  # where, how many characters go, what comes instead
 

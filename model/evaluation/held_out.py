@@ -23,13 +23,12 @@ from model.training.batches import MicroBatch, micro_batch
 from model.training.config import ExampleConfig
 from model.training.measures import DISTANCES, Measures
 from model.training.network import TrainerNetwork
-from model.training.orders import SpecialIds
+from model.training.orders import special_ids
 from model.training.rows import RowKind
 from model.training.shards import read_corpus
 from model.training.units import UnitSource
 from model.training.visibility import dense_mask
 
-_SMOLLM2_IDS = {"mask": 7, "infill": 8, "eoi": 9}  # untouched by its pretraining (DESIGN section 6)
 _HEAD_ROWS = 512  # rows whose logits exist at a time
 
 
@@ -114,11 +113,4 @@ def _source(checkpoint: Checkpoint, corpus: Path, examples: ExampleConfig, seed:
     context = min(examples.context_length, checkpoint.config.context_length)
     config = replace(examples, context_length=context)
     tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
-    return UnitSource(shards, tokenizer, _special_ids(checkpoint), config, seed, held_out=True)
-
-
-def _special_ids(checkpoint: Checkpoint) -> SpecialIds:
-    known = checkpoint.capabilities
-    ids = {name: getattr(known, f"{name}_id") for name in _SMOLLM2_IDS}
-    chosen = {name: _SMOLLM2_IDS[name] if value is None else value for name, value in ids.items()}
-    return SpecialIds(known.sink_id, known.filename_id, chosen["mask"], chosen["infill"], chosen["eoi"])
+    return UnitSource(shards, tokenizer, special_ids(checkpoint.capabilities), config, seed, held_out=True)

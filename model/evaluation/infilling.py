@@ -23,11 +23,10 @@ from model.evaluation.sandbox import Outcome, Sandbox
 from model.evaluation.statistics import Estimate, clustered_mean, clustered_ratio
 from model.evaluation.tasks import Task
 from model.network.linear import Precision, best_precision
-from model.sessions.seams import left_cut, shared_break
+from model.sessions.seams import lay_out
 from model.worker.engine import Engine
 
 LENGTHS = ("self", "gold")
-_CUT_CHARS = 512  # the left cut needs no more text than this
 _FILE = "solution.py"  # what the model is told the file is called
 
 
@@ -186,11 +185,8 @@ def _request(
     )
     if length == "self":
         return request
-    tail = max(0, cursor - _CUT_CHARS)
-    held_back = task.prefix[tail + left_cut(tokenizer, task.prefix[tail:]) :]
-    text = task.prefix + task.suffix
-    gold = task.gold.rstrip("\n") if one_line else task.gold.removesuffix(shared_break(text, cursor, cursor))
-    count = len(tokenizer.encode(tokenizer.readable(held_back + gold)))
+    layout = lay_out(tokenizer, tokenizer.readable(task.prefix + task.suffix), [(cursor, cursor)])
+    count = len(layout.gap_ids(tokenizer, 0, task.gold.rstrip("\n") if one_line else task.gold))
     return InfillRequest(_FILE, 1, request.gaps, policy, limits=Limits(max(count, max_tokens)), lengths_tok=(count,))
 
 

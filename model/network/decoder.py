@@ -28,10 +28,10 @@ _SUMMED_SLOTS = 1024
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows to feed. They are written to slots [slot, slot + R) and see slots [see_begin, slot + R).
+    """Rows to feed. They are written to slots [slot, slot + R) and see some of the slots [see_begin, see_end).
 
-    `visible` [R, slot + R - see_begin] bool says which of these slots each row
-    sees, itself included; None stands for plain causal order: all earlier slots.
+    `visible` [R, see_end - see_begin] bool says which of these each row sees,
+    itself included; None stands for plain causal order: all earlier slots.
     """
 
     token_ids: Tensor  # [R] int64

@@ -19,6 +19,7 @@ from model.checkpoint.tokenization import ByteTokenizer
 from model.network.decoder import Decoder, Rows
 from model.network.kv_cache import KVCache
 from model.network.rope import RotaryEmbedding
+from model.sessions.seams import header_ids
 
 # Islands of the longest kind that stay whatever the budget: what one window may show.
 # With fewer, a session would wait for ever for the last of its islands.
@@ -102,21 +103,7 @@ class IslandStore:
         return sum(island.rows for island in self._islands.values())
 
     def _ids(self, snippet: Snippet) -> tuple[int, ...]:
-        ids = header_ids(self._tokenizer, self._capabilities, snippet.path)
+        known = self._capabilities
+        ids = header_ids(self._tokenizer, known.sink_id, known.filename_id, snippet.path)
         ids += self._tokenizer.encode(self._tokenizer.readable(snippet.text))
         return tuple(ids[: self._max_rows])
-
-
-def header_ids(
-    tokenizer: ByteTokenizer, capabilities: Capabilities, path: str, path_tokens: int | None = None
-) -> list[int]:
-    """Return the rows that an island of a file begins with: the sink, then `<filename>`, the path and a newline.
-
-    A model without `<filename>`, or text without a path, has the sink alone.
-    Of a long path the last `path_tokens` are kept.
-    """
-    if capabilities.filename_id is None or not path:
-        return [capabilities.sink_id]
-    path_ids = tokenizer.encode(tokenizer.readable(path) + "\n")
-    kept = path_ids if path_tokens is None else path_ids[-path_tokens:]
-    return [capabilities.sink_id, capabilities.filename_id, *kept]

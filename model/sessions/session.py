@@ -15,9 +15,10 @@ from model.checkpoint.config import Capabilities
 from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError, RangeError
 from model.network.decoder import Decoder
+from model.sessions.geometry import FULL, NEAR, WindowLimits
 from model.sessions.islands import IslandStore
 from model.sessions.seams import common_prefix_chars, common_suffix_chars
-from model.sessions.window import FULL, NEAR, Window, WindowLimits
+from model.sessions.window import Window
 
 IDLE_SLICE_ROWS = 64  # one slice of idle work feeds about this many rows
 FUSED_TAIL_ROWS = 16  # so many new rows of the left stack wait for the first forward of an infill

@@ -16,7 +16,6 @@ a case of its own. Knows strings, tokens and rows; knows no files or requests.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -27,55 +26,23 @@ from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import Cancelled, InputError
 from model.network.decoder import Decoder, Rows
 from model.network.kv_cache import KVCache
-from model.sessions.islands import EncodedIsland, header_ids
-from model.sessions.seams import EMPTY, Encoded, chunk_texts, encode, left_cut, re_encode, shared_break
+from model.sessions.geometry import RIGHT_LAST_ID, WindowLimits
+from model.sessions.islands import EncodedIsland
+from model.sessions.seams import (
+    EMPTY,
+    Chunk,
+    Encoded,
+    Layout,
+    common_prefix,
+    encode,
+    encode_chunks,
+    header_ids,
+    lay_out,
+    re_encode,
+)
 
-RIGHT_LAST_ID = -1  # position id of the right stack's sink row, its first
 GAP_SLOTS = 512  # slots above the left stack for the rows of gaps, to begin with
-_CUT_CHARS = 512  # the left cut needs no more text than this
 _CHARS_PER_TOKEN = 8  # more than code has: so many characters hold enough tokens, and else count as enough
-
-
-@dataclass(frozen=True)
-class WindowLimits:
-    """How much of a text a window holds, in rows, and how many position ids it keeps for each part."""
-
-    left_rows: int = 1024  # rows of the left stack when it is built
-    left_min: int = 256  # rebuilt when fewer are left and the text has more
-    left_max: int = 1536  # rebuilt when it grew beyond
-    right_rows: int = 512
-    right_min: int = 128
-    right_max: int = 768
-    chunk_rows: int = 64  # a chunk of the right stack, at most about
-    island_rows: int = 1024  # context islands, all together
-    middle_rows: int = 512  # what lies between two gaps that are filled jointly, for each pair
-    right_ids: int = 1024  # position ids kept for the right stack; context islands end below them
-    gap_ids: int = 2048  # position ids of the last gap, at most
-    joint_gap_ids: int = 512  # and of each gap before it, filled jointly
-
-    @property
-    def span(self) -> int:
-        """Most position ids that a window with one gap takes."""
-        return self.left_max + self.gap_ids + self.right_ids + self.island_rows
-
-    def within(self, context_length: int) -> WindowLimits:
-        """Return these limits, scaled down if need be to a model of `context_length` rows."""
-        if self.span <= context_length:
-            return self
-        scale = context_length / self.span
-        return WindowLimits(**{name: max(1, int(rows * scale)) for name, rows in self.__dict__.items()})
-
-
-FULL = WindowLimits()
-NEAR = WindowLimits(left_rows=256, left_min=64, left_max=384, right_rows=128, right_min=32, right_max=192)
-
-
-@dataclass(frozen=True)
-class Span:
-    """A piece of text as it stands in the cache: a right-stack chunk or an island between gaps."""
-
-    text: str
-    ids: list[int]
 
 
 class Window:
@@ -92,6 +59,7 @@ class Window:
         self.network, self.tokenizer, self.capabilities = network, tokenizer, capabilities
         self.context_rows = min(capabilities.window, network.config.context_length)
         self.limits = limits.within(self.context_rows)
+        self.geometry = self.limits.geometry
         self.cache: KVCache = network.new_cache(
             right_slots=self.limits.right_max + self.limits.chunk_rows,  # grows when there are islands
             left_slots=self.limits.left_max + GAP_SLOTS,
@@ -102,20 +70,20 @@ class Window:
         self.header_ids: list[int] = []
         self.rename(path)
         self.left: Encoded = EMPTY  # wanted; `cache.left_rows` of header and left are encoded
-        self.right: list[Span] = []  # wanted, the farthest chunk first
+        self.right: list[Chunk] = []  # wanted, the farthest chunk first
         self._right_encoded = 0  # chunks
-        self.middles: list[list[Span]] = []  # wanted: between gap i and gap i+1, one island or two
+        self.middles: list[list[Chunk]] = []  # wanted: between gap i and gap i+1, one island or two
         self._middle_slots = 0  # opened for the islands between gaps: none, or as many as they have rows
         self._middle_rows_fed = 0
         self._middles_first_id = 0  # the first gap's position id that the islands' own were counted from
         self.context: tuple[EncodedIsland, ...] = ()
-        self.held_back: list[str] = [""]  # per gap, what its tokens spell first
-        self.endings: list[str] = [""]  # per gap, the line break that its infill shares with the text behind it
+        self.layout = Layout(0, [""], [""], [], [(0, 0)])  # of the text around the target
         self._has_target = False
 
     def rename(self, path: str) -> None:
         """Name the file in the header; of a long path, the end. Everything on the left is encoded anew."""
-        header = header_ids(self.tokenizer, self.capabilities, path, max(1, self.limits.left_min // 2))
+        known = self.capabilities
+        header = header_ids(self.tokenizer, known.sink_id, known.filename_id, path, self.geometry.path_tokens)
         if header != self.header_ids:
             self.header_ids = header
             self.cache.left_rows = 0
@@ -139,25 +107,15 @@ class Window:
 
         `text` must be `readable`. `gaps` are ascending and do not overlap.
         """
-        first = gaps[0]
-        tail = max(0, first.start - _CUT_CHARS)
-        cut = tail + left_cut(self.tokenizer, text[tail : first.start])
-        self._retarget_left(text, cut)
-        self.held_back = [text[cut : first.start]]
-        self.endings = [shared_break(text, gap.start, gap.end) for gap in gaps]
-        middles: list[list[Span]] = []
-        ends = [gap.end - len(ending) for gap, ending in zip(gaps, self.endings, strict=True)]
-        for end, following in zip(ends, gaps[1:], strict=False):
-            between = text[end : following.start]
-            cut = left_cut(self.tokenizer, between)
-            self.held_back.append(between[cut:])
-            middles.append(self._middle_spans(between[:cut]))
+        layout = self.layout = lay_out(self.tokenizer, text, [(gap.start, gap.end) for gap in gaps])
+        self._retarget_left(text, layout.cut)
+        middles = [self._middle_chunks(between) for between in layout.middles]
         if middles != self.middles:
             self._drop_middles()
             self.middles = middles
         self._shift_middles()
         if self.capabilities.infill:
-            self._retarget_right(text, ends[-1])
+            self._retarget_right(text, layout.end)
         if self.gap_free_ids(len(self.middles)) < self.limits.joint_gap_ids:
             raise InputError("these gaps and the text between them do not fit in the model's window: ask for fewer")
         self._has_target = True
@@ -173,7 +131,7 @@ class Window:
         if wanted is None:
             self.begin_char = self._choose_begin(text, cut)
             wanted = encode(self.tokenizer, text[self.begin_char : cut])
-        same = len(self.header_ids) + _common_prefix(self.left.ids, wanted.ids)
+        same = len(self.header_ids) + common_prefix(self.left.ids, wanted.ids)
         self.cache.left_rows = min(self.cache.left_rows, same)
         self.left = wanted
 
@@ -196,13 +154,13 @@ class Window:
             self.end_char = self._choose_end(text, gap_end)
             chunks = self._chunks(text[gap_end : self.end_char])
         self.ends_text = self.end_char == len(text)
-        same = _common_prefix(self.right, chunks)
+        same = common_prefix(self.right, chunks)
         if same < self._right_encoded:
             self._right_encoded = same
             self.cache.right_rows = _right_rows(chunks[:same]) if self.cache.right_rows else 0
         self.right = chunks
 
-    def _kept_chunks(self, text: str, gap_end: int) -> list[Span] | None:
+    def _kept_chunks(self, text: str, gap_end: int) -> list[Chunk] | None:
         """Return the chunks for text[gap_end:end_char], those of now as far as they fit; None to build anew."""
         farthest = gap_end + self.limits.right_max * _CHARS_PER_TOKEN
         if not gap_end <= self.end_char <= min(len(text), farthest):
@@ -219,9 +177,8 @@ class Window:
             return None
         return chunks
 
-    def _chunks(self, text: str) -> list[Span]:
-        texts = chunk_texts(self.tokenizer, text, max(1, self.limits.chunk_rows - 1))  # the sink row makes it whole
-        return [Span(chunk, self.tokenizer.encode(chunk)) for chunk in texts]
+    def _chunks(self, text: str) -> list[Chunk]:
+        return encode_chunks(self.tokenizer, text, self.geometry.chunk_tokens)
 
     def _choose_end(self, text: str, gap_end: int) -> int:
         """Return where a right stack of about `right_rows` rows ends: before a line break, if there is one near."""
@@ -239,7 +196,7 @@ class Window:
         inside_crlf = text[end - 1 : end + 1] == "\r\n" and end - 1 > gap_end
         return end - inside_crlf
 
-    def _middle_spans(self, between: str) -> list[Span]:
+    def _middle_chunks(self, between: str) -> list[Chunk]:
         """Return the islands for the text between two gaps: all of it, or its two ends when it is long."""
         half = max(1, self.limits.middle_rows // 2)
         chars = half * _CHARS_PER_TOKEN
@@ -249,7 +206,7 @@ class Window:
             first_end = first.starts[half] if len(first.ids) > half else len(first.text)
             last_begin = last.starts[-half] if len(last.ids) > half else 0
             pieces = [first.text[:first_end], last.text[last_begin:]]
-        return [Span(piece, self.tokenizer.encode(piece)) for piece in pieces]
+        return [Chunk(piece, self.tokenizer.encode(piece)) for piece in pieces]
 
     # -- where gaps stand -------------------------------------------------------------------
 
@@ -259,10 +216,8 @@ class Window:
 
     def gap_first_id(self, index: int) -> int:
         """Return the position id at which gap `index` begins."""
-        begin = len(self.header_ids) + len(self.left.ids)
-        for spans in self.middles[:index]:
-            begin += self.limits.joint_gap_ids + sum(1 + len(span.ids) for span in spans)
-        return begin
+        middle_rows = [sum(1 + len(chunk.ids) for chunk in chunks) for chunks in self.middles[:index]]
+        return self.geometry.gap_first_ids(len(self.header_ids) + len(self.left.ids), middle_rows)[index]
 
     def gap_free_ids(self, index: int) -> int:
         """Return how many position ids gap `index` has."""
@@ -367,17 +322,17 @@ class Window:
     def _middle_island(self, row: int) -> tuple[int, list[int], int]:
         """Return the island between gaps that holds row `row` of them all: rows before it, ids, first position id."""
         before = 0
-        for index, spans in enumerate(self.middles):
+        for index, chunks in enumerate(self.middles):
             first_id = self.gap_first_id(index) + self.limits.joint_gap_ids
-            for span in spans:
-                rows = 1 + len(span.ids)
+            for chunk in chunks:
+                rows = 1 + len(chunk.ids)
                 if row < before + rows:
-                    return before, [self.capabilities.sink_id, *span.ids], first_id
+                    return before, [self.capabilities.sink_id, *chunk.ids], first_id
                 before, first_id = before + rows, first_id + rows
         raise IndexError(f"the islands between gaps have {before} rows, not {row + 1}")
 
     def _middle_rows(self) -> int:
-        return sum(1 + len(span.ids) for spans in self.middles for span in spans)
+        return sum(1 + len(chunk.ids) for chunks in self.middles for chunk in chunks)
 
     def _shift_middles(self) -> None:
         """Move the islands between gaps along with the end of the left stack."""
@@ -406,7 +361,7 @@ class Window:
         if self._right_encoded > kept:
             self._right_encoded = kept
             self.cache.right_rows = _right_rows(self.right[:kept])
-        self.right = [*self.right[:kept], Span(text, self.tokenizer.encode(text))]
+        self.right = [*self.right[:kept], Chunk(text, self.tokenizer.encode(text))]
         return True
 
     def set_context(self, islands: Sequence[EncodedIsland]) -> None:
@@ -441,10 +396,6 @@ class Window:
         self.rows_computed += len(ids)
 
 
-def _right_rows(chunks: Sequence[Span]) -> int:
+def _right_rows(chunks: Sequence[Chunk]) -> int:
     """Return the rows of a right stack of these chunks, its sink row included."""
     return 1 + sum(len(chunk.ids) for chunk in chunks)
-
-
-def _common_prefix(a: Sequence[object], b: Sequence[object]) -> int:
-    return next((index for index, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

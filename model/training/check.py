@@ -18,15 +18,17 @@ from pathlib import Path
 
 import torch
 
+from model.checkpoint.description import read_description
 from model.errors import SetfillError
 from model.training.arguments import add_run_arguments
 from model.training.batches import UpdateBatch, update_batch
 from model.training.config import TrainingConfig
+from model.training.orders import special_ids
 from model.training.rows import PackedRows
 from model.training.run import settings_from
 from model.training.state import load_start
 from model.training.trainer import Machine, Trainer
-from model.training.units import SourceSpec, open_source, special_ids
+from model.training.units import SourceSpec, open_source
 
 COMPARED_UNITS = 8  # as many as one of the sizes: every size is compiled anew
 TIMED_SIZES = (8, 16)  # units of a micro-batch
@@ -57,7 +59,12 @@ def build_units(config: TrainingConfig) -> list[PackedRows]:
     start = Path(config.data.start)
     vocab_size = json.loads((start / "setfill.json").read_text())["config"]["vocab_size"]
     spec = SourceSpec(
-        Path(config.data.corpus), start / "tokenizer.json", vocab_size, special_ids(start), config.examples, 0
+        Path(config.data.corpus),
+        start / "tokenizer.json",
+        vocab_size,
+        special_ids(read_description(start).capabilities),
+        config.examples,
+        0,
     )
     source = open_source(spec)
     source.unit(0)  # plans the epoch

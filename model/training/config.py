@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from model.errors import InputError
+from model.sessions.geometry import FULL, Geometry
 
 OBJECTIVES = ("set_causal", "ar_fim")
 DEVICES = ("auto", "cpu", "cuda")
@@ -39,12 +40,12 @@ class ExampleConfig:
 
     # Documents are cut into windows, each encoded once as left island and once as chunked right island.
     window_min: int = 192  # window lengths are log-uniform; a shorter document is one window
-    window_max: int = 1536  # a session's left stack never holds more
-    path_max: int = 128  # of a longer path, the left island's header has the end, as in a session
+    window_max: int = FULL.left_max  # a session's left stack never holds more
+    path_max: int = FULL.geometry.path_tokens  # of a longer path, the left island's header has the end
     gap_share: float = 1.0  # rows planned for gaps, per window token; what is left of a unit goes to gaps too
-    chunk_tokens: int = 63  # right-stack chunks at most, as in a session
+    chunk_tokens: int = FULL.geometry.chunk_tokens  # right-stack chunks at most
     drop_filename: float = 0.1  # windows without the <filename> header
-    right_ids: int = 1024  # position ids of the right island, as in a session; context islands end below them
+    right_ids: int = FULL.geometry.right_ids  # position ids of the right island; context islands end below them
 
     # Context islands.
     context_share: float = 0.25  # windows that carry islands
@@ -69,7 +70,7 @@ class ExampleConfig:
     joint_gaps_max: int = 4  # 2 to this many
     joint_between_max: int = 192  # text between two of them, log-uniform
     joint_span_max: int = 64
-    joint_free_ids: int = 512  # the engine leaves this many ids to every gap but the last
+    joint_free_ids: int = FULL.geometry.joint_gap_ids  # left to every gap but the last
 
     # Replayed edits: cursor walks that leave the small chunks real sessions leave.
     walk_share: float = 0.2  # gaps behind which the cursor has walked
@@ -88,6 +89,11 @@ class ExampleConfig:
     subset_end_known: float = 0.5  # random subsets that show where the gap ends (the length is drawn first)
 
     island_target_share: float = 0.25  # rows of islands whose next-token loss is taken: an unbiased sample of the mean
+
+    @property
+    def geometry(self) -> Geometry:
+        """The pieces and ids that a session would have: its own, unless a setting says otherwise."""
+        return Geometry(self.path_max, self.chunk_tokens, self.right_ids, self.joint_free_ids)
 
     def __post_init__(self) -> None:
         _check(self.objective in OBJECTIVES, f"objective {self.objective!r} is none of {OBJECTIVES}")

@@ -1,8 +1,8 @@
 """From windows of documents to packed rows (DESIGN section 7: many gaps on one encoding).
 
 A window's text is encoded once as left island and once as chunked right island,
-shifted by one slack; gaps hang on both. Cuts and tokens are those of sessions
-(`model.sessions.window`): the left of a gap is canonical up to the cut, so where a gap
+whose position ids lie below the left's; gaps hang on both. Cuts and tokens are those of sessions
+(`sessions.seams`): the left of a gap is canonical up to the cut, so where a gap
 cuts a pre-token the few tokens that differ from the shared left island become
 rows of the gap's own.
 
@@ -13,18 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from model.checkpoint.tokenization import ByteTokenizer
-from model.sessions.seams import Encoded, chunk_texts, encode, left_cut, re_encode, shared_break
+from model.sessions.geometry import RIGHT_LAST_ID
+from model.sessions.seams import (
+    Encoded,
+    chunks_between,
+    common_prefix,
+    encode,
+    header_ids,
+    lay_out,
+    re_encode,
+    rows_seen_from,
+)
 from model.training.config import ExampleConfig
 from model.training.orders import GapTokens, SpecialIds, group_rows
 from model.training.rows import ALWAYS, NO_TARGET, GapTable, PackedRows, RowWriter
 from model.training.spans import SpanSource, draw_joint_spans, draw_span, walk_bounds
-
-_CUT_CHARS = 512  # as in model.sessions.window: the left cut needs no more text than this
 
 
 @dataclass(frozen=True)
@@ -80,33 +87,21 @@ class ExampleBuilder:
             WindowRows(self, window, rng, int(writer.room * share)).write(writer)
         return writer.finish(self.special.sink)
 
-    def header(self, path: str, path_max: int | None = None) -> list[int]:
+    def header(self, path: str, path_tokens: int | None = None) -> list[int]:
         """Return the sink row and, with a path, the line that names the file: of a long path, the end."""
-        special = self.special
-        if special.filename is None or not path:
-            return [special.sink]
-        name = self.tokenizer.encode(self.tokenizer.readable(path) + "\n")
-        return [special.sink, special.filename, *name[-(path_max or len(name)) :]]
+        return header_ids(self.tokenizer, self.special.sink, self.special.filename, path, path_tokens)
 
     def group(self, left: Encoded, spans: Sequence[tuple[int, int]], header: Sequence[int]) -> Group:
         """Return the group of gaps at `spans` of the text with the canonical tokens `left`, cut as a session does."""
         text, tokenizer = left.text, self.tokenizer
-        first = spans[0][0]
-        tail = max(0, first - _CUT_CHARS)
-        cut = tail + left_cut(tokenizer, text[tail:first])
-        held_back, middles = [text[cut:first]], []
-        for (_, end), (begin, _) in pairwise(spans):
-            between = text[end:begin]
-            between_cut = left_cut(tokenizer, between)
-            held_back.append(between[between_cut:])
-            spelled = between[:between_cut]
-            middles.append([self.special.sink, *tokenizer.encode(spelled)] if spelled else [])
+        layout = lay_out(tokenizer, text, spans)
+        middles = [[self.special.sink, *tokenizer.encode(spelled)] if spelled else [] for spelled in layout.middles]
         gap_ids = [
-            [*tokenizer.encode(piece + text[begin:end]), self.special.eoi]
-            for piece, (begin, end) in zip(held_back, spans, strict=True)
+            [*layout.gap_ids(tokenizer, index, text[begin:end]), self.special.eoi]
+            for index, (begin, end) in enumerate(spans)
         ]
-        left_ids = [*header, *re_encode(tokenizer, left, text[:cut]).ids]
-        return Group(left_ids, held_back, middles, gap_ids, spans)
+        left_ids = [*header, *re_encode(tokenizer, left, text[: layout.cut]).ids]
+        return Group(left_ids, layout.held_back, middles, gap_ids, layout.spans)
 
 
 class WindowRows:
@@ -117,7 +112,7 @@ class WindowRows:
         self.room = room
         self.left = encode(builder.tokenizer, window.text)
         self.header = builder.header(
-            "" if rng.random() < self.config.drop_filename else window.path, self.config.path_max
+            "" if rng.random() < self.config.drop_filename else window.path, self.config.geometry.path_tokens
         )
         self.islands = [[*builder.header(path), *builder.tokenizer.encode(text)] for path, text in window.snippets]
         self.joint = bool(rng.random() < self.config.joint_window_share)
@@ -138,9 +133,6 @@ class WindowRows:
                 spans = draw_joint_spans(source, self.config, self.rng)
             else:
                 spans = [draw_span(source, self.config, self.rng)]
-            # As sessions do: what ends a gap of whole lines stands behind it.
-            text = self.window.text
-            spans = [(begin, end - len(shared_break(text, begin, end))) for begin, end in spans]
             group = self.builder.group(self.left, spans, self.header)
             if any(len(ids) > self._longest(group) for ids in group.gap_ids):
                 gap_rows += 1  # moved to the end of a very long line; counted, so that this ends
@@ -177,7 +169,7 @@ class WindowRows:
         right_begin, right_rows_from = self._write_right(writer)
         left_begin, left_ids = self._write_left(writer)
         for group in self.groups:
-            tail_begin = _common_prefix(left_ids, group.left_ids)
+            tail_begin = common_prefix(left_ids, group.left_ids)
             table, middle_ids = self._group_table(group)
             extra = len(group.left_ids) - tail_begin + sum(len(ids) for ids in group.middles)
             if writer.count + extra + len(table) > limit:
@@ -193,36 +185,24 @@ class WindowRows:
 
     def _group_table(self, group: Group) -> tuple[GapTable, list[int]]:
         """Return the group's gap rows, and the position id at which each island between its gaps begins."""
-        first_id, middle_ids, gaps = len(group.left_ids), [], []
-        for index, ids in enumerate(group.gap_ids):
-            gaps.append(GapTokens(first_id, ids))
-            if index < len(group.middles):
-                middle_ids.append(first_id + self.config.joint_free_ids)
-                first_id = middle_ids[-1] + len(group.middles[index])
+        geometry = self.config.geometry
+        first_ids = geometry.gap_first_ids(len(group.left_ids), [len(ids) for ids in group.middles])
+        gaps = [GapTokens(first_id, ids) for first_id, ids in zip(first_ids, group.gap_ids, strict=True)]
+        middle_ids = [first_id + geometry.joint_gap_ids for first_id in first_ids[:-1]]
         return group_rows(gaps, self.builder.special, self.config, self.rng), middle_ids
 
     def _chunks(self) -> list[tuple[int, list[int]]]:
         """Return the right chunks, the farthest first: (string index at which it begins, its tokens)."""
         if self._chunk_list is None:
-            tokenizer, text = self.builder.tokenizer, self.window.text
             nearest = min(group.end for group in self.groups)
-            bounds = sorted(bound for bound in self.bounds if bound >= nearest)
-            self._chunk_list = []
-            for begin, end in reversed(list(pairwise(bounds))):
-                at = end
-                for chunk in chunk_texts(tokenizer, text[begin:end], self.config.chunk_tokens):
-                    at -= len(chunk)
-                    self._chunk_list.append((at, tokenizer.encode(chunk)))
+            bounds = (bound for bound in self.bounds if bound >= nearest)
+            chunk_tokens = self.config.geometry.chunk_tokens
+            self._chunk_list = chunks_between(self.builder.tokenizer, self.window.text, bounds, chunk_tokens)
         return self._chunk_list
 
     def _right_rows(self) -> dict[int, int]:
         """Return, for every chunk bound, the rows of the right island from there on, its sink row included."""
-        rows = {len(self.window.text): 1}
-        total = 1
-        for begin, ids in self._chunks():
-            total += len(ids)
-            rows[begin] = total
-        return rows
+        return rows_seen_from(self._chunks(), len(self.window.text))
 
     def _island_rows(self) -> int:
         """Return the rows of all islands but those between gaps: chunks may have more tokens than was reckoned with."""
@@ -230,8 +210,8 @@ class WindowRows:
         return sum(map(len, self.islands)) + max(self._right_rows().values()) + left
 
     def _write_right(self, writer: RowWriter) -> tuple[int, dict[int, int]]:
-        """Write the sink row at id -1 and the chunks below it; return the sink's row and `_right_rows`."""
-        last_id = -1
+        """Write the sink row and the chunks at the ids below its own; return the sink's row and `_right_rows`."""
+        last_id = RIGHT_LAST_ID
         begin = writer.chain([self.builder.special.sink], last_id)
         for _, ids in self._chunks():
             last_id -= len(ids)
@@ -241,7 +221,7 @@ class WindowRows:
     def _write_left(self, writer: RowWriter) -> tuple[int, list[int]]:
         """Write the left island as far as any gap sees it; return its first row and its tokens."""
         ids = [*self.header, *self.left.ids]
-        ids = ids[: max(_common_prefix(ids, group.left_ids) for group in self.groups)]
+        ids = ids[: max(common_prefix(ids, group.left_ids) for group in self.groups)]
         return writer.chain(ids, 0, self.sampled_targets(ids)), ids
 
     def _write_islands(self, writer: RowWriter) -> int:
@@ -250,7 +230,7 @@ class WindowRows:
         The right island of a long window has more rows than a session ever gives it.
         """
         begin = writer.count
-        kept = max(self.config.right_ids, *self._right_rows().values())
+        kept = max(self.config.geometry.right_ids, *self._right_rows().values())
         first_id = -kept - sum(len(ids) for ids in self.islands)
         for ids in self.islands:
             writer.chain(ids, first_id, self.sampled_targets(ids))
@@ -263,10 +243,3 @@ class WindowRows:
         targets[:-1] = ids[1:]
         dropped = self.rng.random(len(ids)) >= self.config.island_target_share
         return np.where(dropped, NO_TARGET, targets)
-
-
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    shorter = min(len(a), len(b))
-    if a[:shorter] == b[:shorter]:
-        return shorter
-    return next(index for index in range(shorter) if a[index] != b[index])

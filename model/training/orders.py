@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.checkpoint.config import Capabilities
 from model.training.config import ExampleConfig
 from model.training.rows import NO_TARGET, GapTable
 
@@ -26,6 +27,19 @@ class SpecialIds:
     mask: int
     infill: int
     eoi: int
+
+
+def special_ids(known: Capabilities) -> SpecialIds:
+    """Return the ids that training uses with a model."""
+    # An unadapted base says nothing of these; SmolLM2's are untouched by pretraining (DESIGN section 6).
+    mask, infill, eoi = known.mask_id, known.infill_id, known.eoi_id
+    return SpecialIds(
+        known.sink_id,
+        known.filename_id,
+        7 if mask is None else mask,
+        8 if infill is None else infill,
+        9 if eoi is None else eoi,
+    )
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from model.checkpoint.config import Capabilities, ModelConfig
+from model.checkpoint.description import read_description
 from model.checkpoint.own_format import save_checkpoint
 from model.checkpoint.record import Checkpoint, expected_shapes
 from model.checkpoint.tokenization import ByteTokenizer
@@ -39,11 +40,12 @@ from model.training.config import TrainingConfig, read_config
 from model.training.corpus.build import build_corpus
 from model.training.corpus.fetch import fetch, files_in
 from model.training.corpus.manifest import Package, manifest_path, read_manifest
+from model.training.orders import special_ids
 from model.training.progress import read_log
 from model.training.rows import FIRST_BEGIN, FIRST_END, GROUP_END, PackedRows
 from model.training.state import load_state
 from model.training.trainer import Machine, Trainer
-from model.training.units import SourceSpec, open_source, special_ids
+from model.training.units import SourceSpec, open_source
 
 ROOT = Path(__file__).parents[2]
 VOCABULARY = 1024
@@ -233,7 +235,7 @@ def check_what_was_learned(config: TrainingConfig, out: Path) -> None:
     trainer = Trainer(
         ModelConfig.from_dict(checkpoint_config), weights, config.optimiser, machine, config.run.head_chunk_rows
     )
-    special = special_ids(start)
+    special = special_ids(read_description(start).capabilities)
     # Only left to right has frontiers.
     examples = replace(config.examples, left_to_right_share=1.0, window_order_share=0.0, subset_share=0.0)
     for held_out in (True, False):

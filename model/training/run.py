@@ -32,6 +32,7 @@ from model.training.arguments import add_run_arguments
 from model.training.batches import UpdateBatch, update_batches
 from model.training.config import TrainingConfig, read_config
 from model.training.measures import Measures
+from model.training.orders import special_ids
 from model.training.progress import ProgressLog
 from model.training.schedule import Schedule
 from model.training.state import (
@@ -44,7 +45,7 @@ from model.training.state import (
     write_pieces,
 )
 from model.training.trainer import Machine, Trainer
-from model.training.units import SourceSpec, special_ids, units_from
+from model.training.units import SourceSpec, units_from
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8  # of glibc's mallopt
 
@@ -59,7 +60,7 @@ class Run:
         self.config, self.directory = config, directory
         self.began_s = time.monotonic()
         start = Path(config.data.start)
-        self.special = special_ids(start)
+        self.special = special_ids(read_description(start).capabilities)
         self.machine = Machine.of(config.run)
         if self.machine.device.type == "cpu":
             keep_freed_memory()

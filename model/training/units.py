@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from model.checkpoint.description import read_description
 from model.checkpoint.tokenization import ByteTokenizer
 from model.training.ar_fim import AutoregressiveBuilder
 from model.training.config import ExampleConfig
@@ -186,20 +185,6 @@ class UnitSource:
             passage = spelled[spelled.find(b"\n") + 1 :] if begin else spelled
             snippets.append((documents[index].path, self.tokenizer.readable(passage.decode("utf-8", "replace"))))
         return snippets
-
-
-def special_ids(start: Path) -> SpecialIds:
-    """Return the special ids that training uses with the checkpoint in `start`."""
-    capabilities = read_description(start).capabilities
-    # An unadapted base says nothing of these; SmolLM2's are untouched by pretraining (DESIGN section 6).
-    mask, infill, eoi = capabilities.mask_id, capabilities.infill_id, capabilities.eoi_id
-    return SpecialIds(
-        capabilities.sink_id,
-        capabilities.filename_id,
-        7 if mask is None else mask,
-        8 if infill is None else infill,
-        9 if eoi is None else eoi,
-    )
 
 
 def load_tokenizer(path: Path, vocab_size: int) -> ByteTokenizer:

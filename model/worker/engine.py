@@ -38,9 +38,9 @@ from model.decoding.widths import WidthPlanner
 from model.errors import InputError, UnknownFileError, VersionError
 from model.network.decoder import Decoder
 from model.network.linear import Precision, best_precision
+from model.sessions.geometry import FULL, NEAR, WindowLimits
 from model.sessions.islands import IslandStore
 from model.sessions.session import Session, SessionParts, check_gaps
-from model.sessions.window import FULL, NEAR, WindowLimits
 
 DEFAULT_MEMORY_BUDGET_MB = 512
 ISLAND_SHARE = 0.25  # of the memory budget, for context islands
@@ -202,7 +202,7 @@ class Engine:
     def _score_left_to_right(
         self, session: Session, request: ScoreRequest, cancelled: Callable[[], bool]
     ) -> list[GapScore]:
-        scorer = PackedScorer(self._network, self._parts.tokenizer, self._capabilities, self._vocabulary, session.path)
+        scorer = PackedScorer(self._parts, self._vocabulary, session.path)
         packed: list[GapScore | None] = [None] * len(request.gaps)
         if len(request.gaps) > 1:
             packed = scorer.score(session.readable, request.gaps, request.texts, cancelled)

@@ -94,7 +94,7 @@ def log_likelihood(setting: Setting, ids: Sequence[int], follows_left: bool) -> 
     One row after the other from nothing; tokens spell the held-back piece first.
     """
     window, vocabulary = setting.window(), setting.vocabulary
-    spelling = Spelling(vocabulary, window.held_back[0].encode())
+    spelling = Spelling(vocabulary, window.layout.held_back[0].encode())
     if follows_left:
         listed, fed = RowList(), window.left_ids + list(ids)
         listed.add_chain(fed, 0, [])
@@ -122,13 +122,13 @@ def test_scores_are_what_they_are_defined_to_be() -> None:
         gaps = random_gaps(rng, 1) if case % 3 else [Gap(len(STANDARD_TEXT) - case // 6, len(STANDARD_TEXT))]
         setting = Setting(eager_checkpoint(seed=case, layers=1), gaps, max_tokens=5)
         window, encode = setting.window(), setting.parts.tokenizer.encode
-        text = STANDARD_TEXT[setting.gaps[0].end - len(window.endings[0]) : window.end_char]
+        text = STANDARD_TEXT[setting.gaps[0].end - len(window.layout.endings[0]) : window.end_char]
         behind = text[: [*setting.parts.tokenizer.encode_words(text)[1], len(text)][: BEHIND_TOKENS + 1][-1]]
         for infill in search(setting, 3)._ended:
             ids = infill.gap.known_ids()
             gap_logprob, following = log_likelihood(setting, ids, follows_left=False)
             gap_logprob += float(following[EOI])
-            joined = encode(window.held_back[0] + infill.gap.text() + behind)
+            joined = encode(window.layout.held_back[0] + infill.gap.text() + behind)
             joined += [SINK] if behind == text else []
             at_end += behind == text
             merged += joined[: len(ids)] != ids

@@ -211,7 +211,7 @@ def test_drafts_come_from_other_candidates() -> None:
 
     def opened(text: str) -> OpenGap:
         (found,) = open_gaps(window, vocabulary, [gap], Limits())
-        for rank, token_id in enumerate(shared.tokenizer.encode(window.held_back[0] + text), start=1):
+        for rank, token_id in enumerate(shared.tokenizer.encode(window.layout.held_back[0] + text), start=1):
             found.place(rank, token_id, 0.0)
         return found
 

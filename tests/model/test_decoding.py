@@ -172,7 +172,7 @@ def test_typing_through_takes_few_forwards() -> None:
     rows = GapRows(setting.window())
     drafts = TextDrafts(setting.window(), setting.vocabulary.eoi_id, [truth[0].text()])
     # Canonical tokens of the text may differ from those decoded; then drafts stop being right there.
-    canonical = setting.parts.tokenizer.encode(setting.window().held_back[0] + truth[0].text())
+    canonical = setting.parts.tokenizer.encode(setting.window().layout.held_back[0] + truth[0].text())
     agree = next((i for i, (a, b) in enumerate(zip(canonical, truth[0].ids.values(), strict=False)) if a != b), 12)
     setting.verified(drafts, WidthPlanner(has_masks=True), rows)
     assert rows.forwards <= 2 + (12 - agree)
@@ -257,7 +257,7 @@ def test_drafts_follow_the_longest_match_nearby(before: str, behind: str, reveal
     gap = Gap(len(before), len(before))
     window = session.window_at([gap], lambda: False)
     (opened,) = open_gaps(window, Vocabulary(shared.tokenizer, EOI), [gap], Limits())
-    for rank, token_id in enumerate(shared.tokenizer.encode(window.held_back[0] + revealed), start=1):
+    for rank, token_id in enumerate(shared.tokenizer.encode(window.layout.held_back[0] + revealed), start=1):
         opened.place(rank, token_id, 0.0)
     drafts = TextDrafts(window, EOI, []).propose(opened)
     spelled = shared.tokenizer.spell([draft.token_id for draft in drafts]).decode()

@@ -12,8 +12,8 @@ from model.api.types import Edit, Gap
 from model.decoding.gap_rows import GapRow, GapRows
 from model.network.decoder import Decoder, Rows
 from model.network.kv_cache import KVCache
+from model.sessions.geometry import FULL, NEAR
 from model.sessions.session import FUSED_TAIL_ROWS, IDLE_SLICE_ROWS, Session
-from model.sessions.window import FULL, NEAR
 from tests.model.test_exactness import parts
 from tests.model.tiny import INFILL, tiny_checkpoint
 

@@ -26,9 +26,9 @@ from model.decoding.sampling import draw_next
 from model.decoding.spelling import Vocabulary
 from model.errors import Cancelled, InputError, RangeError, UnknownFileError, VersionError
 from model.network.linear import Precision
+from model.sessions.geometry import FULL, NEAR
 from model.sessions.seams import left_cut
 from model.sessions.session import Session
-from model.sessions.window import FULL, NEAR
 from model.worker.engine import Engine
 from tests.model.test_exactness import SMALL, SMALLER, STANDARD_TEXT, check_window
 from tests.model.tiny import tiny_checkpoint

@@ -20,10 +20,11 @@ from model.network.decoder import Decoder
 from model.network.kv_cache import KVCache
 from model.network.linear import Precision
 from model.network.rope import RotaryEmbedding, rotate
+from model.sessions.geometry import RIGHT_LAST_ID, WindowLimits
 from model.sessions.islands import IslandStore
-from model.sessions.seams import chunk_texts, encode, shared_break
+from model.sessions.seams import chunk_texts, common_prefix, encode, shared_break
 from model.sessions.session import Session, SessionParts
-from model.sessions.window import RIGHT_LAST_ID, Window, WindowLimits, _common_prefix
+from model.sessions.window import Window
 from tests.model.reference import RowList, dense_logits
 from tests.model.tiny import INFILL, SINK, tiny_checkpoint
 
@@ -72,13 +73,13 @@ def reference_rows(window: Window, text: str, gaps: list[Gap]) -> tuple[RowList,
     for island in window.context:
         seen += rows.add_chain(list(island.ids), -window.limits.right_ids - total, [])
         total -= island.rows
-    cut = gaps[0].start - len(window.held_back[0])
+    cut = gaps[0].start - len(window.layout.held_back[0])
     left = window.header_ids + encode(text[window.begin_char : cut])
     seen += rows.add_chain(left, 0, [])
     begin = len(left)
     for index, (gap, following) in enumerate(pairwise(gaps)):
         end = gap.end - len(shared_break(text, gap.start, gap.end))
-        between = text[end : following.start - len(window.held_back[index + 1])]
+        between = text[end : following.start - len(window.layout.held_back[index + 1])]
         spans = [span.text for span in window.middles[index]]
         assert between.startswith(spans[0] if spans else "")
         assert between.endswith(spans[-1] if spans else "")
@@ -214,7 +215,7 @@ def _chunks_nearest_first(tokenizer: ByteTokenizer, text: str, chunk_tokens: int
 
 
 def _keep_one_row_too_many(a: Sequence[object], b: Sequence[object]) -> int:
-    return min(len(a), _common_prefix(a, b) + 1)
+    return min(len(a), common_prefix(a, b) + 1)
 
 
 def _forget_middles(self: Window) -> None:
@@ -225,8 +226,8 @@ def _forget_middles(self: Window) -> None:
     ("target", "fault"),
     [
         ("model.network.kv_cache.KVCache.shift", _shift_twice_rotated),
-        ("model.sessions.window.chunk_texts", _chunks_nearest_first),
-        ("model.sessions.window._common_prefix", _keep_one_row_too_many),
+        ("model.sessions.seams.chunk_texts", _chunks_nearest_first),
+        ("model.sessions.window.common_prefix", _keep_one_row_too_many),
         ("model.network.kv_cache.KVCache._move_below", lambda self, begin, end, by: None),
         ("model.sessions.window.re_encode", lambda tokenizer, old, text: encode(tokenizer, text[:-1])),
         ("model.sessions.window.Window._drop_middles", _forget_middles),

@@ -20,9 +20,10 @@ from model.decoding.spelling import Vocabulary
 from model.errors import InputError
 from model.network.decoder import Decoder
 from model.network.linear import Precision
+from model.sessions.geometry import RIGHT_LAST_ID
 from model.sessions.seams import left_cut, shared_break
 from model.sessions.session import Session
-from model.sessions.window import RIGHT_LAST_ID, Window
+from model.sessions.window import Window
 from model.worker.engine import Engine
 from tests.model.reference import RowList, dense_logits
 from tests.model.test_decoding import Setting
@@ -87,7 +88,7 @@ def test_uniform_is_the_average_over_all_permutations() -> None:
     setting = Setting(tiny_checkpoint(seed=6), [Gap(0, 0)])
     window, text = setting.window(), "x=1("
     window.encode()
-    ids = setting.parts.tokenizer.encode(window.held_back[0] + text)
+    ids = setting.parts.tokenizer.encode(window.layout.held_back[0] + text)
     count = len(ids)
     assert 3 <= count <= 5
     first_id, totals = window.gap_first_id(0), []
@@ -129,7 +130,7 @@ def test_score_equals_one_row_at_a_time(text: str, infill: bool) -> None:
     """One forward for the whole text gives what decoding would say token by token, constraint included."""
     setting = Setting(tiny_checkpoint(seed=3, infill=infill), [Gap(66, 70)])
     window = setting.window()
-    ids = setting.parts.tokenizer.encode(window.held_back[0] + text)
+    ids = setting.parts.tokenizer.encode(window.layout.held_back[0] + text)
     (opened,) = open_gaps(window, setting.vocabulary, setting.gaps, Limits())
     rows, expected = GapRows(window), []
     pending = [opened.row(0, INFILL, key=0)] if infill else []
@@ -154,9 +155,7 @@ def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
     checkpoint = tiny_checkpoint(seed=2, infill=infill)
     shared = parts(checkpoint)
     vocabulary = Vocabulary(shared.tokenizer, EOI if infill else SINK)
-    scorer = PackedScorer(
-        Decoder(checkpoint, Precision.FLOAT32), shared.tokenizer, checkpoint.capabilities, vocabulary, "a.py"
-    )
+    scorer = PackedScorer(shared, vocabulary, "a.py")
     cuts = sorted(rng.sample(range(1, len(text)), 24))
     gaps = [Gap(start, end) for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
     texts = [text[gap.start : gap.end] for gap in gaps]

@@ -242,12 +242,14 @@ class Editing(RuleBasedStateMachine):
 def check_spelling(window: Window, text: str, gaps: list[Gap]) -> None:
     """The rows that the window stands for spell the buffer, but for header and held-back pieces."""
     spell = window.tokenizer.spell
-    assert text[window.begin_char :].encode().startswith(spell(window.left.ids) + window.held_back[0].encode())
-    assert window.begin_char + len(window.left.text) + len(window.held_back[0]) == gaps[0].start
+    assert text[window.begin_char :].encode().startswith(spell(window.left.ids) + window.layout.held_back[0].encode())
+    assert window.begin_char + len(window.left.text) + len(window.layout.held_back[0]) == gaps[0].start
     right = b"".join(spell(chunk.ids) for chunk in reversed(window.right))
     ends = [gap.end - len(shared_break(text, gap.start, gap.end)) for gap in gaps]
     assert right == text[ends[-1] : window.end_char].encode()
-    for end, following, spans, held_back in zip(ends, gaps[1:], window.middles, window.held_back[1:], strict=False):
+    for end, following, spans, held_back in zip(
+        ends, gaps[1:], window.middles, window.layout.held_back[1:], strict=False
+    ):
         between = text[end : following.start].encode()
         islands = [spell(span.ids) for span in spans]
         if len(islands) < 2:
@@ -255,7 +257,7 @@ def check_spelling(window: Window, text: str, gaps: list[Gap]) -> None:
         else:
             assert between.startswith(islands[0])
             assert between.endswith(islands[1] + held_back.encode())
-    assert all(len(piece.encode()) <= 32 for piece in window.held_back)
+    assert all(len(piece.encode()) <= 32 for piece in window.layout.held_back)
 
 
 def check_positions(window: Window) -> None:

@@ -17,8 +17,9 @@ from model.decoding.gap_rows import GapRow, GapRows
 from model.network.decoder import Decoder, Rows
 from model.network.kv_cache import KVCache
 from model.network.linear import Precision
+from model.sessions.geometry import WindowLimits
 from model.sessions.islands import IslandStore
-from model.sessions.window import Window, WindowLimits
+from model.sessions.window import Window
 from model.training.rows import BELOW, KEY, NO_TARGET, UNSEEN, PackedRows, RowKind
 from model.training.visibility import dense_mask
 from tests.model.tiny import tiny_checkpoint
@@ -87,7 +88,7 @@ def test_gap_losses_equal_the_engines(seed: int) -> None:
         with torch.no_grad():
             ours = row_losses(network, unit, mask, gap_rows[unit.targets[gap_rows] != NO_TARGET])
         window = engine_window(built, checkpoint, group.spans)
-        assert window.held_back == group.held_back
+        assert window.layout.held_back == group.held_back
         assert window.gap_first_id(0) == unit.position_ids[gap_rows].min()
         theirs = engine_losses(window, unit, gap_rows)
         torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=1e-3)
