@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,10 +19,11 @@ from pygls.uris import to_fs_path
 from grammars import Language, detect_language
 from lsp_server.patterns import paths_in_uri
 from lsp_server.syntax import LazySyntax
+from lsp_server.text_diff import trimmed
 from lsp_server.text_document import TextDocument
 from lsp_server.text_units import ColumnUnit, join_surrogates
 from model.api.client import WorkerClient
-from model.api.types import Edit, Infill, InfillRequest, Snippet
+from model.api.types import Edit, Gap, Infill, InfillRequest, Snippet
 
 LARGEST_FILE_CHAR = 16_000_000
 """Larger files are held here, but the model worker is not told of them."""
@@ -48,8 +49,10 @@ class OpenDocument:
     snippets: tuple[Snippet, ...] = ()  # of other files, as the worker has them
     memory: Any = None  # what the suggester keeps of this file
     last_fill: Any = None  # what `filling` was asked last
+    text_before: Callable[[OpenDocument], str] = lambda document: ""  # what the model sees as this file's beginning
     until_edited: set[asyncio.Future[Any]] = field(default_factory=set)  # cancelled by the next edit
     _undo: Edit | None = field(default=None, repr=False)
+    _before: str = field(default="", repr=False)  # of `text_before`, what the worker has
 
     @property
     def text(self) -> str:
@@ -59,7 +62,8 @@ class OpenDocument:
         """Open the file in the worker, unless it is there."""
         if not self.is_known_to_worker and len(self.text) <= LARGEST_FILE_CHAR:
             self.revision += 1
-            self.client.open(self.uri, self.name, self.text, self.revision)
+            self._before = self.text_before(self)
+            self.client.open(self.uri, self.name, self._before + self.text, self.revision)
             self.is_known_to_worker = True
 
     def hide_from_worker(self) -> None:
@@ -68,7 +72,7 @@ class OpenDocument:
             self.client.close(self.uri)
             self.is_known_to_worker = False
             self.snippets = ()
-            self._undo = None
+            self._undo, self._before = None, ""
 
     def show_snippets(self, snippets: tuple[Snippet, ...]) -> None:
         """Have the worker show the model these snippets beside this file."""
@@ -86,10 +90,14 @@ class OpenDocument:
             self.last_edit_char = edits[-1].start + len(edits[-1].text)
             for outdated in self.until_edited:
                 outdated.cancel()
-            if self.is_known_to_worker:
-                self.revision += 1
-                self.client.edit(self.uri, edits, self.revision)
+            self._tell(edits)
         return edits
+
+    def prepare(self, cursor_char: int) -> None:
+        """Let the worker spend its idle time at a place."""
+        if self.is_known_to_worker:
+            self._freshen()
+            self.client.prepare(self.uri, len(self._before) + min(cursor_char, len(self.text)))
 
     async def infill(self, request: InfillRequest, suppose: Edit | None = None, **callbacks: Any) -> Infill:
         """Ask the worker about this file as it is now; the request's `file_id` and `version` are filled in here.
@@ -98,24 +106,46 @@ class OpenDocument:
         worker is told of the edit and, right behind the request, of its undoing:
         it carries out requests in order.
         """
+        self._freshen()
         if suppose:
-            self.revision += 1
             self._undo = Edit(suppose.start, suppose.start + len(suppose.text), self.text[suppose.start : suppose.end])
-            self.client.edit(self.uri, [suppose], self.revision)
-        asked = replace(request, file_id=self.uri, version=self.revision)
+            self._tell([suppose])
+        before_char = len(self._before)
+        gaps = tuple(_moved(gap, before_char) for gap in request.gaps)
+        asked = replace(request, file_id=self.uri, version=self.revision, gaps=gaps)
         asking = asyncio.ensure_future(self.client.infill(asked, **callbacks))
         try:
             if suppose:
                 await asyncio.sleep(0)  # the request is sent now
                 self._end_supposition()
-            return await asking
+            infill = await asking
         finally:
             asking.cancel()
+        if not before_char:
+            return infill
+        return replace(infill, gaps=tuple(replace(gap, gap=_moved(gap.gap, -before_char)) for gap in infill.gaps))
+
+    def _freshen(self) -> None:
+        """Bring what stands before this file in the worker up to date. Done when it is asked about, not at each key."""
+        before = self.text_before(self) if self.is_known_to_worker else ""
+        if edit := trimmed(self._before, 0, len(self._before), before):
+            self._end_supposition()
+            self.revision += 1
+            self.client.edit(self.uri, [edit], self.revision)
+            self._before = before
+
+    def _tell(self, edits: Sequence[Edit]) -> None:
+        """Tell the worker of edits of this file."""
+        if self.is_known_to_worker:
+            self.revision += 1
+            moved = [
+                replace(edit, start=edit.start + len(self._before), end=edit.end + len(self._before)) for edit in edits
+            ]
+            self.client.edit(self.uri, moved if self._before else edits, self.revision)
 
     def _end_supposition(self) -> None:
-        if self._undo and self.is_known_to_worker:
-            self.revision += 1
-            self.client.edit(self.uri, [self._undo], self.revision)
+        if self._undo:
+            self._tell([self._undo])
         self._undo = None
 
 
@@ -135,17 +165,17 @@ class Documents:
     def get(self, uri: str) -> OpenDocument | None:
         return self._open.get(uri)
 
-    def open(self, item: types.TextDocumentItem) -> OpenDocument:
-        """Take in a file; one that is open already is replaced. The worker is not told yet."""
+    def open(self, item: types.TextDocumentItem, notebook_uri: str | None = None) -> OpenDocument:
+        """Take in a file, or a notebook's cell; one that is open already is replaced. The worker is not told yet."""
         self.close(item.uri)
-        path = file_path(item.uri)
+        path = file_path(notebook_uri or item.uri)
         text = join_surrogates(item.text) if not item.text.isascii() else item.text
         language = detect_language(path.name if path else "", item.language_id, text)
         opened = self._open[item.uri] = OpenDocument(
             uri=item.uri,
             path=path,
-            names=_names(item.uri, path),
-            name=self._name(item.uri, path, language),
+            names=_names(notebook_uri or item.uri, path),
+            name=self._name(notebook_uri or item.uri, path, language, is_cell=notebook_uri is not None),
             language_id=item.language_id,
             language=language,
             document=TextDocument(text, self.unit),
@@ -166,15 +196,21 @@ class Documents:
             document.hide_from_worker()
         return document
 
-    def _name(self, uri: str, path: Path | None, language: Language) -> str:
-        """Return the path inside the workspace: the model has no use for where the workspace is."""
-        if path is None:
-            name = PurePath(uri.partition(":")[2]).name or "untitled"
-            return name if PurePath(name).suffix or not language.extensions else name + language.extensions[0]
-        for root in self.roots:
-            if path.is_relative_to(root):
-                return path.relative_to(root).as_posix()
-        return path.name
+    def _name(self, uri: str, path: Path | None, language: Language, *, is_cell: bool) -> str:
+        """Return the path inside the workspace: the model has no use for where the workspace is.
+
+        A notebook is called what a file of its language is called.
+        """
+        name = PurePath(path.name if path else uri.partition(":")[2]).name or "untitled"
+        if path:
+            name = next((path.relative_to(root).as_posix() for root in self.roots if path.is_relative_to(root)), name)
+        if language.extensions and (is_cell or not (path or PurePath(name).suffix)):
+            return f"{PurePath(name).with_suffix('') if is_cell else name}{language.extensions[0]}"
+        return name
+
+
+def _moved(gap: Gap, by_char: int) -> Gap:
+    return Gap(gap.start + by_char, gap.end + by_char)
 
 
 def _names(uri: str, path: Path | None) -> frozenset[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lsprotocol import types
@@ -29,6 +29,8 @@ from model.api.runtime import package_version
 
 logger = logging.getLogger(__name__)
 
+NOTEBOOKS = types.NotebookDocumentSyncOptions([types.NotebookDocumentFilterWithNotebook(notebook="*")])
+"""Which notebooks clients that know them are asked to tell of: all cells of all."""
 SECTION = "setfill"  # of workspace/configuration
 _SAVE_SECONDS = 60.0  # between two times that statistics are saved
 _PREPARE_SECONDS = 0.1  # without a key, before the worker gets ready at the place of the last edit
@@ -44,7 +46,12 @@ class SetfillServer(LanguageServer):
 
     def __init__(self, worker_options: Options, token: str | None = None) -> None:
         super().__init__(
-            "setfill", package_version(), protocol_cls=Protocol, converter_factory=raw_converter, max_workers=2
+            "setfill",
+            package_version(),
+            notebook_document_sync=NOTEBOOKS,
+            protocol_cls=Protocol,
+            converter_factory=raw_converter,
+            max_workers=2,
         )
         self.settings = self._own_settings = Settings()
         self.statistics = Statistics()
@@ -140,6 +147,36 @@ class SetfillServer(LanguageServer):
             return document
         raise request_failed("the file is not open")
 
+    def open_document(
+        self,
+        item: types.TextDocumentItem,
+        notebook_uri: str | None = None,
+        text_before: Callable[[OpenDocument], str] | None = None,
+    ) -> None:
+        """Take in a file, or a cell of a notebook, and tell the worker of it if it may know it."""
+        self.close_document(item.uri)
+        document = self.documents.open(item, notebook_uri)
+        if text_before:
+            document.text_before = text_before
+        self.admit(document)
+        self.on_document_changed(document)
+
+    def change_document(
+        self, identity: types.VersionedTextDocumentIdentifier, changes: Sequence[types.TextDocumentContentChangeEvent]
+    ) -> None:
+        """Take in a change of a file."""
+        if document := self.documents.get(identity.uri):
+            if document.change(changes, identity.version):
+                self.has_changed(document)
+        else:
+            logger.warning("a change of a file that is not open")
+
+    def close_document(self, uri: str) -> None:
+        """Forget a file."""
+        if document := self.documents.get(uri):
+            self.suggester.close(document)
+            self.documents.close(uri)
+
     def show_problem(self, text: str) -> None:
         """Tell the user why there are no suggestions, each reason once."""
         if text in self._told:
@@ -162,7 +199,7 @@ class SetfillServer(LanguageServer):
         """Let the worker spend its idle time at a place, that of the last edit if none is given."""
         cursor_char = document.last_edit_char if cursor_char is None else cursor_char
         if not self.is_disabled(document) and self.documents.get(document.uri) is document:
-            document.client.prepare(document.uri, min(cursor_char, len(document.text)))
+            document.prepare(cursor_char)
 
     def _save(self) -> None:
         self._saving = None
@@ -199,12 +236,22 @@ def default_worker_options(settings: Settings) -> WorkerOptions:
 
 def build_server(worker_options: Options = default_worker_options, token: str | None = None) -> SetfillServer:
     """Return a server with all its features. `token`: what the client must know."""
-    from lsp_server import completion, context, fill_commands, inline_completion, status, trace_last, why_silent
+    from lsp_server import (
+        completion,
+        context,
+        fill_commands,
+        inline_completion,
+        notebooks,
+        status,
+        trace_last,
+        why_silent,
+    )
 
     server = SetfillServer(worker_options, token)
     _register_life_cycle(server)
     _register_documents(server)
-    for feature in (inline_completion, completion, fill_commands, context, status, trace_last, why_silent):
+    features = (inline_completion, completion, fill_commands, notebooks, context, status, trace_last, why_silent)
+    for feature in features:
         feature.register(server)
     return server
 
@@ -263,24 +310,14 @@ def _register_documents(server: SetfillServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     @contained
     def opened(params: types.DidOpenTextDocumentParams) -> None:
-        if known := server.documents.get(params.text_document.uri):
-            server.suggester.close(known)
-        document = server.documents.open(params.text_document)
-        server.admit(document)
-        server.on_document_changed(document)
+        server.open_document(params.text_document)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     @contained
     def changed(params: types.DidChangeTextDocumentParams) -> None:
-        if document := server.documents.get(params.text_document.uri):
-            if document.change(params.content_changes, params.text_document.version):
-                server.has_changed(document)
-        else:
-            logger.warning("a change of a file that is not open")
+        server.change_document(params.text_document, params.content_changes)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     @contained
     def closed(params: types.DidCloseTextDocumentParams) -> None:
-        if document := server.documents.get(params.text_document.uri):
-            server.suggester.close(document)
-            server.documents.close(document.uri)
+        server.close_document(params.text_document.uri)
