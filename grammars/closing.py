@@ -23,13 +23,11 @@ def without_loose_end(text: str, stop: str) -> str:
     """``text`` without what a limit cut off in the middle: its last line, or in a single line its last word.
 
     ``stop`` says why the text ended: ``tokens``, ``time`` or ``context`` where a limit cut it off, ``lines`` at the
-    end of a line, anything else where the model ended it. What a model says over and over until a limit ends it is
-    left out as well: repeated lines but for the first time, and a line that repeats itself altogether.
+    end of a line, anything else where the model ended it. What is said over and over is left out as well: lines of
+    words but for the first time, and altogether a line that repeats itself until a limit ends it.
     """
-    if stop == "lines":
-        return _without_loop_of_lines(text)
     if stop not in _CUT_OFF:
-        return text
+        return _without_loop_of_lines(text)
     text = _without_loop(text)
     if text.endswith(("\n", "\r")):
         return text.rstrip()
@@ -70,7 +68,8 @@ def _without_loop(text: str) -> str:
 
 def _without_loop_of_lines(text: str) -> str:
     begin, period = _loop_of(text.rstrip() + "\n")
-    return text[: begin + period].rstrip() if period else text
+    has_words = any(map(str.isalpha, text[begin : begin + period]))  # rows of numbers may well be the same
+    return text[: begin + period].rstrip() if has_words else text
 
 
 def _loop_of(text: str) -> tuple[int, int]:

@@ -77,9 +77,10 @@ class Trials:
         return self._costs[text]
 
     def leaves_open(self, text: str) -> bool:
-        """Whether ``text`` opens a bracket or string that nothing closes, or takes away what closed another."""
-        found = self._unmatched(text)
-        return self.swallows(text) or found.within > 0 or found.before > self._base.before
+        """Whether with ``text`` a bracket or string stays open that did not, or a closer has nothing to close."""
+        found, base = self._unmatched(text), self._base
+        is_left = found.before > base.before or found.surplus > base.surplus
+        return self.swallows(text) or found.within > 0 or is_left
 
     def swallows(self, text: str) -> bool:
         """Whether what stands behind the gap would no longer be what it is: code, or the rest of a string."""
