@@ -9,7 +9,7 @@ TORCH := 2.13.0
 TORCH_BUILD := $(TORCH)$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench rehearse clean
+.PHONY: help setup demo test test-slow check format bench rehearse clean vsix check-vscode editors test-editors
 
 help:
 	@echo "make demo       infill real source files with the default model"
@@ -19,6 +19,9 @@ help:
 	@echo "make format     put the code into shape"
 	@echo "make bench      measure forwards, decoding and the server, each beside its peer"
 	@echo "make rehearse   the training pipeline on a tiny model, to its last step (about 8 minutes)"
+	@echo "make vsix       the VS Code extension, as vscode-client/setfill.vsix"
+	@echo "make check-vscode  formatting, lint, types and unit tests of the extension"
+	@echo "make test-editors  the extension in real VS Codes, the newest and the oldest that it supports (downloads 300 MB)"
 	@echo "make setup      only install into $(VENV)"
 	@echo "make clean      remove $(VENV) and caches"
 
@@ -67,6 +70,32 @@ bench: setup
 
 rehearse: setup
 	$(BIN)/python -m model.training.rehearse
+
+# The extension is built by a node of its own, whatever the machine has.
+EDITORS := .cache/editors/vscode
+CLIENT := vscode-client
+NPM := cd $(CLIENT) && PATH="$(CURDIR)/$(EDITORS)/node/bin:$$PATH" npm
+
+$(EDITORS)/node/.installed: $(CLIENT)/test/editors/install | setup
+	PYTHON=$(CURDIR)/$(BIN)/python $(CLIENT)/test/editors/install $(EDITORS) node
+	@touch $@
+
+$(CLIENT)/node_modules/.package-lock.json: $(CLIENT)/package-lock.json $(EDITORS)/node/.installed
+	$(NPM) ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+vsix: $(CLIENT)/node_modules/.package-lock.json
+	$(NPM) run --silent package
+
+check-vscode: $(CLIENT)/node_modules/.package-lock.json
+	$(NPM) run --silent check
+	$(NPM) run --silent test
+
+editors: $(EDITORS)/node/.installed
+	PYTHON=$(CURDIR)/$(BIN)/python $(CLIENT)/test/editors/install $(EDITORS) all
+
+test-editors: editors vsix
+	$(NPM) run --silent test:editors
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

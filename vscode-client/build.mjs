@@ -1,6 +1,6 @@
 // Bundles the extension into dist/ (--production: minified), and with --tests the tests into out/.
 import { context } from "esbuild";
-import { readdirSync } from "node:fs";
+import { copyFileSync, readdirSync, rmSync } from "node:fs";
 
 const asked = new Set(process.argv.slice(2));
 const common = {
@@ -21,7 +21,20 @@ const builds = [
   },
 ];
 if (asked.has("--tests")) {
+  for (const kind of ["unit", "host", "editors"]) rmSync(`out/${kind}`, { recursive: true, force: true });
   builds.push({ ...common, entryPoints: testFiles("test/unit"), outdir: "out/unit" });
+  builds.push({
+    ...common,
+    entryPoints: ["test/host/index.ts", ...testFiles("test/host")],
+    outdir: "out/host",
+    external: ["vscode", "mocha"],
+  });
+  builds.push({
+    ...common,
+    entryPoints: ["test/editors/run.ts"],
+    outdir: "out/editors",
+    external: ["playwright-core"],
+  });
 }
 for (const each of builds) {
   const build = await context(each);
@@ -31,6 +44,7 @@ for (const each of builds) {
     await build.dispose();
   }
 }
+if (asked.has("--tests")) copyFileSync("test/host/package.json", "out/host/package.json");
 
 function testFiles(folder) {
   return readdirSync(folder)

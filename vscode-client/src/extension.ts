@@ -68,7 +68,7 @@ export function activate(context: vscode.ExtensionContext): void {
       ghost.dismiss();
       return vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
     },
-    whyNoSuggestion: (options?: { isTold?: boolean }) => whyNoSuggestion(started, ghost, context.extension.id, options),
+    whyNoSuggestion: () => whyNoSuggestion(started, ghost, context.extension.id),
     infill: infills.infill,
     infillAll: infills.infillAll,
     infillHoles: infills.infillHoles,

@@ -8,17 +8,9 @@ import { otherProviders } from "./ghost/others";
 import type { Silence } from "./protocol";
 import { SECTION } from "./settings";
 
-/** Return why; also tell the user, unless the caller only wants to know. */
-export async function whyNoSuggestion(
-  client: Client,
-  ghost: GhostText,
-  ownId: string,
-  { isTold = true } = {},
-): Promise<Silence> {
+export async function whyNoSuggestion(client: Client, ghost: GhostText, ownId: string): Promise<Silence> {
   const silence = await reason(client, ghost, ownId);
-  if (isTold) {
-    void show(silence);
-  }
+  void show(silence);
   return silence;
 }
 

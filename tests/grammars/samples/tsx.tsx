@@ -66,6 +66,3 @@ class Store {
   }
 }
 // <$ @class
-type Mode = "r" | "w";
-//          ^ @string.type @string
-//            $ @string.type
