@@ -87,7 +87,7 @@ def fill_any_order(
                     gap.reveal(proposal.rank, proposal.token_id, proposal.log_probs)
                     fresh.append((gap, proposal.rank))
                     _record(rows, gap, proposal)
-        rows.commit(len(clean))
+        rows.commit(range(len(clean)))
         for gap in gaps:
             if gap.stop is not None:  # what was revealed behind its end is not part of it
                 rows.drop_behind(gap.index, gap.frontier if gap.stop == "eoi" else gap.frontier - 1)

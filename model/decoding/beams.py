@@ -254,7 +254,7 @@ class BeamSearch:
         """Drop the rows that no beam needs any more."""
         living = (*self._beams, *self._ending)
         kept = sorted({row for beam in living for row in (*beam.gap_rows, *beam.text_rows)})
-        self.rows.keep(kept)
+        self.rows.commit(kept)
         numbers = {row: number for number, row in enumerate(kept)}
         self._beams = [beam.renumbered(numbers) for beam in self._beams]
         self._ending = [beam.renumbered(numbers) for beam in self._ending]

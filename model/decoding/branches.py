@@ -62,7 +62,7 @@ def fill_candidates(
         logits = rows.feed(fed)
         planner.forward_took(rows.last_forward_rows, rows.last_forward_s)
         kept = [index for each in going for index in each.reveal(logits, rows, planner, sampling)]
-        rows.commit_rows(kept if fed else [])
+        rows.commit(kept if fed else [])
         if answer.stop is not None:
             rows.recorder = None  # a trace is of the answer only
         branches = _parted(answer, branches, count, generator.initial_seed())

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from model.decoding.recorder import Recorder
-from model.network.decoder import Rows
 from model.sessions.window import Window
 
 UNSEEN = 2**31 - 1  # the key of a row that no other row sees; as `sees_below`, all clean rows
@@ -71,40 +70,26 @@ class GapRows:
         is empty, its last row's logits are returned. The rows are scratch until
         `commit`.
         """
-        window, cache = self.window, self.window.cache
-        tail, left_rows = window.left_tail(), cache.left_rows
-        assert tail or rows, "there is nothing to feed"
-        assert not (tail and self._committed), "the left stack cannot grow under committed gap rows"
-        self._make_room(len(tail) + len(self._committed) + len(rows), 0)
-        slot = cache.left_end + len(self._committed)
-        see_begin = cache.right_begin if window.capabilities.infill else cache.left_begin
-        token_ids = tail + [row.token_id for row in rows]
-        position_ids = [*range(left_rows, left_rows + len(tail)), *(row.position_id for row in rows)]
-        wanted = [len(tail) + index for index in (range(len(rows)) if logits_at is None else logits_at)]
-        see_end = slot + len(token_ids)
-        if self._apart:
-            see_end = cache.left_end + self._apart_at + len(self._apart)
-        visible = self._visible(rows, len(tail), cache.left_begin - see_begin, slot - see_begin, see_end - see_begin)
+        window, tail = self.window, len(self.window.left_tail())
+        self._make_room(tail + len(self._committed) + len(rows), 0)
+        if logits_at is None:
+            logits_at = range(len(rows)) if rows else [-1]
         started = time.perf_counter()
-        logits = window.network.forward(
-            Rows(torch.tensor(token_ids), torch.tensor(position_ids), slot, see_begin, see_end, visible),
-            cache,
-            wanted if rows else [len(tail) - 1],
+        logits = window.feed(
+            [row.token_id for row in rows],
+            [row.position_id for row in rows],
+            self._slots_seen(rows),
+            len(self._committed),
+            logits_at,
         )
-        assert logits is not None
-        self.last_forward_rows, self.last_forward_s = len(token_ids), time.perf_counter() - started
-        cache.left_rows += len(tail)
+        self.last_forward_rows, self.last_forward_s = tail + len(rows), time.perf_counter() - started
         self._fed = list(rows)
         self.forwards += 1
-        self.rows_fed += len(token_ids)
+        self.rows_fed += self.last_forward_rows
         return logits
 
-    def commit(self, count: int) -> None:
-        """Keep the first `count` rows of the last feed, which must be clean rows; the others leave nothing."""
-        self.commit_rows(range(count))
-
-    def commit_rows(self, kept: Sequence[int]) -> None:
-        """Keep the rows of the last feed at the indices `kept`, ascending, as `commit` does."""
+    def commit(self, kept: Sequence[int]) -> None:
+        """Keep the rows of the last feed at the indices `kept`, ascending, all clean rows; the others leave nothing."""
         fed, cache, begin = self._fed, self.window.cache, len(self._committed)
         assert all(fed[index].key is not None for index in kept), "a mask row cannot be committed"
         if self.recorder is not None:
@@ -136,28 +121,8 @@ class GapRows:
         cache.reserve_left(cache.left_rows + self._apart_at + len(self._apart) + apart)
         cache.copy_gap_rows([was_at + index for index in range(len(self._apart))], self._apart_at)
 
-    def _visible(self, rows: Sequence[GapRow], tail: int, below: int, before: int, count: int) -> Tensor | None:
-        """Return who sees what, [tail + R, count] bool, or None if each sees all before it.
-
-        `below` slots lie under the left stack, `before` slots under the new rows, and `count` are seen by any row.
-        """
-        seen = self._gap_rows_seen(rows)  # [R, committed + R + apart]
-        if not (tail and below) and len(rows) <= 1 and not self._apart and bool(seen.all()):
-            return None
-        committed, fed_end = len(self._committed), before + tail + len(rows)
-        visible = torch.ones(tail + len(rows), count, dtype=torch.bool)
-        if tail:
-            visible[:tail, :below] = False
-            visible[:tail, before:] = torch.ones(tail, tail + len(rows), dtype=torch.bool).tril()
-        visible[tail:, before - committed : before] = seen[:, :committed]
-        visible[tail:, before + tail : fed_end] = seen[:, committed : committed + len(rows)]
-        if self._apart:
-            visible[:, fed_end:] = False
-            visible[tail:, count - len(self._apart) :] = seen[:, committed + len(rows) :]
-        return visible
-
-    def _gap_rows_seen(self, rows: Sequence[GapRow]) -> Tensor:
-        """Return which gap rows each of `rows` sees: [R, committed + R + apart] bool."""
+    def _slots_seen(self, rows: Sequence[GapRow]) -> Tensor:
+        """Return which slots above the left stack each of `rows` sees, [R, N] bool: up to the last of any branch."""
         others = [*self._committed, *rows, *self._apart]
         keys = torch.tensor([UNSEEN if row.key is None else row.key for row in others])
         sees_below = torch.tensor([row.sees_below for row in rows])[:, None]
@@ -168,5 +133,9 @@ class GapRows:
             sees_below = torch.where(own, sees_below, torch.where(branches == 0, shares_below, 0))
         seen = keys[None, :] < sees_below
         committed = len(self._committed)
-        seen[:, committed : committed + len(rows)] |= torch.eye(len(rows), dtype=torch.bool)
-        return seen
+        fed_end = committed + len(rows)
+        seen[:, committed:fed_end] |= torch.eye(len(rows), dtype=torch.bool)
+        if not self._apart:
+            return seen
+        free = torch.zeros(len(rows), self._apart_at - fed_end, dtype=torch.bool)
+        return torch.cat((seen[:, :fed_end], free, seen[:, fed_end:]), 1)

@@ -46,7 +46,7 @@ def fill_left_to_right(
             gap.reveal(rank, token_id, log_probs)
             if rows.recorder is not None:
                 rows.recorder.reveal(gap.index, rank, token_id, log_probs, "clean")
-        rows.commit(len(pending))
+        rows.commit(range(len(pending)))
         # Gaps that just ended have a row to feed but need no logits: they come last.
         ordered = sorted(open_gaps, key=lambda gap: gap.stop is not None)
         pending = [gap.clean_row(max(gap.ids), key=max(gap.ids)) for gap in ordered]

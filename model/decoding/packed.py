@@ -13,17 +13,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from model.api.types import Gap, GapScore
 from model.decoding.likelihood import clean_score
 from model.decoding.spelling import Vocabulary
 from model.errors import Cancelled
-from model.network.decoder import Rows
+from model.network.decoder import rows_at
 from model.network.kv_cache import KVCache
-from model.sessions.geometry import RIGHT_LAST_ID
 from model.sessions.seams import Encoded, Layout, chunks_between, encode, header_ids, lay_out, rows_seen_from
 from model.sessions.session import SessionParts
+from model.sessions.stacks import push_left, push_right
 
 GROUP_CHARS = 4000  # gaps within so much text share an encoding
 CONTEXT_CHARS = 3000  # text on each side of a group that its gaps see
@@ -81,13 +80,8 @@ class PackedScorer:
         reach = [gap.left_rows + gap.right_rows + len(gap.ids) + 2 for gap in packed if gap]
         if not reach or max(reach) > self._network.config.context_length:
             return [None] * len(gaps)
-        cache = self._network.new_cache(
-            right_slots=sum(map(len, chunks)) + 1,
-            left_slots=len(self._header) + len(left.ids) + SLICE_ROWS + max(len(gap.ids) + 1 for gap in packed if gap),
-        )
-        self._push_left(cache, self._header + left.ids, cancelled)
-        if self._capabilities.infill:
-            self._push_right(cache, chunks, cancelled)
+        left_ids, longest = self._header + left.ids, max(len(gap.ids) + 1 for gap in packed if gap)
+        cache = self._encode(chunks, left_ids, SLICE_ROWS + longest, cancelled)
         scores: dict[int, GapScore] = {}
         waiting: list[int] = []
         for index, gap in enumerate(packed):
@@ -96,11 +90,10 @@ class PackedScorer:
             rows = sum(len(other.ids) + 1 for i in waiting if (other := packed[i]))
             if waiting and (rows >= SLICE_ROWS or index == len(packed) - 1):
                 batch = [other for i in waiting if (other := packed[i])]
-                found = self._score_batch(cache, batch, self._header + left.ids)
+                found = self._score_batch(cache, batch, left_ids)
                 scores.update(zip(waiting, found, strict=True))
                 waiting = []
-                if cancelled():
-                    raise Cancelled("the request was cancelled")
+                _go_on(cancelled)
         return [scores.get(index) for index in range(len(gaps))]
 
     def _right_chunks(self, text: str, gap_ends: Sequence[int]) -> tuple[list[list[int]], dict[int, int]]:
@@ -125,23 +118,19 @@ class PackedScorer:
         ids = layout.gap_ids(self._tokenizer, 0, given)
         return _PackedGap(layout.held_back[0], ids, len(self._header) + token, right_rows)
 
-    def _push_left(self, cache: KVCache, ids: Sequence[int], cancelled: Callable[[], bool]) -> None:
-        for begin in range(0, len(ids), SLICE_ROWS):
-            if cancelled():
-                raise Cancelled("the request was cancelled")
-            pushed = ids[begin : begin + SLICE_ROWS]
-            self._feed(cache, pushed, range(begin, begin + len(pushed)), cache.left_end, cache.left_begin, None)
-            cache.left_rows += len(pushed)
-
-    def _push_right(self, cache: KVCache, chunks: Sequence[list[int]], cancelled: Callable[[], bool]) -> None:
-        for chunk in [[self._capabilities.sink_id], *chunks]:
-            if cancelled():
-                raise Cancelled("the request was cancelled")
-            slot, end_id = cache.right_begin - len(chunk), RIGHT_LAST_ID - cache.right_rows
-            visible = torch.ones(len(chunk), cache.right_end - slot, dtype=torch.bool)
-            visible[:, : len(chunk)].tril_()
-            self._feed(cache, chunk, range(end_id - len(chunk) + 1, end_id + 1), slot, slot, visible)
-            cache.right_rows += len(chunk)
+    def _encode(
+        self, chunks: Sequence[list[int]], left_ids: Sequence[int], room: int, cancelled: Callable[[], bool]
+    ) -> KVCache:
+        """Return a cache with both stacks in it, and room for so many rows of gaps."""
+        cache = self._network.new_cache(sum(map(len, chunks)) + 1, len(left_ids) + room)
+        for begin in range(0, len(left_ids), SLICE_ROWS):
+            _go_on(cancelled)
+            push_left(self._network, cache, left_ids[begin : begin + SLICE_ROWS])
+        for chunk in [[], *chunks] if self._capabilities.infill else []:  # the sink row first, by itself
+            _go_on(cancelled)
+            push_right(self._network, cache, chunk, self._capabilities.sink_id)
+        self.rows_computed += cache.rows
+        return cache
 
     def _score_batch(self, cache: KVCache, batch: Sequence[_PackedGap], left_ids: Sequence[int]) -> list[GapScore]:
         """Feed all rows of `batch` in one forward and return its scores."""
@@ -165,7 +154,9 @@ class PackedScorer:
             chain = cache.left_end - see_begin
             causal = torch.ones(len(gap.ids) + 1, len(gap.ids) + 1, dtype=torch.bool).tril()
             visible[own, chain + own.start : chain + own.stop] = causal
-        logits = self._feed(cache, ids, position_ids, cache.left_end, see_begin, visible, list(range(rows)))
+        fed = rows_at(cache.left_end, see_begin, ids, position_ids, visible)
+        logits = self._network.forward(fed, cache, list(range(rows)))
+        self.rows_computed += rows
         assert logits is not None
         scores, begin = [], 0
         for gap in batch:
@@ -174,17 +165,7 @@ class PackedScorer:
             begin += len(gap.ids) + 1
         return scores
 
-    def _feed(
-        self,
-        cache: KVCache,
-        ids: Sequence[int],
-        position_ids: Sequence[int],
-        slot: int,
-        see_begin: int,
-        visible: Tensor | None,
-        logits_at: list[int] | None = None,
-    ) -> Tensor | None:
-        see_end = slot + len(ids) if visible is None else see_begin + visible.shape[1]
-        self.rows_computed += len(ids)
-        rows = Rows(torch.tensor(ids), torch.tensor(position_ids), slot, see_begin, see_end, visible)
-        return self._network.forward(rows, cache, logits_at)
+
+def _go_on(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise Cancelled("the request was cancelled")

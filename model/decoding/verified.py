@@ -56,7 +56,8 @@ def fill_verified(
         logits = rows.feed(forward.rows, forward.logits_at if pending else None)
         planner.forward_took(rows.last_forward_rows, rows.last_forward_s)
         accepted = _reveal(forward, logits, rows, planner, sampling, generator)
-        rows.commit(sum(row.key is not None and row.rank <= forward.rank + accepted for row in forward.rows))
+        kept = sum(row.key is not None and row.rank <= forward.rank + accepted for row in forward.rows)
+        rows.commit(range(kept))
         mask_drafts = _mask_drafts(forward, accepted, logits, sampling, generator)
         frontier_rank = forward.rank + accepted + 1
         pending = [

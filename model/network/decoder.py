@@ -12,6 +12,7 @@ K key/value heads, G = H / K, D head_dim, V vocabulary.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,14 @@ class Rows:
     see_begin: int
     see_end: int
     visible: Tensor | None = None
+
+
+def rows_at(
+    slot: int, see_begin: int, token_ids: Sequence[int], position_ids: Sequence[int], visible: Tensor | None = None
+) -> Rows:
+    """Return rows for slots from `slot` on that see no slot behind `visible`, or behind themselves if that is None."""
+    see_end = slot + len(token_ids) if visible is None else see_begin + visible.shape[1]
+    return Rows(torch.tensor(token_ids), torch.tensor(position_ids), slot, see_begin, see_end, visible)
 
 
 class Decoder:

@@ -42,12 +42,13 @@ class KVCache:
     """Keys and values [layers, kv_heads, slots, head_dim] of one window.
 
     `right_rows`, `island_rows` and `left_rows` count committed rows; slots
-    beyond them are scratch, overwritten by the next forward.
+    beyond them are scratch, overwritten by the next forward. A forward first
+    writes rows there, then they are pushed; popping leaves them as scratch.
     """
 
     def __init__(self, config: ModelConfig, dtype: torch.dtype, right_slots: int, left_slots: int) -> None:
         self.config, self.dtype = config, dtype
-        self.right_rows = self.island_rows = self.left_rows = 0
+        self._right_rows = self._island_rows = self._left_rows = 0
         self._used_left = self._used_below = 0  # slots that were ever asked for
         self._allocate(right_slots, left_slots)
 
@@ -63,6 +64,18 @@ class KVCache:
         self.position_ids = torch.zeros(shape[2], dtype=torch.int64)
 
     # -- where things are -------------------------------------------------------------------
+
+    @property
+    def left_rows(self) -> int:
+        return self._left_rows
+
+    @property
+    def right_rows(self) -> int:
+        return self._right_rows
+
+    @property
+    def island_rows(self) -> int:
+        return self._island_rows
 
     @property
     def left_begin(self) -> int:
@@ -106,6 +119,28 @@ class KVCache:
         seen = slice(begin, begin + slots)
         return self._padded_keys[layer, :, seen], self._padded_values[layer, :, seen]
 
+    # -- pushing and popping ----------------------------------------------------------------
+
+    def push_left(self, rows: int) -> None:
+        """Commit the first `rows` rows written at `left_end`."""
+        assert 0 <= rows <= self.slots - self.left_end, "rows were pushed for which there is no slot"
+        self._left_rows += rows
+
+    def pop_left(self, rows: int) -> None:
+        """Drop the `rows` last rows of the left stack."""
+        assert 0 <= rows <= self._left_rows, "more rows were popped than there are"
+        self._left_rows -= rows
+
+    def push_right(self, rows: int) -> None:
+        """Commit the `rows` rows written just below `right_begin`."""
+        assert 0 <= rows <= self.right_begin, "rows were pushed for which there is no slot"
+        self._right_rows += rows
+
+    def pop_right(self, rows: int) -> None:
+        """Drop the `rows` rows of the right stack that were pushed last."""
+        assert 0 <= rows <= self._right_rows, "more rows were popped than there are"
+        self._right_rows -= rows
+
     # -- writing ----------------------------------------------------------------------------
 
     def reserve_left(self, slots: int) -> None:
@@ -132,7 +167,7 @@ class KVCache:
         self.reserve_right(self.right_rows + self.island_rows + rows)
         begin, end = self.right_begin, self._below_slots
         self._move_below(begin, end, -rows)
-        self.island_rows += rows
+        self._island_rows += rows
         return self._below_slots - rows
 
     def remove_islands(self, rows: int) -> None:
@@ -140,7 +175,7 @@ class KVCache:
         assert rows <= self.island_rows
         begin, end = self.right_begin, self._below_slots - rows
         self._move_below(begin, end, rows)
-        self.island_rows -= rows
+        self._island_rows -= rows
 
     def _move_below(self, begin: int, end: int, by: int) -> None:
         if begin == end or not by:

@@ -16,7 +16,7 @@ from torch import Tensor
 from model.api.types import Snippet
 from model.checkpoint.config import Capabilities
 from model.checkpoint.tokenization import ByteTokenizer
-from model.network.decoder import Decoder, Rows
+from model.network.decoder import Decoder, rows_at
 from model.network.kv_cache import KVCache
 from model.network.rope import RotaryEmbedding
 from model.sessions.seams import header_ids
@@ -61,7 +61,7 @@ class IslandStore:
         self._budget_bytes, self._max_rows = budget_bytes, max_rows
         self._islands: OrderedDict[tuple[int, ...], EncodedIsland] = OrderedDict()
         self._token_ids = lru_cache(maxsize=256)(self._ids)
-        self._begun: dict[tuple[int, ...], KVCache] = {}
+        self._begun: dict[tuple[int, ...], tuple[KVCache, int]] = {}  # with the rows fed so far
         self.rows_computed = 0
 
     def get(self, snippet: Snippet) -> EncodedIsland | None:
@@ -80,14 +80,13 @@ class IslandStore:
         if island := self.get(snippet):
             return island
         ids = self._token_ids(snippet)
-        cache = self._begun.pop(ids, None) or self._network.new_cache(right_slots=len(ids), left_slots=0)
-        begin, end = cache.island_rows, min(cache.island_rows + slice_rows, len(ids))
-        rows = Rows(torch.tensor(ids[begin:end]), torch.arange(begin, end), slot=begin, see_begin=0, see_end=end)
-        self._network.forward(rows, cache)
-        cache.island_rows = end
+        begun = self._begun.pop(ids, None)
+        cache, begin = begun or (self._network.new_cache(right_slots=len(ids), left_slots=0), 0)
+        end = min(begin + slice_rows, len(ids))
+        self._network.forward(rows_at(begin, 0, ids[begin:end], range(begin, end)), cache)
         self.rows_computed += end - begin
         if end < len(ids):
-            self._begun = {ids: cache}  # one at a time: a snippet that changes meanwhile leaves nothing behind
+            self._begun = {ids: (cache, end)}  # one at a time: a snippet that changes meanwhile leaves nothing behind
             return None
         island = self._islands[ids] = EncodedIsland(ids, cache.unrotated_keys, cache.values)
         while self.bytes > self._budget_bytes and self._rows > (self._max_rows + 1) * KEPT_ISLANDS:

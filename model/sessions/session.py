@@ -121,8 +121,8 @@ class Session:
             if near.pending_rows < window.pending_rows:
                 window = near
         window.encode(cancelled, leave_rows=FUSED_TAIL_ROWS)
-        if not window.left_tail() and not self._parts.capabilities.infill:
-            window.cache.left_rows -= 1  # fed once more: its logits begin the infill
+        if not self._parts.capabilities.infill:
+            window.keep_a_row_pending()
         return window
 
     def idle_slice(self) -> bool:

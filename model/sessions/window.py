@@ -24,9 +24,9 @@ from model.api.types import Edit, Gap
 from model.checkpoint.config import Capabilities
 from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import Cancelled, InputError
-from model.network.decoder import Decoder, Rows
+from model.network.decoder import Decoder, rows_at
 from model.network.kv_cache import KVCache
-from model.sessions.geometry import RIGHT_LAST_ID, WindowLimits
+from model.sessions.geometry import WindowLimits
 from model.sessions.islands import EncodedIsland
 from model.sessions.seams import (
     EMPTY,
@@ -40,6 +40,7 @@ from model.sessions.seams import (
     lay_out,
     re_encode,
 )
+from model.sessions.stacks import push_left, push_right
 
 GAP_SLOTS = 512  # slots above the left stack for the rows of gaps, to begin with
 _CHARS_PER_TOKEN = 8  # more than code has: so many characters hold enough tokens, and else count as enough
@@ -86,7 +87,7 @@ class Window:
         header = header_ids(self.tokenizer, known.sink_id, known.filename_id, path, self.geometry.path_tokens)
         if header != self.header_ids:
             self.header_ids = header
-            self.cache.left_rows = 0
+            self.cache.pop_left(self.cache.left_rows)
 
     # -- what is wanted ---------------------------------------------------------------------
 
@@ -132,7 +133,7 @@ class Window:
             self.begin_char = self._choose_begin(text, cut)
             wanted = encode(self.tokenizer, text[self.begin_char : cut])
         same = len(self.header_ids) + common_prefix(self.left.ids, wanted.ids)
-        self.cache.left_rows = min(self.cache.left_rows, same)
+        self.cache.pop_left(max(0, self.cache.left_rows - same))
         self.left = wanted
 
     def _choose_begin(self, text: str, cut: int) -> int:
@@ -154,11 +155,14 @@ class Window:
             self.end_char = self._choose_end(text, gap_end)
             chunks = self._chunks(text[gap_end : self.end_char])
         self.ends_text = self.end_char == len(text)
-        same = common_prefix(self.right, chunks)
-        if same < self._right_encoded:
-            self._right_encoded = same
-            self.cache.right_rows = _right_rows(chunks[:same]) if self.cache.right_rows else 0
+        self._pop_chunks(common_prefix(self.right, chunks))
         self.right = chunks
+
+    def _pop_chunks(self, kept: int) -> None:
+        """Drop the rows of all chunks but the farthest `kept`."""
+        if kept < self._right_encoded:
+            self._right_encoded = kept
+            self.cache.pop_right(self.cache.right_rows - _right_rows(self.right[:kept]))
 
     def _kept_chunks(self, text: str, gap_end: int) -> list[Chunk] | None:
         """Return the chunks for text[gap_end:end_char], those of now as far as they fit; None to build anew."""
@@ -261,7 +265,9 @@ class Window:
                 return
             if cancelled():
                 raise Cancelled("the request was cancelled while the file was being encoded")
+            pending = self.pending_rows
             feed()
+            self.rows_computed += pending - self.pending_rows
 
     def _next_slice(self, slice_rows: int, leave_rows: int) -> tuple[int, Callable[[], None]] | None:
         """Return how many rows come next, and what feeds them: islands first, then the right stack, then the left."""
@@ -272,36 +278,69 @@ class Window:
             return chunk_rows + (not self.cache.right_rows), self._push_chunk
         rows = len(self.header_ids) + len(self.left.ids) - self.cache.left_rows
         if rows > leave_rows:
-            return min(rows, slice_rows), lambda: self._push_left(slice_rows)
+            pushed = self.left_tail()[:slice_rows]
+            return len(pushed), lambda: push_left(self.network, self.cache, pushed)
         return None
 
     def left_tail(self) -> list[int]:
         """Return the ids of the left stack that are not encoded yet."""
         return self.left_ids[self.cache.left_rows :]
 
-    def _push_left(self, slice_rows: int) -> None:
-        begin = self.cache.left_rows
-        pushed = self.left_ids[begin : begin + slice_rows]
-        self.cache.reserve_left(begin + len(pushed))
-        slot = self.cache.left_end
-        self._feed(pushed, range(begin, begin + len(pushed)), slot, self.cache.left_begin, slot + len(pushed))
-        self.cache.left_rows += len(pushed)
+    def keep_a_row_pending(self) -> None:
+        """Let the last row of the left stack be fed once more, if none is left to be: its logits say what follows."""
+        if not self.left_tail():
+            self.cache.pop_left(1)
+
+    def feed(
+        self,
+        token_ids: Sequence[int],
+        position_ids: Sequence[int],
+        seen: Tensor,
+        kept: int,
+        logits_at: Sequence[int],
+        sees_behind: Tensor | None = None,
+    ) -> Tensor:
+        """Feed rows that stand above the left stack, behind `kept` others, and return the logits [n, V] of some.
+
+        What is not encoded yet of the left stack goes along. All rows see that
+        stack; `seen` [R, N] bool says which of the N slots above it each sees,
+        `sees_behind` [R] bool whether it sees the right stack and islands (None:
+        all do). `logits_at` are indices of rows; -1 is the left stack's last.
+        """
+        cache, tail = self.cache, self.left_tail()
+        assert tail or token_ids, "there is nothing to feed"
+        assert not (tail and kept), "the left stack cannot grow under rows that are kept"
+        cache.reserve_left(cache.left_rows + len(tail) + seen.shape[1])
+        slot = cache.left_end + kept
+        see_begin = cache.right_begin if self.capabilities.infill else cache.left_begin
+        ids = [*range(cache.left_rows, cache.left_rows + len(tail)), *position_ids]
+        visible = self._visible(len(tail), cache.left_begin - see_begin, kept, seen, sees_behind)
+        rows = rows_at(slot, see_begin, [*tail, *token_ids], ids, visible)
+        logits = self.network.forward(rows, cache, [len(tail) + index for index in logits_at])
+        assert logits is not None
+        cache.push_left(len(tail))
+        return logits
+
+    def _visible(self, tail: int, behind: int, kept: int, seen: Tensor, sees_behind: Tensor | None) -> Tensor | None:
+        """Return who sees what, [tail + R, slots that any sees] bool, or None if each row sees all before it.
+
+        `behind` of the slots lie below the left stack.
+        """
+        one_sees_all = len(seen) <= 1 and seen.shape[1] == kept + len(seen) and bool(seen.all())
+        if one_sees_all and sees_behind is None and not (tail and behind):
+            return None
+        before = behind + self.cache.left_rows
+        visible = torch.ones(tail + len(seen), before + tail + seen.shape[1], dtype=torch.bool)
+        visible[:tail, :behind] = False
+        visible[:tail, before:] = torch.ones(tail, tail + seen.shape[1], dtype=torch.bool).tril()
+        visible[tail:, before + tail :] = seen
+        if sees_behind is not None:
+            visible[tail:, :behind] = sees_behind[:, None]
+        return visible
 
     def _push_chunk(self) -> None:
-        """Push the next chunk on the right stack; the first goes together with the sink row, at RIGHT_LAST_ID."""
-        cache = self.cache
         chunk = self.right[self._right_encoded].ids if self.right else []
-        sink = [] if cache.right_rows else [self.capabilities.sink_id]
-        pushed = chunk + sink
-        cache.reserve_right(cache.right_rows + cache.island_rows + len(pushed))
-        slot, end = cache.right_begin - len(pushed), cache.right_end
-        last_id = RIGHT_LAST_ID - cache.right_rows
-        # A chunk's rows see the rows before them in the chunk and all rows pushed earlier, which stand to the right.
-        visible = torch.ones(len(pushed), end - slot, dtype=torch.bool)
-        visible[: len(chunk), : len(chunk)].tril_()
-        visible[len(chunk) :, : len(chunk)] = False
-        self._feed(pushed, range(last_id - len(pushed) + 1, last_id + 1), slot, slot, end, visible)
-        cache.right_rows += len(pushed)
+        push_right(self.network, self.cache, chunk, self.capabilities.sink_id)
         self._right_encoded += bool(self.right)
 
     def _push_middle(self, slice_rows: int) -> None:
@@ -316,7 +355,7 @@ class Window:
         see_begin = self.cache.left_begin - self._middle_slots + before
         slot = see_begin + fed
         first_id += fed
-        self._feed(pushed, range(first_id, first_id + len(pushed)), slot, see_begin, slot + len(pushed))
+        self.network.forward(rows_at(slot, see_begin, pushed, range(first_id, first_id + len(pushed))), self.cache)
         self._middle_rows_fed += len(pushed)
 
     def _middle_island(self, row: int) -> tuple[int, list[int], int]:
@@ -358,9 +397,7 @@ class Window:
             text, tokens = text + self.right[kept].text, tokens + len(self.right[kept].ids)
         if len(self.right) - kept < 2:
             return False
-        if self._right_encoded > kept:
-            self._right_encoded = kept
-            self.cache.right_rows = _right_rows(self.right[:kept])
+        self._pop_chunks(kept)
         self.right = [*self.right[:kept], Chunk(text, self.tokenizer.encode(text))]
         return True
 
@@ -381,19 +418,6 @@ class Window:
         for island in fitting:
             island.copy_to(self.cache, slot, first_id, self.network.rope)
             slot, first_id = slot + island.rows, first_id + island.rows
-
-    def _feed(
-        self,
-        ids: list[int],
-        position_ids: range,
-        slot: int,
-        see_begin: int,
-        see_end: int,
-        visible: Tensor | None = None,
-    ) -> None:
-        rows = Rows(torch.tensor(ids), torch.tensor(position_ids), slot, see_begin, see_end, visible)
-        self.network.forward(rows, self.cache)
-        self.rows_computed += len(ids)
 
 
 def _right_rows(chunks: Sequence[Chunk]) -> int:

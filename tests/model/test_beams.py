@@ -50,7 +50,7 @@ class DenseTree(RowTree):
         fed = logits[begin + self.size :]
         return torch.cat((logits[left[-1:]], fed)) if self.forwards == 1 else fed
 
-    def keep(self, numbers: Sequence[int]) -> None:
+    def commit(self, numbers: Sequence[int]) -> None:
         everything = [*self._kept, *self._fed]
         place = {number: index for index, number in enumerate(numbers)}
         self._kept = [

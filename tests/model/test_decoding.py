@@ -297,7 +297,7 @@ class DenseRows(GapRows):
         wanted = [first + index for index in (range(len(rows)) if logits_at is None else logits_at)] or [context[-1]]
         return dense_logits(setting.checkpoint, listed)[wanted].float()
 
-    def commit_rows(self, kept: Sequence[int]) -> None:
+    def commit(self, kept: Sequence[int]) -> None:
         committed = len(self._committed)
         places = {committed + index: committed + place for place, index in enumerate(kept)}
         places |= {place: place for place in range(committed)}

@@ -43,7 +43,7 @@ class MarkedCache:
         rows = self._rows(count)
         self.cache.reserve_left(len(self.left) + count)
         self._write(self.cache.left_end, rows)
-        self.cache.left_rows += count
+        self.cache.push_left(count)
         self.left += rows
         self.gap = []
 
@@ -57,7 +57,7 @@ class MarkedCache:
         rows = self._rows(count)
         self.cache.reserve_right(len(self.right) + sum(map(len, self.islands)) + count)
         self._write(self.cache.right_begin - count, rows)
-        self.cache.right_rows += count
+        self.cache.push_right(count)
         self.right = rows + self.right
 
     def insert_island(self, count: int) -> None:
@@ -70,8 +70,8 @@ class MarkedCache:
             self.cache.remove_islands(len(self.islands.pop()))
 
     def pop(self, left: int, right: int) -> None:
-        self.cache.left_rows = min(left, len(self.left))
-        self.cache.right_rows = min(right, len(self.right))
+        self.cache.pop_left(max(0, len(self.left) - left))
+        self.cache.pop_right(max(0, len(self.right) - right))
         self.left = self.left[: self.cache.left_rows]
         self.right = self.right[len(self.right) - self.cache.right_rows :]
         self.gap = []
@@ -153,7 +153,7 @@ def test_bytes_are_those_of_all_slots_ever_used() -> None:
 
 def test_a_shift_rotates_from_the_unrotated_keys() -> None:
     rope, cache = RotaryEmbedding(CONFIG), KVCache(CONFIG, torch.float32, 8, 0)
-    cache.right_rows = 8
+    cache.push_right(8)
     unrotated = torch.randn(cache.unrotated_keys.shape, generator=torch.Generator().manual_seed(0))
     cache.unrotated_keys.copy_(unrotated)
     cache.position_ids[:] = torch.arange(100, 108)

@@ -95,13 +95,13 @@ def test_uniform_is_the_average_over_all_permutations() -> None:
     for order in permutations(range(1, count + 1)):
         rows = GapRows(window)
         rows.feed([GapRow(INFILL, first_id, 0, 0), GapRow(EOI, first_id + count + 1, 1, 1)])
-        rows.commit(2)
+        rows.commit(range(2))
         total = 0.0
         for key, rank in enumerate(order, start=2):
             logits = rows.feed([GapRow(MASK, first_id + rank, key, None)])
             total += float(logits.double().log_softmax(-1)[0, ids[rank - 1]])
             rows.feed([GapRow(ids[rank - 1], first_id + rank, key, key)])
-            rows.commit(1)
+            rows.commit(range(1))
         totals.append(total)
     expected = math.log(sum(map(math.exp, totals)) / len(totals))
     uniform, _ = parse_policy("uniform")
@@ -136,7 +136,7 @@ def test_score_equals_one_row_at_a_time(text: str, infill: bool) -> None:
     pending = [opened.row(0, INFILL, key=0)] if infill else []
     for rank, token_id in enumerate(ids, start=1):
         log_probs = log_probabilities(rows.feed(pending)[0], opened.allowed())
-        rows.commit(len(pending))
+        rows.commit(range(len(pending)))
         expected.append(float(log_probs[token_id]))
         opened.place(rank, token_id, expected[-1])
         pending = [opened.clean_row(rank, key=rank)]

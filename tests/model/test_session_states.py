@@ -214,7 +214,7 @@ class Editing(RuleBasedStateMachine):
         rows, first_id = GapRows(window), window.gap_first_id(0)
         for rank in range(tokens):
             rows.feed([GapRow(self.shared.capabilities.infill_id, first_id + rank, rank, rank)])
-            rows.commit(1)
+            rows.commit(range(1))
 
     # -- what must hold -----------------------------------------------------------------------
 
