@@ -13,14 +13,13 @@ before it. Tokens revealed behind the end of a gap are unseen from then on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from model.api.types import Sampling
-from model.decoding.gap_rows import UNSEEN, GapRows
+from model.decoding.decode import Decode
+from model.decoding.gap_rows import UNSEEN
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap
 from model.decoding.policies import OrderPolicy, RevealRule
@@ -42,58 +41,41 @@ class _Proposal:
         return float(self.log_probs[self.token_id].exp())
 
 
-def fill_any_order(
-    rows: GapRows,
-    gaps: Sequence[OpenGap],
-    infill_id: int,
-    mask_id: int,
-    policy: OrderPolicy,
-    rule: RevealRule,
-    sampling: Sampling,
-    generator: torch.Generator,
-    after_forward: Callable[[], bool],
-) -> None:
-    """Fill `gaps` jointly until all have stopped or `after_forward` returns False."""
-    times = [policy.hitting_times(gap.last_rank + 1, generator) for gap in gaps]
-    clean = first_rows(gaps, infill_id)
-    next_key = 1
-    fresh: list[tuple[OpenGap, int]] = []
-    for gap in gaps:
-        if gap.end_rank is not None and gap.end_rank <= gap.last_rank:  # a length that is told is known from the start
-            gap.place(gap.end_rank, gap.spelling.vocabulary.eoi_id, 0.0)
-            fresh.append((gap, gap.end_rank))
-    while any(gap.stop is None for gap in gaps):
-        for gap, rank in sorted(fresh, key=lambda revealed: (revealed[0].index, revealed[1])):
-            clean.append(gap.clean_row(rank, next_key))
-            next_key += 1
-        asked = [(gap, rank) for gap in gaps if gap.stop is None for rank in _asked(gap, policy)]
-        masks = [gap.mask_row(rank, mask_id, UNSEEN) for gap, rank in asked]
+def fill_any_order(decode: Decode) -> list[OpenGap]:
+    """Fill the gaps jointly."""
+    rows, gaps = decode.rows, decode.gaps
+    assert decode.mask_id is not None, "only an adapted model has mask rows"
+    times = [decode.policy.hitting_times(gap.last_rank + 1, decode.generator) for gap in gaps]
+    clean, next_key = first_rows(gaps, decode.infill_id), 1
+    fresh = _told_ends(gaps)
+    while decode.open_gaps:
+        fresh.sort(key=lambda revealed: (revealed[0].index, revealed[1]))
+        clean += [gap.clean_row(rank, key) for key, (gap, rank) in enumerate(fresh, next_key)]
+        next_key += len(fresh)
+        asked = [(gap, rank) for gap in decode.open_gaps for rank in _asked(gap, decode.policy)]
+        masks = [gap.mask_row(rank, decode.mask_id, UNSEEN) for gap, rank in asked]
         logits = rows.feed([*clean, *masks], range(len(clean), len(clean) + len(masks)))
         fresh = []
-        for gap in [gap for gap in gaps if gap.stop is None]:
+        for gap in decode.open_gaps:
             mine = [index for index, (other, _) in enumerate(asked) if other is gap]
             ranks = [asked[index][1] for index in mine]
-            if policy.kind == "uniform" and gap.end_rank is None:
-                _draw_length(gap, logits[mine], sampling, generator)
-                if rows.recorder is not None:
-                    rows.recorder.reveal_end(gap.index, gap.end_rank or 0, gap.logprobs[gap.end_rank or 0])
-                fresh.append((gap, gap.end_rank or 0))
-                continue
-            proposals = [
-                _propose(gap, rank, logits[index], sampling, generator) for rank, index in zip(ranks, mine, strict=True)
-            ]
-            for proposal in _chosen(gap, proposals, rule, times[gap.index]):
-                if gap.stop is None:
-                    gap.reveal(proposal.rank, proposal.token_id, proposal.log_probs)
-                    fresh.append((gap, proposal.rank))
-                    _record(rows, gap, proposal)
+            fresh += [(gap, rank) for rank in _reveal(decode, gap, ranks, logits[mine], times[gap.index])]
         rows.commit(range(len(clean)))
         for gap in gaps:
             if gap.stop is not None:  # what was revealed behind its end is not part of it
                 rows.drop_behind(gap.index, gap.frontier if gap.stop == "eoi" else gap.frontier - 1)
         clean = []
-        if not after_forward():
-            return
+        if not decode.after_forward():
+            break
+    return []
+
+
+def _told_ends(gaps: Sequence[OpenGap]) -> list[tuple[OpenGap, int]]:
+    """Reveal where gaps end whose length is told, and return these ends: they are known from the start."""
+    told = [(gap, gap.end_rank) for gap in gaps if gap.end_rank is not None and gap.end_rank <= gap.last_rank]
+    for gap, end_rank in told:
+        gap.place(end_rank, gap.spelling.vocabulary.eoi_id, 0.0)
+    return told
 
 
 def _asked(gap: OpenGap, policy: OrderPolicy) -> list[int]:
@@ -105,7 +87,23 @@ def _asked(gap: OpenGap, policy: OrderPolicy) -> list[int]:
     ]
 
 
-def _propose(gap: OpenGap, rank: int, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> _Proposal:
+def _reveal(decode: Decode, gap: OpenGap, ranks: Sequence[int], logits: Tensor, times: Tensor) -> list[int]:
+    """Reveal what the mask rows at `ranks` say, from their logits [n, V], and return the ranks that became known."""
+    if decode.policy.kind == "uniform" and gap.end_rank is None:
+        end_rank = _draw_length(decode, gap, logits)
+        if decode.rows.recorder is not None:
+            decode.rows.recorder.reveal_end(gap.index, end_rank, gap.logprobs[end_rank])
+        return [end_rank]
+    proposals = [_propose(decode, gap, *asked) for asked in zip(ranks, logits, strict=True)]
+    revealed = []
+    for proposal in _chosen(gap, proposals, decode.rule, times):
+        if gap.stop is None:
+            decode.reveal(gap, proposal.rank, proposal.token_id, proposal.log_probs, "mask")
+            revealed.append(proposal.rank)
+    return revealed
+
+
+def _propose(decode: Decode, gap: OpenGap, rank: int, logits: Tensor) -> _Proposal:
     """Draw a token for `rank` from its mask row's logits [V]."""
     whole = gap.spelling.vocabulary.whole
     if rank > gap.frontier:
@@ -118,7 +116,7 @@ def _propose(gap: OpenGap, rank: int, logits: Tensor, sampling: Sampling, genera
         allowed = allowed.clone()
         allowed[gap.spelling.vocabulary.eoi_id] = False
     log_probs = log_probabilities(logits, allowed)
-    return _Proposal(rank, draw(log_probs, sampling, generator), log_probs)
+    return _Proposal(rank, draw(log_probs, decode.sampling, decode.generator), log_probs)
 
 
 def _chosen(gap: OpenGap, proposals: list[_Proposal], rule: RevealRule, times: Tensor) -> list[_Proposal]:
@@ -140,13 +138,14 @@ def _chosen(gap: OpenGap, proposals: list[_Proposal], rule: RevealRule, times: T
     return chosen
 
 
-def _draw_length(gap: OpenGap, logits: Tensor, sampling: Sampling, generator: torch.Generator) -> None:
-    """Draw where `<eoi>` stands from mask rows at ranks 1, 2, ..., logits [W, V], and reveal it there."""
+def _draw_length(decode: Decode, gap: OpenGap, logits: Tensor) -> int:
+    """Draw at which rank `<eoi>` stands from mask rows at ranks 1, 2, ..., logits [W, V], and reveal it there."""
     eoi_id = gap.spelling.vocabulary.eoi_id
     log_probs = ending_distribution(logits, eoi_id, may_be_empty=gap.spelling.is_settled)
-    index = draw(log_probs, sampling, generator)
+    index = draw(log_probs, decode.sampling, decode.generator)
     gap.end_rank = index + 1
     gap.place(gap.end_rank, eoi_id, float(log_probs[index]))
+    return gap.end_rank
 
 
 def ending_distribution(logits: Tensor, eoi_id: int, may_be_empty: bool) -> Tensor:
@@ -163,8 +162,3 @@ def ending_distribution(logits: Tensor, eoi_id: int, may_be_empty: bool) -> Tens
     if not may_be_empty and len(ends) > 1:
         ends[0] = 0.0
     return (ends / ends.sum()).log()
-
-
-def _record(rows: GapRows, gap: OpenGap, proposal: _Proposal) -> None:
-    if rows.recorder is not None:
-        rows.recorder.reveal(gap.index, proposal.rank, proposal.token_id, proposal.log_probs, "mask")

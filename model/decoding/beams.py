@@ -24,10 +24,12 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from model.decoding.decode import Decode
 from model.decoding.open_gap import OpenGap
 from model.decoding.row_tree import RowTree, TreeRow
 from model.decoding.sampling import log_probabilities
 from model.decoding.spelling import Spelling
+from model.sessions.seams import common_prefix
 from model.sessions.window import Window
 
 TEXT_WEIGHT = 0.5  # of the rows that follow the left stack, against those of the gap
@@ -67,6 +69,24 @@ class _Infill:
     gap_logprob: float  # `<eoi>` included
     score: float
     behind_logprob: float  # of the text behind, given this infill
+
+
+def fill_by_beams(decode: Decode) -> list[OpenGap]:
+    """Fill the one gap, which always holds the best beginning of it; return other infills that were found."""
+    assert decode.infill_id is not None, "only an adapted model searches by beams"
+    search = BeamSearch(decode.rows.window, decode.gaps[0], decode.policy.size, decode.infill_id)
+
+    def after_step() -> bool:
+        decode.gaps[0] = search.growing or decode.gaps[0]
+        return decode.after_forward()
+
+    try:
+        search.run(after_step)
+    finally:
+        decode.rows.forwards += search.rows.forwards
+        decode.rows.rows_fed += search.rows.rows_fed
+    decode.gaps[0], *others = search.found() or decode.gaps
+    return others[: decode.candidates]
 
 
 class BeamSearch:
@@ -173,9 +193,7 @@ class BeamSearch:
         ids = self._tokenizer.encode(spelling.held_back.decode() + spelling.infill + self._behind)
         if self._text_ends_there:
             ids.append(self._sink_id)
-        own = beam.gap.known_ids()
-        pairs = enumerate(zip(own, ids, strict=False))
-        same = next((index for index, (a, b) in pairs if a != b), min(len(own), len(ids)))
+        same = common_prefix(beam.gap.known_ids(), ids)
         first_row, ancestors = self.rows.size + len(fed), list(beam.text_rows[: max(0, same - 1)])
         for index in range(max(0, same - 1), len(ids) - 1):
             number = self.rows.size + len(fed)

@@ -12,61 +12,52 @@ and then compared with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from model.api.types import Sampling
+from model.decoding.decode import Decode
 from model.decoding.drafts import Draft, TextDrafts
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.gap_rows import GapRow
 from model.decoding.open_gap import OpenGap
 from model.decoding.sampling import draw_next, log_probabilities
 from model.decoding.widths import WidthPlanner, Widths
 
 
-def fill_candidates(
-    rows: GapRows,
-    answer: OpenGap,
-    count: int,
-    infill_id: int | None,
-    mask_id: int | None,
-    text_drafts: TextDrafts | None,
-    planner: WidthPlanner,
-    sampling: Sampling,
-    generator: torch.Generator,
-    after_forward: Callable[[], bool],
-) -> list[OpenGap]:
-    """Fill `answer` and return at most `count` other infills of its gap, all texts different, the likeliest first.
+def fill_candidates(decode: Decode) -> list[OpenGap]:
+    """Fill the one gap and return at most `decode.candidates` other infills of it, all texts different.
 
-    Ends when all have stopped or `after_forward` returns False. Without
-    `text_drafts` every forward reveals one token of each.
+    The likeliest comes first. Without `decode.drafts` every forward reveals one
+    token of each.
     """
-    first = _Candidate(answer, 0, generator)
+    rows, planner = decode.rows, decode.planner
+    (answer,) = decode.gaps
+    first = _Candidate(answer, 0, decode.generator)
     branches: list[_Candidate] = []
     while going := [each for each in (first, *branches) if each.gap.stop is None]:
-        if text_drafts is not None and (answer.frontier > 1 or infill_id is not None):
+        if decode.drafts is not None and (answer.frontier > 1 or decode.infill_id is not None):
             for each in going:
                 others = [other.gap for other in (first, *branches) if other is not each]
-                each.propose(text_drafts, others, planner)
+                each.propose(decode.drafts, others, planner)
             widths = planner.choose_each([[draft.kind for draft in each.drafts] for each in going])
         else:  # no drafts are wanted, or the text's last row opens the gap and goes alone
             widths = [Widths(0, 0)] * len(going)
         fed: list[GapRow] = []
         for each, width in zip(going, widths, strict=True):
-            each.add_clean_rows(fed, width.drafts, infill_id)
-        if mask_id is not None:
+            each.add_clean_rows(fed, width.drafts, decode.infill_id)
+        if decode.mask_id is not None:
             for each, width in zip(going, widths, strict=True):
-                each.add_mask_rows(fed, width.masks, mask_id)
+                each.add_mask_rows(fed, width.masks, decode.mask_id)
         logits = rows.feed(fed)
         planner.forward_took(rows.last_forward_rows, rows.last_forward_s)
-        kept = [index for each in going for index in each.reveal(logits, rows, planner, sampling)]
+        kept = [index for each in going for index in each.reveal(decode, logits)]
         rows.commit(kept if fed else [])
         if answer.stop is not None:
             rows.recorder = None  # a trace is of the answer only
-        branches = _parted(answer, branches, count, generator.initial_seed())
-        if not after_forward():
+        branches = _parted(answer, branches, decode.candidates, decode.generator.initial_seed())
+        if not decode.after_forward():
             break
     return _different([branch.gap for branch in branches], answer)
 
@@ -131,19 +122,20 @@ class _Candidate:
             self.masks_at.append(list(range(len(fed), len(fed) + len(ranks))))
             fed += [self._own(self.gap.mask_row(rank, mask_id, sees_below=last)) for rank in ranks]
 
-    def reveal(self, logits: Tensor, rows: GapRows, planner: WidthPlanner, sampling: Sampling) -> list[int]:
+    def reveal(self, decode: Decode, logits: Tensor) -> list[int]:
         """Reveal what the forward decided and return which rows are right, of those fed."""
         accepted = 0
         for index in self.clean_at:
             rank, log_probs = self.gap.frontier, log_probabilities(logits[index], self.gap.allowed())
-            token_id = draw_next(log_probs, self.gap.spelling.vocabulary.eoi_id, sampling, self.generator)
-            self.gap.reveal(rank, token_id, log_probs)
-            if rows.recorder is not None and not self.parted:
-                rows.recorder.reveal(self.gap.index, rank, token_id, log_probs, "clean")
+            token_id = draw_next(log_probs, self.gap.spelling.vocabulary.eoi_id, decode.sampling, self.generator)
+            if self.parted:
+                self.gap.reveal(rank, token_id, log_probs)
+            else:
+                decode.reveal(self.gap, rank, token_id, log_probs)
             if accepted == len(self.drafts):
                 break
             right = token_id == self.drafts[accepted].token_id
-            planner.draft_was(self.drafts[accepted].kind, accepted + 1, right)
+            decode.planner.draft_was(self.drafts[accepted].kind, accepted + 1, right)
             if not right:
                 break
             accepted += 1

@@ -9,17 +9,14 @@ from dataclasses import replace
 import torch
 
 from model.api.types import Alternative, Gap, GapInfill, InfillRequest, PartialInfill, Trace
-from model.decoding.any_order import fill_any_order
-from model.decoding.beams import BeamSearch
-from model.decoding.branches import fill_candidates
+from model.decoding.decode import Decode
+from model.decoding.decoders import DECODERS
 from model.decoding.drafts import TextDrafts
 from model.decoding.gap_rows import GapRows
-from model.decoding.left_to_right import fill_left_to_right
 from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.policies import parse_policy
 from model.decoding.recorder import Recorder
 from model.decoding.spelling import Vocabulary
-from model.decoding.verified import fill_verified
 from model.decoding.widths import WidthPlanner
 from model.errors import Cancelled, InputError
 from model.sessions.session import Session
@@ -37,17 +34,16 @@ class InfillRun:
         session: Session,
         vocabulary: Vocabulary,
         planner: WidthPlanner,
-        adapted: bool,
         on_partial: Callable[[PartialInfill], None] | None,
         cancelled: Callable[[], bool],
     ) -> None:
         self._policy, self._rule = parse_policy(request.policy, request.reveal)
-        _check_settings(request, adapted, self._policy.kind)
+        self._infill = session.capabilities.infill
+        _check_settings(request, self._infill, self._policy.kind)
         self._request, self._session, self._vocabulary = request, session, vocabulary
         # Widths decide how random numbers are used up: a draw that is to be repeatable must not depend on the clock.
         repeatable = request.sampling.temperature > 0
-        self._planner = WidthPlanner(has_masks=adapted, learns=False) if repeatable else planner
-        self._adapted = adapted
+        self._planner = WidthPlanner(infill=self._infill, learns=False) if repeatable else planner
         self._on_partial, self._cancelled = on_partial, cancelled
         max_ms = request.limits.max_ms
         self._deadline = None if max_ms is None else time.monotonic() + max_ms / 1000
@@ -59,14 +55,14 @@ class InfillRun:
 
     def run(self) -> list[GapInfill]:
         """Fill the gaps and return them in the order of the request. Raises Cancelled."""
-        gaps = self._request.gaps if self._adapted else self._request.gaps[:1]
+        gaps = self._request.gaps if self._infill else self._request.gaps[:1]
         computed = self._session.rows_computed
         window = self._session.window_at(gaps, self._cancelled)
         encoded = self._session.rows_computed - computed
         self.rows_reused = max(0, window.rows - encoded)
         if self._request.trace:
             self._begin_trace(window, encoded)
-        results = self._fill(window, gaps, first_index=0) if self._adapted else self._one_after_another(window)
+        results = self._fill(window, gaps, first_index=0) if self._infill else self._one_after_another(window)
         if self.trace is not None and self._recorder is not None:
             held_back = tuple(self._held_back)
             self.trace = replace(self.trace, held_back=held_back, steps=tuple(self._recorder.steps))
@@ -86,65 +82,32 @@ class InfillRun:
         return results
 
     def _fill(self, window: Window, gaps: Sequence[Gap], first_index: int) -> list[GapInfill]:
-        request, capabilities = self._request, window.capabilities
+        request = self._request
         selected = slice(first_index, first_index + len(gaps))
         opened = open_gaps(window, self._vocabulary, gaps, request.limits, request.lengths_tok[selected])
         self._held_back += window.layout.held_back
         if self._recorder is not None:
             self._recorder.first_gap = first_index
-        after_forward = self._watch(opened, first_index)
-        if self._policy.kind == "beam":
-            return [self._search(window, opened, after_forward)]
-        rows = GapRows(window, self._recorder)
-        branches: list[OpenGap] = []
         verified = self._rule.kind == "verified"
-        drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected]) if verified else None
-        mask_id = capabilities.mask_id if verified and capabilities.infill else None
+        decode = Decode(
+            GapRows(window, self._recorder),
+            opened,
+            self._policy,
+            self._rule,
+            self._planner,
+            TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected]) if verified else None,
+            request.candidates - 1,
+            request.sampling,
+            self._generator,
+            self._watch(opened, first_index),
+        )
         try:
-            if request.candidates > 1:
-                branches = fill_candidates(
-                    rows, opened[0], request.candidates - 1, capabilities.infill_id, mask_id, drafts, self._planner,
-                    request.sampling, self._generator, after_forward,
-                )  # fmt: skip
-            elif drafts is not None:
-                fill_verified(
-                    rows, opened, capabilities.infill_id, mask_id, drafts, self._planner,
-                    request.sampling, self._generator, after_forward,
-                )  # fmt: skip
-            elif self._policy.kind == "left_to_right":
-                fill_left_to_right(
-                    rows, opened, capabilities.infill_id, request.sampling, self._generator, after_forward
-                )
-            else:
-                assert capabilities.infill_id is not None
-                assert capabilities.mask_id is not None
-                fill_any_order(
-                    rows, opened, capabilities.infill_id, capabilities.mask_id, self._policy, self._rule,
-                    request.sampling, self._generator, after_forward,
-                )  # fmt: skip
+            others = DECODERS[self._policy.kind](decode)
         finally:
-            self.forwards += rows.forwards
-            self.rows_fed += rows.rows_fed
+            self.forwards += decode.rows.forwards
+            self.rows_fed += decode.rows.rows_fed
         first, *rest = [gap.result() for gap in opened]
-        return [_with_alternatives(first, branches), *rest]
-
-    def _search(self, window: Window, opened: list[OpenGap], after_forward: Callable[[], bool]) -> GapInfill:
-        """Fill the one gap by beam search; `opened` always holds the best beginning of it."""
-        infill_id = window.capabilities.infill_id
-        assert infill_id is not None
-        search = BeamSearch(window, opened[0], self._policy.size, infill_id)
-
-        def after_step() -> bool:
-            opened[0] = search.growing or opened[0]
-            return after_forward()
-
-        try:
-            search.run(after_step)
-        finally:
-            self.forwards += search.rows.forwards
-            self.rows_fed += search.rows.rows_fed
-        best, *others = search.found() or opened
-        return _with_alternatives(best.result(), others[: self._request.candidates - 1])
+        return [_with_alternatives(first, others), *rest]
 
     def _watch(self, opened: Sequence[OpenGap], first_index: int) -> Callable[[], bool]:
         """Return what a decoder calls after each forward: it tells of new text and says whether to go on."""
@@ -189,7 +152,7 @@ def _with_alternatives(infill: GapInfill, others: Sequence[OpenGap]) -> GapInfil
     return replace(infill, alternatives=alternatives)
 
 
-def _check_settings(request: InfillRequest, adapted: bool, policy: str) -> None:
+def _check_settings(request: InfillRequest, infill: bool, policy: str) -> None:
     limits, sampling, gaps = request.limits, request.sampling, len(request.gaps)
     if limits.max_tokens < 1:
         raise InputError(f"max_tokens is {limits.max_tokens}: it must be at least 1")
@@ -201,7 +164,7 @@ def _check_settings(request: InfillRequest, adapted: bool, policy: str) -> None:
         raise InputError(f"temperature is {sampling.temperature}: it must be 0 (greedy) or positive")
     if not 0 < sampling.top_p <= 1:
         raise InputError(f"top_p is {sampling.top_p}: it must be above 0 and at most 1")
-    if not adapted and policy != "left_to_right":
+    if not infill and policy != "left_to_right":
         raise InputError(
             f"policy {request.policy} needs a model adapted to infilling, and this one is not: use left_to_right"
         )

@@ -15,34 +15,26 @@ because their later rows saw it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from model.api.types import Sampling
-from model.decoding.drafts import Draft, TextDrafts
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.decode import Decode
+from model.decoding.drafts import Draft
+from model.decoding.gap_rows import GapRow
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap
 from model.decoding.sampling import draw, draw_from, draw_next, log_probabilities, shaped
 from model.decoding.widths import WidthPlanner, Widths
 
 
-def fill_verified(
-    rows: GapRows,
-    gaps: Sequence[OpenGap],
-    infill_id: int | None,
-    mask_id: int | None,
-    text_drafts: TextDrafts,
-    planner: WidthPlanner,
-    sampling: Sampling,
-    generator: torch.Generator,
-    after_forward: Callable[[], bool],
-) -> None:
-    """Fill `gaps` jointly until all have stopped or `after_forward` returns False."""
-    open_gaps = [gap for gap in gaps if gap.stop is None]
-    pending = first_rows(open_gaps, infill_id) if open_gaps else []
+def fill_verified(decode: Decode) -> list[OpenGap]:
+    """Fill the gaps jointly."""
+    rows, planner, text_drafts = decode.rows, decode.planner, decode.drafts
+    assert text_drafts is not None, "verified decoding is nothing without drafts"
+    open_gaps = decode.open_gaps
+    pending = first_rows(open_gaps, decode.infill_id) if open_gaps else []
     mask_drafts: dict[int, list[Draft]] = {}
     while open_gaps:
         forward = _Forward(open_gaps, pending)
@@ -52,13 +44,13 @@ def fill_verified(
                 guesses = _likelier(planner, text_drafts.propose(gap), mask_drafts.get(gap.index, []))
                 # The last token that is wanted needs no draft: the row before it tells.
                 drafts[gap.index] = guesses[: max(0, gap.last_wanted_rank - 1 - forward.rank)]
-            forward.add_drafts(drafts, _widths(planner, open_gaps, drafts), mask_id)
+            forward.add_drafts(drafts, _widths(planner, open_gaps, drafts), decode.mask_id)
         logits = rows.feed(forward.rows, forward.logits_at if pending else None)
         planner.forward_took(rows.last_forward_rows, rows.last_forward_s)
-        accepted = _reveal(forward, logits, rows, planner, sampling, generator)
+        accepted = _reveal(decode, forward, logits)
         kept = sum(row.key is not None and row.rank <= forward.rank + accepted for row in forward.rows)
         rows.commit(range(kept))
-        mask_drafts = _mask_drafts(forward, accepted, logits, sampling, generator)
+        mask_drafts = _mask_drafts(decode, forward, accepted, logits)
         frontier_rank = forward.rank + accepted + 1
         pending = [
             gap.clean_row(frontier_rank, key=frontier_rank)
@@ -66,8 +58,9 @@ def fill_verified(
             if frontier_rank in gap.ids  # one that ended earlier did so with a draft, whose row is committed
         ]
         open_gaps = [gap for gap in open_gaps if gap.stop is None]
-        if not after_forward():
-            return
+        if not decode.after_forward():
+            break
+    return []
 
 
 class _Forward:
@@ -142,14 +135,7 @@ def _widths(planner: WidthPlanner, gaps: Sequence[OpenGap], drafts: dict[int, li
     return planner.choose([[draft.kind for draft in drafts[gap.index][:length]] for gap in gaps])
 
 
-def _reveal(
-    forward: _Forward,
-    logits: Tensor,
-    rows: GapRows,
-    planner: WidthPlanner,
-    sampling: Sampling,
-    generator: torch.Generator,
-) -> int:
+def _reveal(decode: Decode, forward: _Forward, logits: Tensor) -> int:
     """Reveal what the forward decided and return how many drafted ranks were right in every gap."""
     for step in range(forward.width + 1):
         agreed = step < forward.width
@@ -159,15 +145,13 @@ def _reveal(
             rank, drafts = forward.rank + step + 1, forward.drafts[gap.index]
             log_probs = log_probabilities(logits[forward.clean_at[gap.index, rank - 1]], gap.allowed())
             draft = drafts[step] if step < len(drafts) else None
-            token_id = _drawn_or_verified(log_probs, draft, gap.spelling.vocabulary.eoi_id, sampling, generator)
-            gap.reveal(rank, token_id, log_probs)
-            if rows.recorder is not None:
-                rows.recorder.reveal(gap.index, rank, token_id, log_probs, "clean")
+            token_id = _drawn_or_verified(decode, log_probs, draft, gap.spelling.vocabulary.eoi_id)
+            decode.reveal(gap, rank, token_id, log_probs)
             if draft is None:
                 agreed = False
                 continue
             right = token_id == draft.token_id
-            planner.draft_was(draft.kind, step + 1, right)
+            decode.planner.draft_was(draft.kind, step + 1, right)
             # Rows behind a gap's end are not part of the gap, and the others saw them.
             agreed = agreed and right and (gap.stop is None or len(drafts) == step + 1)
         if not agreed:
@@ -175,10 +159,9 @@ def _reveal(
     return forward.width
 
 
-def _drawn_or_verified(
-    log_probs: Tensor, draft: Draft | None, eoi_id: int, sampling: Sampling, generator: torch.Generator
-) -> int:
+def _drawn_or_verified(decode: Decode, log_probs: Tensor, draft: Draft | None, eoi_id: int) -> int:
     """Draw a token from `log_probs` [V], by way of `draft` if there is one: the distribution is the same."""
+    sampling, generator = decode.sampling, decode.generator
     if draft is None or sampling.temperature == 0:
         return draw_next(log_probs, eoi_id, sampling, generator)
     probs = shaped(log_probs, sampling)
@@ -192,13 +175,12 @@ def _drawn_or_verified(
     return draw_from(rest, generator) if bool(rest.any()) else draft.token_id  # they differ by rounding only
 
 
-def _mask_drafts(
-    forward: _Forward, accepted: int, logits: Tensor, sampling: Sampling, generator: torch.Generator
-) -> dict[int, list[Draft]]:
+def _mask_drafts(decode: Decode, forward: _Forward, accepted: int, logits: Tensor) -> dict[int, list[Draft]]:
     """Return the drafts for the next forward from the mask rows that stood where the frontier is now.
 
     Drawn ones go on behind an `<eoi>`, so that their number says nothing about them.
     """
+    sampling, generator = decode.sampling, decode.generator
     found: dict[int, list[Draft]] = {}
     for gap in forward.gaps:
         if gap.stop is not None:

@@ -26,6 +26,8 @@ from model.network.rope import RotaryEmbedding, rotate
 
 _SUMMED_SLOTS = 1024
 
+Rotation = tuple[Tensor, Tensor]  # cos and sin of the rows' angles
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -81,13 +83,13 @@ class Decoder:
         assert rows.see_begin <= rows.slot
         assert end <= rows.see_end <= cache.slots
         cache.position_ids[rows.slot : end] = rows.position_ids
-        cos, sin = self.rope.cos_sin(rows.position_ids)
+        rotation = self.rope.cos_sin(rows.position_ids)
         groups = self.config.heads_per_kv_head
         span = padded_slots(rows.see_end - rows.see_begin)
         mask = _attention_mask(rows, groups, span, self.cache_dtype)
         hidden = F.embedding(rows.token_ids, self.embedding).float()  # [R, T]
         for index, layer in enumerate(self.layers):
-            hidden = layer.forward(hidden, cos, sin, mask, rows, cache, index)
+            hidden = layer.forward(hidden, rotation, mask, rows, cache, index)
         if logits_at is None:
             return None
         if logits_at != list(range(count)):
@@ -116,17 +118,15 @@ class _Layer:
         self.key_norm = norm("self_attn.k_norm.weight") if config.qk_norm else None
 
     def forward(
-        self, hidden: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, rows: Rows, cache: KVCache, index: int
+        self, hidden: Tensor, rotation: Rotation, mask: Tensor, rows: Rows, cache: KVCache, index: int
     ) -> Tensor:
         """One layer over `hidden` [R, T]."""
-        attended = self._attend(self.qkv(self.attention_norm(hidden)), cos, sin, mask, rows, cache, index)
+        attended = self._attend(self.qkv(self.attention_norm(hidden)), rotation, mask, rows, cache, index)
         hidden = hidden + self.output(attended)
         gate, up = self.gate_up(self.ffn_norm(hidden)).chunk(2, -1)
         return hidden + self.down(F.silu(gate).mul_(up))
 
-    def _attend(
-        self, qkv: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, rows: Rows, cache: KVCache, index: int
-    ) -> Tensor:
+    def _attend(self, qkv: Tensor, rotation: Rotation, mask: Tensor, rows: Rows, cache: KVCache, index: int) -> Tensor:
         config, count = self.config, qkv.shape[0]
         heads, kv_heads, dim = config.heads, config.kv_heads, config.head_dim
         by_head = qkv.view(count, heads + 2 * kv_heads, dim).transpose(0, 1)
@@ -134,7 +134,7 @@ class _Layer:
         if self.query_norm is not None and self.key_norm is not None:
             query_key = torch.cat((self.query_norm(query_key[:heads]), self.key_norm(query_key[heads:])))
         query_key = query_key.to(cache.dtype)  # rounded as stored, so that a row and its shifted copy are alike
-        rotated = rotate(query_key, cos, sin)  # float32
+        rotated = rotate(query_key, *rotation)  # float32
         slots = slice(rows.slot, rows.slot + count)
         if slots.start < cache.left_begin:
             cache.unrotated_keys[index, :, slots] = query_key[heads:]

@@ -51,6 +51,10 @@ class Session:
         self._settled = True  # idle work has nothing left to do
         self._rows_dropped = 0  # rows computed by windows that are gone
 
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._parts.capabilities
+
     # -- the text ---------------------------------------------------------------------------
 
     def edit(self, edits: Sequence[Edit]) -> None:

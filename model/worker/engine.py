@@ -66,7 +66,7 @@ class Engine:
         eoi_id = capabilities.eoi_id if capabilities.infill else capabilities.sink_id
         assert eoi_id is not None
         self._vocabulary = Vocabulary(tokenizer, eoi_id)
-        self._planner = WidthPlanner(has_masks=capabilities.infill)
+        self._planner = WidthPlanner(infill=capabilities.infill)
         self._parameters = sum(math.prod(shape) for shape in expected_shapes(checkpoint.config).values())
         self._budget_bytes = memory_budget_mb * 2**20
         full = full.within(min(capabilities.window, checkpoint.config.context_length))
@@ -158,9 +158,7 @@ class Engine:
         started = time.monotonic()
         session = self._checked(request.file_id, request.version, request.gaps)
         before = session.rows_computed
-        run = InfillRun(
-            request, session, self._vocabulary, self._planner, self._capabilities.infill, on_partial, cancelled
-        )
+        run = InfillRun(request, session, self._vocabulary, self._planner, on_partial, cancelled)
         gaps = run.run()
         computed = session.rows_computed - before + run.rows_fed
         self._infills += 1

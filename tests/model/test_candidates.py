@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from model.api.types import Gap, Limits, Sampling
-from model.decoding.branches import fill_candidates
 from model.decoding.drafts import Draft, TextDrafts
 from model.decoding.gap_rows import GapRows
 from model.decoding.left_to_right import first_rows
@@ -57,13 +56,10 @@ def together(
     after_forward: Callable[[], bool] = on,
 ) -> list[OpenGap]:
     rows = rows or GapRows(setting.window())
-    (answer,) = setting.open(window=rows.window)
-    capabilities = setting.capabilities
-    branches = fill_candidates(
-        rows, answer, count, capabilities.infill_id, capabilities.mask_id if capabilities.infill else None,
-        drafts, planner, sampling, torch.Generator().manual_seed(0), after_forward,
+    return setting.fill(
+        "left_to_right", rows, setting.open(window=rows.window), planner=planner, drafts=drafts, candidates=count,
+        sampling=sampling, generator=torch.Generator().manual_seed(0), after_forward=after_forward,
     )  # fmt: skip
-    return [answer, *branches]
 
 
 def check(found: Sequence[OpenGap], expected: Sequence[OpenGap]) -> None:
@@ -100,7 +96,7 @@ class AnyWidths(WidthPlanner):
     """Widths drawn at random, and a count of how many drafts were right in a row."""
 
     def __init__(self, rng: random.Random) -> None:
-        super().__init__(has_masks=True)
+        super().__init__(infill=True)
         self.rng = rng
         self.outcomes: set[tuple[int, bool]] = set()  # (how many right ones came before, whether this one was)
 
@@ -147,7 +143,7 @@ def test_text_drafts_do_not_change_candidates(infill: bool) -> None:
         truth = one_by_one(setting, 3)
         for expected in ([truth[0].text()], []):
             drafts = TextDrafts(setting.window(), setting.vocabulary.eoi_id, expected)
-            check(together(setting, 3, drafts, WidthPlanner(has_masks=infill)), truth)
+            check(together(setting, 3, drafts, WidthPlanner(infill=infill)), truth)
 
 
 @pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
@@ -181,10 +177,10 @@ def test_candidates_take_few_forwards_more_than_the_answer() -> None:
         truth = one_by_one(setting, 3)
         longest = max(len(gap.ids) for gap in truth)
         rows = GapRows(setting.window())
-        together(setting, 3, None, WidthPlanner(has_masks=True), rows)
+        together(setting, 3, None, WidthPlanner(infill=True), rows)
         assert rows.forwards == longest
         rows = GapRows(setting.window())
-        together(setting, 3, PlantedDrafts(truth, 0, random.Random(0)), WidthPlanner(has_masks=True), rows)
+        together(setting, 3, PlantedDrafts(truth, 0, random.Random(0)), WidthPlanner(infill=True), rows)
         few, with_drafts = few + longest, with_drafts + rows.forwards
     assert with_drafts < few / 2
 
@@ -194,7 +190,7 @@ def test_time_may_end_between_any_two_forwards() -> None:
     truth = one_by_one(setting, 3)
     for forwards in range(1, 10):
         left = iter(range(forwards - 1, -1, -1))
-        found = together(setting, 3, None, WidthPlanner(has_masks=True), after_forward=lambda left=left: next(left) > 0)
+        found = together(setting, 3, None, WidthPlanner(infill=True), after_forward=lambda left=left: next(left) > 0)
         assert truth[0].text().startswith(found[0].text())
         assert len({gap.text() for gap in found}) == len(found)
         unfinished = [gap.stop is None for gap in found[1:]]
@@ -224,13 +220,13 @@ def test_drafts_come_from_other_candidates() -> None:
 
 
 def test_widths_of_each_are_those_of_one() -> None:
-    planner = WidthPlanner(has_masks=True, learns=False)
+    planner = WidthPlanner(infill=True, learns=False)
     for kinds in ([], ["typed"] * 3, ["ngram:1"] * 9, ["mask"] * 2, ["ngram:5"] * 16):
         assert planner.choose_each([kinds]) == [planner.choose([kinds])]
 
 
 def test_rows_go_to_the_candidates_with_better_drafts() -> None:
-    planner = WidthPlanner(has_masks=False, learns=False)
+    planner = WidthPlanner(infill=False, learns=False)
     good, bad, none = planner.choose_each([["typed"] * 8, ["ngram:1"] * 8, []])
     assert good.drafts > bad.drafts
     assert none.drafts == 0

@@ -18,21 +18,20 @@ from torch import Tensor
 
 from model.api.types import Gap, GapInfill, Limits, Sampling
 from model.checkpoint.record import Checkpoint
-from model.decoding.any_order import fill_any_order
+from model.decoding.decode import Decode
+from model.decoding.decoders import DECODERS
 from model.decoding.drafts import MAX_DRAFT_TOKENS, Draft, TextDrafts
 from model.decoding.gap_rows import GapRow, GapRows
-from model.decoding.left_to_right import fill_left_to_right
 from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.policies import first_hitting_times, parse_policy
 from model.decoding.spelling import Vocabulary
-from model.decoding.verified import fill_verified
 from model.decoding.widths import WidthPlanner, Widths
 from model.errors import InputError
 from model.sessions.session import Session
 from model.sessions.window import Window
 from tests.model.reference import RowList, dense_logits
 from tests.model.test_exactness import STANDARD_TEXT, parts, reference_rows
-from tests.model.tiny import EOI, INFILL, MASK, SINK, tiny_checkpoint
+from tests.model.tiny import EOI, INFILL, SINK, tiny_checkpoint
 
 GREEDY = Sampling()
 
@@ -66,23 +65,27 @@ class Setting:
     def open(self, lengths_tok: Sequence[int] = (), window: Window | None = None) -> list[OpenGap]:
         return open_gaps(window or self.window(), self.vocabulary, self.gaps, self.limits, lengths_tok)
 
+    def fill(
+        self, policy: str, rows: GapRows, opened: list[OpenGap], reveal: str | None = None, **others: object
+    ) -> list[OpenGap]:
+        """Fill `opened` as the policy says; `others` are further fields of the `Decode`. Returns the gaps."""
+        planner = others.pop("planner", None) or WidthPlanner(self.capabilities.infill, learns=False)
+        decode = Decode(rows, opened, *parse_policy(policy, reveal), planner, **others)
+        return [*decode.gaps, *DECODERS[decode.policy.kind](decode)]
+
     def left_to_right(self, rows: GapRows | None = None, sampling: Sampling = GREEDY, seed: int = 0) -> list[OpenGap]:
         rows, generator = rows or GapRows(self.window()), torch.Generator().manual_seed(seed)
         opened = self.open(window=rows.window)
-        fill_left_to_right(rows, opened, self.capabilities.infill_id, sampling, generator, on)
-        return opened
+        return self.fill("left_to_right", rows, opened, sampling=sampling, generator=generator)
 
     def verified(
         self, drafts: object, planner: WidthPlanner, rows: GapRows | None = None, generator: object = None
     ) -> list[OpenGap]:
         rows = rows or GapRows(self.window())
         opened = self.open(window=rows.window)
-        mask_id = self.capabilities.mask_id if self.capabilities.infill else None
-        fill_verified(
-            rows, opened, self.capabilities.infill_id, mask_id, drafts, planner,
-            GREEDY, generator or torch.Generator(), on,
-        )  # fmt: skip
-        return opened
+        return self.fill(
+            "verified", rows, opened, drafts=drafts, planner=planner, generator=generator or torch.Generator()
+        )
 
 
 def results(gaps: Sequence[OpenGap]) -> list[tuple[str, int, str]]:
@@ -114,7 +117,7 @@ class AnyWidths(WidthPlanner):
     """Widths drawn at random, and a count of how many drafts were right in a row."""
 
     def __init__(self, rng: random.Random) -> None:
-        super().__init__(has_masks=True)
+        super().__init__(infill=True)
         self.rng = rng
         self.outcomes: set[tuple[int, int]] = set()  # (drafts, the first so many right)
         self._run = 0
@@ -162,7 +165,7 @@ def test_text_drafts_do_not_change_the_answer() -> None:
         truth = setting.left_to_right()
         for expected in ([gap.text() for gap in truth], [gap.text()[:3] + "x" for gap in truth], []):
             drafts = TextDrafts(setting.window(), setting.vocabulary.eoi_id, expected)
-            assert results(setting.verified(drafts, WidthPlanner(has_masks=True))) == results(truth)
+            assert results(setting.verified(drafts, WidthPlanner(infill=True))) == results(truth)
 
 
 def test_typing_through_takes_few_forwards() -> None:
@@ -174,7 +177,7 @@ def test_typing_through_takes_few_forwards() -> None:
     # Canonical tokens of the text may differ from those decoded; then drafts stop being right there.
     canonical = setting.parts.tokenizer.encode(setting.window().layout.held_back[0] + truth[0].text())
     agree = next((i for i, (a, b) in enumerate(zip(canonical, truth[0].ids.values(), strict=False)) if a != b), 12)
-    setting.verified(drafts, WidthPlanner(has_masks=True), rows)
+    setting.verified(drafts, WidthPlanner(infill=True), rows)
     assert rows.forwards <= 2 + (12 - agree)
 
 
@@ -202,17 +205,17 @@ def test_widths_settle_where_time_is_best_spent() -> None:
     def usual(rows: int) -> float:
         return 20 * (1 + rows / 16)
 
-    cold = WidthPlanner(has_masks=True)
+    cold = WidthPlanner(infill=True)
     cold.forward_took(17, 2.0)
     assert speed_up(cold, usual, 0.8) > 1.5
-    assert speed_up(WidthPlanner(has_masks=True), usual, 0.8) > 1.5
-    assert speed_up(WidthPlanner(has_masks=True), usual, 0.8, slow_one_in=20) > 1.4
-    assert speed_up(WidthPlanner(has_masks=True), usual, 0.1) > 0.95
-    assert speed_up(WidthPlanner(has_masks=True), lambda rows: 20, 0.8) > 2.5
+    assert speed_up(WidthPlanner(infill=True), usual, 0.8) > 1.5
+    assert speed_up(WidthPlanner(infill=True), usual, 0.8, slow_one_in=20) > 1.4
+    assert speed_up(WidthPlanner(infill=True), usual, 0.1) > 0.95
+    assert speed_up(WidthPlanner(infill=True), lambda rows: 20, 0.8) > 2.5
 
 
 def test_a_wider_forward_is_never_thought_cheaper() -> None:
-    rng, planner = random.Random(0), WidthPlanner(has_masks=True)
+    rng, planner = random.Random(0), WidthPlanner(infill=True)
     for _ in range(200):
         planner.forward_took(rng.randrange(1, 90), rng.random())
         costs = [planner.forward_ms(rows) for rows in range(1, 100)]
@@ -222,7 +225,7 @@ def test_a_wider_forward_is_never_thought_cheaper() -> None:
 
 def test_drafts_that_were_wrong_for_long_are_tried_again() -> None:
     """Once a kind of draft looked hopeless it was never checked, and so looked hopeless ever after."""
-    planner, kinds = WidthPlanner(has_masks=False), [["ngram:3"] * 4]
+    planner, kinds = WidthPlanner(infill=False), [["ngram:3"] * 4]
     tried = []
     for _ in range(400):
         tried.append(planner.choose(kinds).drafts > 0)
@@ -339,12 +342,10 @@ def test_cached_decoding_equals_recomputing_everything(policy_name: str, reveal:
         generator = torch.Generator().manual_seed(7)
         if rule.kind == "verified":
             drafts = TextDrafts(setting.window(), EOI, [])
-            return setting.verified(drafts, WidthPlanner(has_masks=True), rows, generator)
+            return setting.verified(drafts, WidthPlanner(infill=True), rows, generator)
         if policy.kind == "left_to_right":
             return setting.left_to_right(rows)
-        opened = setting.open()
-        fill_any_order(rows, opened, INFILL, MASK, policy, rule, GREEDY, generator, on)
-        return opened
+        return setting.fill(policy_name, rows, setting.open(), reveal, generator=generator)
 
     for seed in range(2):
         setting = Setting(eager_checkpoint(seed=seed + 20, layers=2), random_gaps(rng, count), max_tokens=6)
@@ -362,8 +363,7 @@ def test_nothing_is_decoded_that_limits_cut_off(policy_name: str) -> None:
     """Once a gap limited to a few tokens was filled at random places up to 64 tokens on."""
     setting = Setting(tiny_checkpoint(seed=3), [Gap(0, 0)], max_tokens=4)
     rows, opened = GapRows(setting.window()), setting.open()
-    policy, rule = parse_policy(policy_name, "first_hitting")
-    fill_any_order(rows, opened, INFILL, MASK, policy, rule, GREEDY, torch.Generator().manual_seed(0), on)
+    setting.fill(policy_name, rows, opened, "first_hitting", generator=torch.Generator().manual_seed(0))
     assert rows.forwards <= 1 + 4
     assert max(opened[0].ids) <= 1 + 4
 
@@ -464,7 +464,8 @@ def test_sampled_verified_decoding_follows_the_clean_head(monkeypatch: pytest.Mo
     for _ in range(draws):
         opened = open_gaps(window, setting.vocabulary, setting.gaps, setting.limits)
         rows = RememberedRows(window)
-        fill_verified(rows, opened, INFILL, MASK, GuessedDrafts(rng), planner, sampling, generator, on)
+        drafts = GuessedDrafts(rng)
+        setting.fill("verified", rows, opened, drafts=drafts, planner=planner, sampling=sampling, generator=generator)
         outcome = tuple(opened[0].ids.values())
         counts[outcome] = counts.get(outcome, 0) + 1
     assert set(counts) <= set(probabilities)
@@ -543,11 +544,7 @@ def test_a_length_that_is_told_is_kept(policy_name: str) -> None:
     lengths = [5, 3]
     opened = setting.open(lengths)
     rows, generator = GapRows(setting.window()), torch.Generator().manual_seed(0)
-    policy, rule = parse_policy(policy_name)
-    if policy.kind == "left_to_right":
-        fill_left_to_right(rows, opened, INFILL, GREEDY, generator, on)
-    else:
-        fill_any_order(rows, opened, INFILL, MASK, policy, rule, GREEDY, generator, on)
+    setting.fill(policy_name, rows, opened, generator=generator)
     found: list[GapInfill] = [gap.result() for gap in opened]
     assert [result.tokens for result in found] == lengths
     assert {result.stop for result in found} == {"eoi"}

@@ -7,15 +7,16 @@ other precisions but for near-ties.
 from __future__ import annotations
 
 import pytest
-import torch
 
 from benchmarks.gaps import real_gaps
-from model.api.types import Gap, Limits, Sampling
+from model.api.types import Gap, Limits
 from model.checkpoint.tokenization import ByteTokenizer
+from model.decoding.decode import Decode
 from model.decoding.drafts import TextDrafts
 from model.decoding.gap_rows import GapRows
 from model.decoding.left_to_right import fill_left_to_right
 from model.decoding.open_gap import OpenGap, open_gaps
+from model.decoding.policies import parse_policy
 from model.decoding.spelling import Vocabulary
 from model.decoding.verified import fill_verified
 from model.decoding.widths import WidthPlanner
@@ -42,7 +43,7 @@ def test_verified_equals_one_token_at_a_time() -> None:
     parts = SessionParts(network, tokenizer, checkpoint.capabilities, islands)
     capabilities = checkpoint.capabilities
     vocabulary = Vocabulary(tokenizer, capabilities.sink_id if capabilities.eoi_id is None else capabilities.eoi_id)
-    planner = WidthPlanner(has_masks=adapted)
+    planner = WidthPlanner(infill=adapted)
     different, accepted = [], 0
     sessions: dict[str, Session] = {}
     # In the order of each file, so that the windows move little and most of the time goes into decoding.
@@ -56,17 +57,12 @@ def test_verified_equals_one_token_at_a_time() -> None:
             return open_gaps(window, vocabulary, gaps, LIMITS)  # type: ignore[arg-type]
 
         (plain,), (verified,) = opened(), opened()
-        fill_left_to_right(
-            GapRows(window), [plain], capabilities.infill_id, Sampling(), torch.Generator(), lambda: True
-        )
+        fill_left_to_right(Decode(GapRows(window), [plain], *parse_policy("left_to_right"), planner))
         if not adapted:
             window = session.window_at(gaps, lambda: False)
         rows = GapRows(window)
         drafts = TextDrafts(window, vocabulary.eoi_id, [])
-        fill_verified(
-            rows, [verified], capabilities.infill_id, capabilities.mask_id, drafts, planner, Sampling(),
-            torch.Generator(), lambda: True,
-        )  # fmt: skip
+        fill_verified(Decode(rows, [verified], *parse_policy("verified"), planner, drafts))
         accepted += len(verified.ids) - rows.forwards
         if plain.ids != verified.ids:
             rank = next(rank for rank in plain.ids if plain.ids[rank] != verified.ids.get(rank))
