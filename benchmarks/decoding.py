@@ -81,9 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ways(has_masks: bool) -> dict[str, Way]:
+def _ways(infill: bool) -> dict[str, Way]:
     """Return the ways of decoding that are compared with the plain one, by name."""
-    drafts = "drafts from the file" + (" and mask rows" if has_masks else "")
+    drafts = "drafts from the file" + (" and mask rows" if infill else "")
     ways: dict[str, Way] = {
         f"verified: {drafts}": lambda request, *_: request,
         "verified: typing through the answer": lambda request, gap, plain: replace(
@@ -92,7 +92,7 @@ def _ways(has_masks: bool) -> dict[str, Way]:
         "verified: typing through the true text": lambda request, gap, plain: replace(request, drafts=(gap.missing,)),
         "verified, 3 candidates": lambda request, *_: replace(request, candidates=3),
     }
-    policies = ("beam:4", "block:4", "block:8", "window:4", "window:8", "window:16", "uniform") if has_masks else ()
+    policies = ("beam:4", "block:4", "block:8", "window:4", "window:8", "window:16", "uniform") if infill else ()
     return ways | {policy: lambda request, *_, policy=policy: replace(request, policy=policy) for policy in policies}
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from model.training.arguments import add_run_arguments
-
-_NODE_BYTES = 4, 1_200  # syntax nodes that are worth a gap
-_BYTES_PER_NODE = 96  # keep about one node for so many bytes of text
 
 
 def add_parser(commands: Any) -> None:
@@ -66,6 +62,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run_corpus(options: argparse.Namespace) -> int:
+    from grammars.nodes import syntax_nodes
     from model import store
     from model.checkpoint.loading import load_checkpoint
     from model.checkpoint.tokenization import ByteTokenizer
@@ -101,44 +98,3 @@ def run_assemble(options: argparse.Namespace) -> int:
 
     assemble(options.pieces, options.tokenizer, options.out, base=options.base, base_share=options.base_share)
     return 0
-
-
-def syntax_nodes(text: str, language: str) -> Sequence[tuple[int, int]]:
-    """Return named syntax nodes of `text` as (begin, end) in bytes, ascending; none for a language without a grammar.
-
-    One node for about every `_BYTES_PER_NODE` bytes: evenly spaced among all.
-    """
-    import tree_sitter
-
-    from grammars.grammar import grammar_of
-    from grammars.languages import language_named
-
-    try:
-        parser_language = grammar_of(language_named(language)).parser_language
-    except KeyError:
-        return ()
-    if parser_language is None:
-        return ()
-    tree = tree_sitter.Parser(parser_language).parse(text.encode())
-    found: list[tuple[int, int]] = []
-    cursor = tree.walk()
-    descend = True
-    while True:
-        node = cursor.node
-        if descend and node is not None:
-            length = node.end_byte - node.start_byte
-            if node.is_named and _NODE_BYTES[0] <= length <= _NODE_BYTES[1]:
-                found.append((node.start_byte, node.end_byte))
-            descend = length > _NODE_BYTES[0]
-        if descend and cursor.goto_first_child():
-            continue
-        if cursor.goto_next_sibling():
-            descend = True
-        elif cursor.goto_parent():
-            descend = False
-        else:
-            break
-    found = sorted(set(found))
-    wanted = max(1, len(text) // _BYTES_PER_NODE)
-    step = max(1, len(found) // wanted)
-    return found[::step]

@@ -134,12 +134,12 @@ class PackedScorer:
 
     def _score_batch(self, cache: KVCache, batch: Sequence[_PackedGap], left_ids: Sequence[int]) -> list[GapScore]:
         """Feed all rows of `batch` in one forward and return its scores."""
-        adapted, infill_id = self._capabilities.infill, self._capabilities.infill_id
-        before = 0 if adapted else 1  # without <infill>, the last row before the gap is fed again in its place
+        infill, infill_id = self._capabilities.infill, self._capabilities.infill_id
+        before = 0 if infill else 1  # without <infill>, the last row before the gap is fed again in its place
         ids: list[int] = []
         position_ids: list[int] = []
         rows = sum(len(gap.ids) + 1 for gap in batch)
-        see_begin = cache.right_begin if adapted else cache.left_begin
+        see_begin = cache.right_begin if infill else cache.left_begin
         visible = torch.zeros(rows, cache.left_end + rows - see_begin, dtype=torch.bool)
         for gap in batch:
             first = left_ids[gap.left_rows - 1] if infill_id is None else infill_id
@@ -147,7 +147,7 @@ class PackedScorer:
             first_id = gap.left_rows - before
             position_ids += range(first_id, first_id + len(gap.ids) + 1)
             ids += [first, *gap.ids]
-            if adapted:
+            if infill:
                 visible[own, cache.right_end - gap.right_rows - see_begin : cache.right_end - see_begin] = True
             left = cache.left_begin - see_begin
             visible[own, left : left + gap.left_rows - before] = True
@@ -161,7 +161,7 @@ class PackedScorer:
         scores, begin = [], 0
         for gap in batch:
             own_logits = logits[begin : begin + len(gap.ids) + 1]
-            scores.append(clean_score(self._vocabulary, gap.held_back, gap.ids, own_logits, stops=adapted))
+            scores.append(clean_score(self._vocabulary, gap.held_back, gap.ids, own_logits, stops=infill))
             begin += len(gap.ids) + 1
         return scores
 

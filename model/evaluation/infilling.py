@@ -211,8 +211,8 @@ def _answer(
 # -- what to say of a run -----------------------------------------------------------------------
 
 
-def _usable(policies: Sequence[str], adapted: bool) -> tuple[list[str], list[str]]:
-    usable = [policy for policy in policies if adapted or parse_policy(policy)[0].kind == "left_to_right"]
+def _usable(policies: Sequence[str], infill: bool) -> tuple[list[str], list[str]]:
+    usable = [policy for policy in policies if infill or parse_policy(policy)[0].kind == "left_to_right"]
     left_out = [policy for policy in policies if policy not in usable]
     if not usable:
         raise InputError("this model is not adapted to infilling: it only knows left_to_right and verified")
@@ -221,9 +221,9 @@ def _usable(policies: Sequence[str], adapted: bool) -> tuple[list[str], list[str
     return usable, [f"Left out, as the model is not adapted to infilling: {', '.join(left_out)}."]
 
 
-def _notes(adapted: bool, one_line: bool, isolated: bool) -> list[str]:
+def _notes(infill: bool, one_line: bool, isolated: bool) -> list[str]:
     found = []
-    if not adapted:
+    if not infill:
         found.append("The model is not adapted to infilling: it sees the text before the gap only.")
         if one_line:
             found.append(

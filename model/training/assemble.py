@@ -22,7 +22,7 @@ from model.training.state import load_start, read_pieces
 _EMBEDDINGS = "embed_tokens.weight"
 
 
-def assembled(pieces: Path, tokenizer: Path) -> Checkpoint:
+def read_model(pieces: Path, tokenizer: Path) -> Checkpoint:
     """Return the model in the directory `pieces` of a run, with the tokenizer of a `tokenizer.json`.
 
     Raises CheckpointError where a piece is missing or damaged.
@@ -50,7 +50,7 @@ def assemble(
     mean undoes better than it does what was learned. Raises CheckpointError
     and InputError.
     """
-    checkpoint = assembled(pieces, tokenizer)
+    checkpoint = read_model(pieces, tokenizer)
     if base is not None:
         mixed = towards(checkpoint, load_start(base)[1], base_share)
         checkpoint = replace(checkpoint, tensors=mixed)

@@ -66,9 +66,7 @@ class UpdateBatch:
     pairs: int  # (query, key) pairs within visible ranges, about; attention's work
 
 
-def update_batches(
-    units: Iterator[PackedRows], config: TrainingConfig, pin: bool
-) -> Generator[UpdateBatch, None, None]:
+def batches_ahead(units: Iterator[PackedRows], config: TrainingConfig, pin: bool) -> Generator[UpdateBatch, None, None]:
     """Yield the batches of one update after the other, made ahead in a thread while the device works."""
     ready: queue.Queue[UpdateBatch | BaseException] = queue.Queue(maxsize=2)
     stop = threading.Event()

@@ -29,7 +29,7 @@ import torch
 from model.checkpoint.description import read_description
 from model.errors import InputError, SetfillError
 from model.training.arguments import add_run_arguments
-from model.training.batches import UpdateBatch, update_batches
+from model.training.batches import UpdateBatch, batches_ahead
 from model.training.config import TrainingConfig, read_config
 from model.training.measures import Measures
 from model.training.orders import special_ids
@@ -85,7 +85,7 @@ class Run:
         self._write_config()
         log = ProgressLog(self.directory, self.config.run.plot_s, self.update)
         units = units_from(self.spec, self.update * self.config.units_per_update, self.config.data.workers)
-        batches = update_batches(units, self.config, pin=self.machine.device.type == "cuda")
+        batches = batches_ahead(units, self.config, pin=self.machine.device.type == "cuda")
         with stop_signals() as stop, closing(log), closing(units), closing(batches):
             while not self.schedule.finished(self.update) and not stop:
                 self._one_update(batches, log)

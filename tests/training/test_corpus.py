@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grammars.nodes import syntax_nodes
 from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError
 from model.training.corpus.build import build_corpus
@@ -20,7 +21,6 @@ from model.training.corpus.filters import language_of, path_problem, text_proble
 from model.training.corpus.manifest import Package, manifest_path, read_manifest
 from model.training.corpus.near_duplicates import NearDuplicates
 from model.training.shards import read_corpus
-from setfill.train_command import syntax_nodes
 from tests.model.tiny import tiny_checkpoint
 
 ROOT = Path(__file__).parents[2]
