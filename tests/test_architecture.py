@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,16 +29,30 @@ def files(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
 
 
+# What each room of ARCHITECTURE.md's table must not know, as the imports that it must not have.
+FORBIDDEN = {
+    "grammars": ("model", "lsp_server", "setfill", "torch", "pygls", "lsprotocol"),
+    "model": ("lsp_server", "setfill", "pygls", "lsprotocol", "grammars"),
+    "model/api": ("torch", "model.network", "model.sessions", "model.decoding", "model.worker", "model.checkpoint"),
+    "model/worker": (),
+    "model/sessions": ("model.worker", "model.decoding", "model.api.client", "model.api.wire", "socket", "asyncio"),
+    "model/network": ("model.sessions", "model.decoding", "model.worker", "model.api", "tokenizers"),
+    "model/decoding": ("model.worker", "model.api.client", "model.api.wire", "socket", "asyncio"),
+    "model/checkpoint": ("model.network", "model.sessions", "model.decoding", "model.worker"),
+    "model/training": ("model.worker", "model.api.client"),
+    "model/evaluation": ("lsp_server",),
+    "model/release": ("lsp_server", "model.api.client"),
+    "lsp_server": (
+        "torch", "tokenizers", "setfill",
+        "model.network", "model.sessions", "model.decoding", "model.worker", "model.checkpoint",
+    ),
+    "setfill": ("torch", "tokenizers", "model.network", "model.sessions", "model.decoding"),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("folder", "forbidden"),
-    [
-        ("grammars", ("model", "lsp_server", "setfill", "torch", "pygls", "lsprotocol")),
-        ("model", ("lsp_server", "setfill", "pygls", "lsprotocol", "grammars")),
-        ("model/api", ("torch", "model.network", "model.worker")),
-        ("model/checkpoint", ("model.network", "model.sessions", "model.worker")),
-        ("model/decoding", ("model.worker", "model.api.client", "model.api.wire")),
-        ("lsp_server", ("torch", "model.network", "model.sessions", "model.worker", "setfill")),
-    ],
+    list(FORBIDDEN.items()),
 )
 def test_dependencies_point_one_way(folder: str, forbidden: tuple[str, ...]) -> None:
     for path in files(folder):
@@ -45,6 +60,23 @@ def test_dependencies_point_one_way(folder: str, forbidden: tuple[str, ...]) -> 
             for other in forbidden:
                 assert name != other, f"{path.relative_to(ROOT)} imports {name}"
                 assert not name.startswith(other + "."), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_the_map_shows_every_room_and_no_other() -> None:
+    """Each folder of Python has a row in ARCHITECTURE.md, and what the page names is there."""
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = {f"{path.parent.relative_to(ROOT)}" for path in (ROOT / "model").glob("*/__init__.py")}
+    assert {*PACKAGES, *rooms} == set(FORBIDDEN)
+    for room in {*rooms, "grammars", "lsp_server", "setfill"}:
+        assert f"| `{room}/`" in page, f"ARCHITECTURE.md has no row for {room}"
+    for name in re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", page):
+        assert any(ROOT.glob(name)), f"ARCHITECTURE.md names {name}, which is not there"
+
+
+def test_every_module_says_what_it_is() -> None:
+    for package in PACKAGES:
+        for path in files(package):
+            assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
 
 
 @pytest.mark.parametrize("module", ["model.api.client", "model.store", "setfill.cli", "grammars"])

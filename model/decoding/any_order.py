@@ -2,7 +2,7 @@
 
 Every forward feeds the tokens revealed by the one before it as clean rows, in
 ascending position, beside mask rows for the positions asked about next: one
-forward both commits and predicts (DESIGN section 1).
+forward both commits and predicts (docs/design.md, section 1).
 
 `<eoi>` is revealed at the frontier only, so a position whose row says `<eoi>`
 while something before it is unknown waits. Until the held-back piece and any

@@ -2,7 +2,7 @@
 
 Rows are fed with an order key. A row sees the whole context, itself, and the
 clean gap rows whose key is below its own `sees_below`, whatever gap they belong
-to. All orders of DESIGN section 3 are choices of keys: a token's rank for
+to. All orders of docs/design.md, section 3, are choices of keys: a token's rank for
 left_to_right, the running number of its reveal for the others. Branches let
 several continuations of the same beginning live side by side. Their rows are
 kept apart, so that those of the main branch stand where they would stand

@@ -1,6 +1,6 @@
 """How likely given text is in a gap: left to right by the clean head, in other orders by mask rows.
 
-For an ordered partition s_1, s_2, ... of the gap's positions (DESIGN section 1)
+For an ordered partition s_1, s_2, ... of the gap's positions (docs/design.md, section 1)
 
     p(x) = prod_n  p(x[s_n] | x[s_1], ..., x[s_{n-1}])
 

@@ -2,7 +2,7 @@
 
 The text is encoded once as left stack and once as right stack whose chunks end
 at every gap; each gap sees the left rows before it and the right chunks behind
-it (DESIGN section 7 packs training examples the same way). This equals scoring
+it (docs/design.md, section 7 packs training examples the same way). This equals scoring
 each gap by itself between the same seams.
 """
 

@@ -1,4 +1,4 @@
-"""Verified decoding: left to right, several tokens per forward (DESIGN section 4).
+"""Verified decoding: left to right, several tokens per forward (docs/design.md, section 4).
 
     rows = [pending token f, drafts f+1 .. f+k]  +  mask rows for the next drafts
 

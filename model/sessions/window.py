@@ -1,4 +1,4 @@
-"""One window onto a text: the KV gap buffer of DESIGN section 2, kept in step with text and gaps.
+"""One window onto a text: the KV gap buffer of docs/design.md, section 2, kept in step with text and gaps.
 
     context islands           right stack        left stack   gap (middle island gap ...)
     ..., -right_ids - 1       <- ..., -2, -1     0, 1, 2 ...  free ids

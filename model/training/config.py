@@ -1,6 +1,6 @@
 """The settings of a training run: one TOML file, one dataclass per table, every field explained beside it.
 
-Knows no torch. Numbers are DESIGN section 7's starting settings.
+Knows no torch. The defaults are the recipe of docs/design.md, section 7.
 """
 
 from __future__ import annotations

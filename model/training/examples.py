@@ -1,4 +1,4 @@
-"""From windows of documents to packed rows (DESIGN section 7: many gaps on one encoding).
+"""From windows of documents to packed rows (docs/design.md, section 7: many gaps on one encoding).
 
 A window's text is encoded once as left island and once as chunked right island,
 whose position ids lie below the left's; gaps hang on both. Cuts and tokens are those of sessions

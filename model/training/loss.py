@@ -25,7 +25,7 @@ ChunkFunction = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor,
 def row_weights(counts: dict[RowKind, int], optimiser: OptimiserConfig) -> list[float]:
     """Return the weight of a target row of each RowKind, by its number, given how many the update has of each.
 
-    Weighted so, the sum over the update's rows is DESIGN section 7's loss: the
+    Weighted so, the sum over the update's rows is the loss of docs/design.md, section 7: the
     mean over mask rows, plus that over gap rows, plus a tenth of that over islands.
     """
     of_kind = {

@@ -1,4 +1,4 @@
-"""The rows of one group of jointly filled gaps: orders, sets, and what each row predicts (DESIGN sections 1, 3, 7).
+"""The rows of jointly filled gaps: orders, sets, and what each row predicts (docs/design.md, sections 1, 3, 7).
 
 The keys are those of `model.decoding`: a token's rank for left to right, the
 running number of its reveal otherwise. Rank 0 of a gap is `<infill>`, rank n
@@ -31,7 +31,7 @@ class SpecialIds:
 
 def special_ids(known: Capabilities) -> SpecialIds:
     """Return the ids that training uses with a model."""
-    # An unadapted base says nothing of these; SmolLM2's are untouched by pretraining (DESIGN section 6).
+    # An unadapted base says nothing of these; SmolLM2's are untouched by pretraining (docs/design.md, section 7).
     mask, infill, eoi = known.mask_id, known.infill_id, known.eoi_id
     return SpecialIds(
         known.sink_id,

@@ -1,7 +1,7 @@
 """Packed rows: what example building hands to the network, and who sees whom in a few numbers per row.
 
 A unit holds R rows of one or several documents. Visibility needs no R x R
-matrix: whatever a row of DESIGN sections 1 to 3 sees is
+matrix: whatever a row of docs/design.md, sections 1 to 3, sees is
 
     two ranges of rows    a stretch of an island's rows, all earlier ones of its own chain
     and one keyed range   the rows of its group of gaps whose order key is below a bound

@@ -1,4 +1,4 @@
-"""What each edit costs, in rows fed to the network, against the table of DESIGN section 2."""
+"""What each edit costs, in rows fed to the network, against the table of docs/design.md, section 2."""
 
 from __future__ import annotations
 
