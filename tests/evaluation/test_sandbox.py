@@ -58,6 +58,17 @@ def test_no_network(sandbox: Sandbox) -> None:
     check(sandbox, "import socket\nassert [name for _, name in socket.if_nameindex()] == ['lo']", True)
 
 
+def test_without_a_network_of_its_own_no_program_is_run(sandbox: Sandbox) -> None:
+    """The probe gets out where the network is ours, and then the sandbox refuses."""
+    namespaces = sandbox_module._working_namespaces()
+    assert sandbox_module.check_isolation(namespaces).passed
+    shared = tuple(name for name in namespaces if name != "net")
+    assert len(shared) == len(namespaces) - 1
+    outcome = sandbox_module.check_isolation(shared)
+    assert not outcome.passed
+    assert "the network can be reached" in outcome.output
+
+
 def test_nothing_is_written_outside(sandbox: Sandbox, tmp_path: Path) -> None:
     target = tmp_path / "written"
     check(sandbox, f"open({str(target)!r}, 'w').write('x')", False, "No such file")

@@ -71,6 +71,22 @@ def test_a_selection_of_whole_lines_keeps_its_indentation_and_line_break(script:
     talk(conversation)
 
 
+@pytest.mark.parametrize("indent", ["    ", "\t", " \t "])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_what_the_model_fills_begins_behind_a_selections_indentation(script: Script, indent: str, ending: str) -> None:
+    """Asked for the indentation too, a model may leave it away; this one answers only behind it."""
+    text = f"def f():{ending}{indent}a = 1{ending}{indent}b = 2{ending}"
+    start, end = text.index(indent), text.index(f"{indent}b")
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(phrases=[[f"def f():{ending}{indent}", "c = 3"]]))
+        client.open(URI, text)
+        await execute(client, (await actions(client, start, end))[0])
+        assert client.texts[URI].text == text.replace("a = 1", "c = 3")
+
+    talk(conversation)
+
+
 def test_edits_are_refused_when_the_file_has_moved_on(script: Script) -> None:
     async def conversation(client: Client) -> None:
         await client.initialize(model=script(FILLED, delay_ms=30_000), decodeAhead=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.lsp.client import INLINE, Client, RequestError, talk
+from tests.lsp.client import INLINE, SERVE, Client, RequestError, talk
 
 URI = "file:///w/area.py"
 HEAD = "import math\n\n\ndef area(r):\n    return"
@@ -87,6 +87,43 @@ def test_a_rest_of_blanks_is_no_suggestion(
         assert [each.strip() for each in await shown(cursor + 2)] == expected
 
     talk(conversation)
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed", "shown"), [("(", ")", '"x"'), ('("', '")', "x"), ("(", "", '"x")'), ("[", "]", None)]
+)
+def test_typing_through_leaves_the_closers_that_the_editor_added(
+    script: Script, opened: str, closed: str, shown: str | None
+) -> None:
+    """An editor closes what the user opens; the rest of a suggestion then stands before that, and has it no more."""
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(phrases=[["print", '("x")']]), decodeAhead=False)
+        client.open(URI, "print")
+        assert texts(await client.suggest(URI)) == ['("x")']
+        client.type(URI, len("print"), opened + closed)
+        assert texts(await client.suggest(URI, len("print" + opened))) == ([] if shown is None else [shown])
+        asked = (await client.request("setfill/status", {"worker": True}))["worker"]["infills"]
+        assert asked == (2 if shown is None else 1)
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize(("on_battery", "infills"), [(True, 1), (False, 2)])
+def test_nothing_is_decoded_ahead_on_battery(script: Script, on_battery: bool, infills: int) -> None:
+    async def conversation(client: Client) -> None:
+        async def asked() -> int:
+            return int((await client.request("setfill/status", {"worker": True}))["worker"]["infills"])
+
+        await client.initialize(model=script(TARGET))
+        client.open(URI, HEAD)
+        await client.suggest(URI)
+        await asyncio.sleep(0.5)  # what follows would be decoded by now
+        while await asked() < infills:
+            await asyncio.sleep(0.02)
+        assert await asked() == infills
+
+    talk(conversation, command=(*SERVE, "--on-battery" if on_battery else "--on-mains"))
 
 
 def test_the_latest_request_wins_and_edits_overtake(script: Script) -> None:

@@ -50,14 +50,16 @@ def eager_checkpoint(seed: int, infill: bool = True, **changes: object) -> Check
 class Setting:
     """A window at some gaps of the standard text, and what decoders need."""
 
-    def __init__(self, checkpoint: Checkpoint, gaps: Sequence[Gap], max_tokens: int = 8) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, gaps: Sequence[Gap], max_tokens: int = 8, max_lines: int | None = None
+    ) -> None:
         self.checkpoint, self.gaps = checkpoint, list(gaps)
         self.parts = parts(checkpoint)
         self.capabilities = checkpoint.capabilities
         eoi_id = self.capabilities.eoi_id if self.capabilities.infill else self.capabilities.sink_id
         self.vocabulary = Vocabulary(self.parts.tokenizer, eoi_id)
         self.session = Session(self.parts, "a.py", STANDARD_TEXT)
-        self.limits = Limits(max_tokens=max_tokens)
+        self.limits = Limits(max_tokens=max_tokens, max_lines=max_lines)
 
     def window(self) -> Window:
         return self.session.window_at(self.gaps, lambda: False)
@@ -154,6 +156,28 @@ def test_verified_equals_one_token_greedy(infill: bool) -> None:
             outcomes |= planner.outcomes
     assert outcomes >= {(drafts, right) for drafts in range(1, 6) for right in range(drafts + 1)}
     assert stops >= {"eoi", "tokens"}
+
+
+def test_rows_behind_the_end_of_a_line_are_given_up() -> None:
+    """A limit on lines ends a gap amid drafts that were right; the other gaps' rows saw those behind its end."""
+    rng = random.Random(2)
+    ended_amid_drafts = 0
+    for case in range(40):
+        checkpoint = tiny_checkpoint(seed=case, layers=1)
+        (break_id,) = checkpoint.tokenizer.encode("\n", add_special_tokens=False).ids
+        checkpoint.tensors["embed_tokens.weight"][break_id] *= 1.6
+        gaps = random_gaps(rng, 2 + case % 2)
+        unlimited = Setting(checkpoint, gaps).left_to_right()
+        setting = Setting(checkpoint, gaps, max_lines=1)
+        truth = setting.left_to_right()
+        for _ in range(6):
+            found = setting.verified(CorruptedTruth(unlimited, 0, rng), AnyWidths(rng))
+            assert results(found) == results(truth)
+            assert [gap.ids for gap in found] == [gap.ids for gap in truth]
+        ended_amid_drafts += any(
+            gap.stop == "lines" and len(gap.ids) < len(longer.ids) for gap, longer in zip(truth, unlimited, strict=True)
+        )
+    assert ended_amid_drafts > 10
 
 
 def test_text_drafts_do_not_change_the_answer() -> None:

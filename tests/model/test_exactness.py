@@ -20,7 +20,7 @@ from model.network.decoder import Decoder
 from model.network.kv_cache import KVCache
 from model.network.linear import Precision
 from model.network.rope import RotaryEmbedding, rotate
-from model.sessions.geometry import RIGHT_LAST_ID, WindowLimits
+from model.sessions.geometry import WindowLimits
 from model.sessions.islands import IslandStore
 from model.sessions.seams import chunk_texts, common_prefix, encode, shared_break
 from model.sessions.session import Session, SessionParts
@@ -64,6 +64,11 @@ def parts(checkpoint=None, full=SMALL, near=SMALLER) -> SessionParts:
     return SessionParts(network, tokenizer, checkpoint.capabilities, islands, full, near)
 
 
+# Trained networks know the right stack by these ids, so the number is said here once more: the sink row, its first, has
+# the last id below the left stack's.
+RIGHT_SINK_ID = -1
+
+
 def reference_rows(window: Window, text: str, gaps: list[Gap]) -> tuple[RowList, list[int]]:
     """Build all rows of `window` from text, gaps and seams alone; return them with the context's indices."""
     encode = window.tokenizer.encode
@@ -88,8 +93,8 @@ def reference_rows(window: Window, text: str, gaps: list[Gap]) -> tuple[RowList,
         for span in spans:
             chain = rows.add_chain([SINK, *encode(span)], begin, [])
             seen, begin = seen + chain, begin + len(chain)
-    right: list[int] = [rows.add(SINK, RIGHT_LAST_ID, [])]
-    end_char, last_id = window.end_char, RIGHT_LAST_ID
+    right: list[int] = [rows.add(SINK, RIGHT_SINK_ID, [])]
+    end_char, last_id = window.end_char, RIGHT_SINK_ID
     for chunk in window.right:
         assert text[end_char - len(chunk.text) : end_char] == chunk.text
         ids = encode(chunk.text)

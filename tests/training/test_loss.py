@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 
+from model.training.batches import micro_batch
 from model.training.config import OptimiserConfig
 from model.training.loss import head_chunk, head_loss, row_weights
 from model.training.rows import RowKind
+from tests.training.tiny_training import built_window
 
 
 def test_head_loss_equals_cross_entropy() -> None:
@@ -31,3 +35,17 @@ def test_head_loss_equals_cross_entropy() -> None:
 def test_row_weights_make_means_of_each_kind() -> None:
     weights = row_weights({RowKind.MASK: 10, RowKind.GAP_NEXT: 4, RowKind.ISLAND_NEXT: 5}, OptimiserConfig())
     assert weights == [0.0, 0.1 / 5, 1 / 4, 1 / 10]
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 7, 64, 1000])
+def test_rows_that_pad_a_chunk_weigh_nothing(chunk_rows: int) -> None:
+    units = [built_window(seed).unit for seed in range(3)]
+    kinds = np.concatenate([unit.kinds for unit in units])
+    targets = int((kinds != RowKind.NONE).sum())
+    weights = np.asarray([9, 0.5, 2, 3], np.float32)
+    batch = micro_batch(units, weights, chunk_rows)
+    assert len(batch.weights) % chunk_rows == 0
+    assert len(batch.weights) - targets < chunk_rows
+    assert batch.weights[targets:].tolist() == [0] * (len(batch.weights) - targets)
+    assert batch.kinds[targets:].tolist() == [RowKind.NONE] * (len(batch.weights) - targets)
+    np.testing.assert_array_equal(batch.weights[:targets], weights[kinds[kinds != RowKind.NONE]])

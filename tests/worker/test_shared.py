@@ -167,6 +167,25 @@ def test_a_runtime_directory_that_is_not_ours_alone_is_mended_or_refused(runtime
         runtime.runtime_dir()
 
 
+def test_another_users_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner could read what our clients edit, whatever the directory's mode."""
+    us, them = os.getuid(), os.getuid() + 1
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    (tmp_path / f"setfill-{us}").mkdir(mode=0o700)
+    assert runtime.runtime_dir() == tmp_path / f"setfill-{us}"
+    (tmp_path / f"setfill-{them}").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "getuid", lambda: them)  # so what we have just made is another user's
+    with pytest.raises(WorkerError, match="not a directory of yours"):
+        runtime.runtime_dir()
+    inherited = tmp_path / "inherited"  # as after `sudo`: not ours, so it is passed over
+    inherited.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(inherited))
+    with pytest.raises(WorkerError, match=f"setfill-{them} is not a directory of yours"):
+        runtime.runtime_dir()
+    assert not list(inherited.iterdir())
+
+
 def test_without_xdg_it_is_a_folder_of_this_user_in_the_temporary_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
