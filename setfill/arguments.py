@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import NoReturn
+import sys
+from typing import Any, NoReturn
 
 from model import store
 
@@ -19,6 +20,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message or "")  # argparse's own keeps it to itself when that fails
 
 
 class _Help(argparse.HelpFormatter):

@@ -7,7 +7,6 @@ can mend (one line says how); setfill.entry adds 130, interrupted.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +23,7 @@ from setfill import (
     train_command,
 )
 from setfill.arguments import Parser
+from setfill.output import discard_output, prepare_streams
 
 # Each adds its parser, whose `run` takes the options and returns the exit status.
 # To come: lint.
@@ -42,17 +42,32 @@ _COMMANDS = (
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; return the exit status."""
     try:
+        try:
+            prepare_streams()
+            return _carried_out(arguments)
+        except SetfillError as error:
+            return _fail(str(error))
+        except argparse.ArgumentTypeError as error:  # options that do not go together
+            return _fail(str(error))
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        discard_output()
+        return 1
+    except OSError as error:
+        discard_output()
+        what = error.filename or "cannot print the output, or work on"
+        return _fail(f"{what}: {error.strerror or error}")
+
+
+def _carried_out(arguments: Sequence[str]) -> int:
+    try:
         options = build_parser().parse_args(arguments)
         status: int = options.run(options)
-        sys.stdout.flush()
-        return status
-    except SetfillError as error:
-        return _fail(str(error))
-    except argparse.ArgumentTypeError as error:  # options that do not go together
-        return _fail(str(error))
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except SystemExit as ended:  # of the parser, which has said why
+        return ended.code if isinstance(ended.code, int) else 0
+    return status
 
 
 def build_parser() -> Parser:
@@ -68,7 +83,10 @@ def build_parser() -> Parser:
 def _fail(text: str) -> int:
     from setfill.display import notes, visible
 
-    out = notes()
-    out.print("setfill: error:", style="bold red", end=" ")
-    out.print(visible(text), markup=False)
+    try:
+        out = notes()
+        out.print("setfill: error:", style="bold red", end=" ")
+        out.print(visible(text), markup=False)
+    except OSError:  # standard error is full, or closed
+        discard_output()
     return 2

@@ -155,18 +155,20 @@ def run(options: argparse.Namespace) -> int:
     said, infill = infill, fitted(source, infill)
     fillings = [gap.text for gap in infill.gaps]
     text, places = replaced(source.text, gaps, fillings)
-    if options.json:
-        print(json.dumps(_as_json(source, description, infill)))
-    else:
-        _show(console(options.color), source, description, infill, text, places)
+    try:
+        if options.write and text != source.text:
+            source.write(text)  # first: that nobody reads what is printed is no reason to leave it
+    finally:
+        if options.json:
+            print(json.dumps(_as_json(source, description, infill)))
+        else:
+            _show(console(options.color), source, description, infill, text, places)
+    if options.write:
+        told = "wrote" if text != source.text else "nothing to change in"
+        progress.print(f"{told} {visible(str(source.path))}", markup=False)
     if options.trace:
         trace_page.write(options.trace, trace_page.render(str(source.path), source.text, said, description.name))
         progress.print(f"wrote {visible(str(options.trace))}", markup=False)
-    if options.write:
-        if text != source.text:
-            source.write(text)
-        told = "wrote" if text != source.text else "nothing to change in"
-        progress.print(f"{told} {visible(str(source.path))}", markup=False)
     return 0
 
 

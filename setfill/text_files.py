@@ -11,7 +11,6 @@ import itertools
 import os
 import re
 import stat
-import tempfile
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from model.api.types import Gap
 from model.errors import InputError, RangeError
+from setfill import file_contents
 
 MAX_FILE_BYTES = 16 * 2**20
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
@@ -112,30 +112,21 @@ class SourceFile:
         return str(start) if start == end else f"{start}-{end}"
 
     def write(self, text: str) -> None:
-        """Replace the file's content, at once and only if it is still what was read.
+        """Replace the file's content, only if it is still what was read.
 
-        The mode stays. InputError when the file has changed meanwhile or cannot be written.
+        Owner, mode, extended attributes and hard links stay. InputError when the
+        file has changed meanwhile or cannot be written.
         """
         target = self.path.resolve()  # a link goes on pointing to the file
         mark = codecs.BOM_UTF8 if self.data.startswith(codecs.BOM_UTF8) else b""
         try:
-            mode = stat.S_IMODE(target.stat().st_mode)
-            if not os.access(target, os.W_OK):
+            if os.path.exists(target) and not os.access(target, os.W_OK):
                 raise InputError(f"{self.path} is write-protected: it was left as it is")
-            descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(mark + text.encode("utf-8"))
-                    file.flush()
-                    if hasattr(os, "fchmod"):  # on Windows a file has the rights of its folder
-                        os.fchmod(file.fileno(), mode)
-                    os.fsync(file.fileno())
-                if target.read_bytes() != self.data:
-                    raise InputError(f"{self.path} has changed meanwhile: it was left as it is; run the command again")
-                os.replace(name, target)
-            except BaseException:
-                os.unlink(name)
-                raise
+            file_contents.replace(target, self.data, mark + text.encode("utf-8"))
+        except file_contents.ChangedError:
+            raise InputError(
+                f"{self.path} has changed meanwhile: it was left as it is; run the command again"
+            ) from None
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror}") from None
 

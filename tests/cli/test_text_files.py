@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -119,6 +124,79 @@ def test_write_keeps_mode_mark_breaks_and_links(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o754
     assert link.is_symlink()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["file.py", "link.py"]
+
+
+def facts(path: Path) -> tuple[object, ...]:
+    """What of a file is not its content."""
+    status = path.stat()
+    attributes = {name: os.getxattr(path, name) for name in os.listxattr(path)} if hasattr(os, "listxattr") else {}
+    return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_nlink, attributes
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_write_keeps_all_but_the_content(tmp_path: Path, linked: bool) -> None:
+    """Owner, extended attributes and hard links were lost: a new file took the old one's place."""
+    path = tmp_path / "file.py"
+    path.write_text("one")
+    path.chmod(0o640)
+    with contextlib.suppress(OSError, AttributeError):  # where the file system has them, and for root
+        os.setxattr(path, "user.origin", b"https://example.org")
+    with contextlib.suppress(PermissionError):
+        os.chown(path, 12345, 54321)
+    if linked:
+        os.link(path, tmp_path / "other.py")
+    before = facts(path)
+    SourceFile.read(path).write("two, longer")
+    assert (path.read_text(), facts(path)) == ("two, longer", before)
+    SourceFile.read(path).write("3")
+    assert (path.read_text(), facts(path)) == ("3", before)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file.py", *(["other.py"] if linked else [])]
+    assert not linked or (tmp_path / "other.py").read_text() == "3"
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("call", ["write", "fsync", "ftruncate", "replace"])
+def test_an_interrupted_write_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool, error: BaseException, call: str
+) -> None:
+    path = tmp_path / "file.py"
+    path.write_text("old" * 1000)
+    if linked:
+        os.link(path, tmp_path / "other.py")
+    source, real, calls = SourceFile.read(path), getattr(os, call), []
+
+    def fails_once_half_done(*arguments: Any) -> Any:
+        calls.append(call)
+        if len(calls) > 1:
+            return real(*arguments)
+        if call == "write":
+            real(arguments[0], arguments[1][:100])
+        raise error
+
+    monkeypatch.setattr(os, call, fails_once_half_done)
+    with contextlib.suppress(InputError, KeyboardInterrupt):
+        source.write("new" * 2000)
+    assert path.read_text() in ("old" * 1000, "new" * 2000)
+    kept = ["file.py", "other.py"] if linked else ["file.py"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == kept
+
+
+def test_a_killed_write_leaves_a_copy(tmp_path: Path) -> None:
+    """With hard links the file is overwritten where it is: what it was lies beside it until that is done."""
+    path = tmp_path / "file.py"
+    path.write_text("old" * 1000)
+    os.link(path, tmp_path / "other.py")
+    code = (
+        "import os, sys; from pathlib import Path; from setfill import file_contents\n"
+        "real = os.ftruncate\n"
+        "os.ftruncate = lambda *arguments: os.kill(os.getpid(), 9)\n"
+        "path = Path(sys.argv[1]); file_contents.replace(path, path.read_bytes(), b'new')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=Path(__file__).resolve().parents[2])
+    assert done.returncode == -signal.SIGKILL
+    (copy,) = tmp_path.glob("*.before-setfill-*")
+    assert copy.read_text() == "old" * 1000
 
 
 def test_write_refuses_a_file_that_has_changed(tmp_path: Path) -> None:
