@@ -210,7 +210,7 @@ class SetfillServer(LanguageServer):
         for timer in (self._preparing, self._saving):
             if timer:
                 timer.cancel()
-        self.statistics.save()
+        self.statistics.save(wait_seconds=1.0)
         if hasattr(self, "worker"):
             for document in self.documents:
                 self.suggester.close(document)

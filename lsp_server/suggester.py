@@ -230,7 +230,7 @@ class Suggester:
         )  # fmt: skip
         if not ask.selected:
             self._decode_ahead(document, memory)
-        self._statistics.shown(found[0], number[0])
+        self._statistics.shown(found, number)
         start, end = (ask.selected.start, ask.selected.end) if ask.selected else (ask.cursor_char, ask.cursor_char)
         head = ask.selected.text if ask.selected else ""
         return [Suggestion(start, end, head + each, which) for each, which in zip(found, number, strict=True)]
@@ -255,7 +255,7 @@ class Suggester:
                 memory.remembered = replace(known, texts=known.texts[:1])
                 rests = [(0, rest)] if rest.strip() else []
                 if rests:
-                    self._statistics.shown(rest, known.numbers[0])
+                    self._statistics.shown([rest], known.numbers)
                     self._decode_ahead(document, memory)
         return [Suggestion(cursor, cursor, rest, known.numbers[index]) for index, rest in rests][: ask.candidates]
 

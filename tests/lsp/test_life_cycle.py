@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,8 @@ def test_suggestions_are_counted_on_this_machine_alone(script: Script, tmp_path:
         (item,) = await client.suggest(URI)
         number = item["command"]["arguments"][0]
         client.notify("setfill/didShowSuggestion", {"id": number})
-        client.notify("setfill/didAcceptSuggestion", {"id": number, "acceptedLength": 4})
+        for part in (4, 2):
+            client.notify("setfill/didAcceptSuggestion", {"id": number, "acceptedLength": part})
         for _ in range(2):  # counted once
             command = {"command": item["command"]["command"], "arguments": [number]}
             await client.request("workspace/executeCommand", command)
@@ -159,7 +161,7 @@ def test_suggestions_are_counted_on_this_machine_alone(script: Script, tmp_path:
     (counts,) = saved_counts().values()
     expected = {"shown": 1, "displayed": 1, "accepted": 1, "partially_accepted": 1, "decodes": 1, "rows_reused": 90}
     assert {name: counts[name] for name in expected} == expected
-    assert counts["accepted_characters"] == 4 + len(" one + two")
+    assert counts["accepted_characters"] == len(" one + two")
     shown = subprocess.run([sys.executable, "-m", "setfill", "stats"], capture_output=True, text=True, cwd=ROOT)
     assert "1  suggestions accepted" in shown.stdout
     days = subprocess.run(
@@ -174,7 +176,7 @@ def test_suggestions_are_counted_on_this_machine_alone(script: Script, tmp_path:
 def test_statistics_can_be_off_and_survive_damage(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "statistics.jsonl"
     statistics = Statistics(path)
-    statistics.shown("text", 1)
+    statistics.shown(["text"], [1])
     statistics.is_kept = False
     statistics.save()
     assert not path.exists()
@@ -187,6 +189,71 @@ def test_statistics_can_be_off_and_survive_damage(tmp_path: Path) -> None:
     (counts,) = saved_counts(path).values()
     assert counts == {"shown": 1, "shown_characters": 4, "decodes": 1, "decode_ms": 78, "forwards": 2,
                       "rows_computed": 3, "rows_reused": 4, "under_100_ms": 1}  # fmt: skip
+
+
+def counted(*fates: tuple[int, int | None], texts: tuple[str, ...] = ("0123456789", "01234")) -> dict[str, int]:
+    """What is counted of a suggestion and another to cycle to, when parts, or the rest (None), are accepted."""
+    statistics = Statistics()
+    statistics.shown(texts, list(range(len(texts))))
+    for number, characters in fates:
+        statistics.displayed(number)
+        if characters is None:
+            statistics.accepted(number)
+        else:
+            statistics.partially_accepted(number, characters)
+    counts = statistics.since_start
+    return {name: counts[name] for name in ("displayed", "accepted", "partially_accepted", "accepted_characters")}
+
+
+@pytest.mark.parametrize(
+    ("fates", "expected"),
+    [
+        ([(0, 4), (0, 2), (0, None)], (1, 1, 1, 10)),
+        ([(0, 4), (0, 2)], (1, 0, 1, 6)),
+        ([(0, 4), (0, 6), (0, None)], (1, 1, 1, 10)),
+        ([(0, 99)], (1, 1, 1, 10)),
+        ([(0, -3), (0, 0)], (1, 0, 0, 0)),
+        ([(0, None), (0, None), (0, 3)], (1, 1, 0, 10)),
+        ([(1, 2), (1, None)], (1, 1, 1, 5)),
+        ([(7, 2), (7, None)], (0, 0, 0, 0)),
+    ],
+)
+def test_no_character_is_counted_twice(fates: list[tuple[int, int | None]], expected: tuple[int, ...]) -> None:
+    """Parts were counted once more with the whole: 4 + 2 and then all of 10 made 16; alternatives did not count."""
+    assert tuple(counted(*fates).values()) == expected
+
+
+def test_the_file_of_counts_is_bounded(tmp_path: Path) -> None:
+    """It had a line for every minute of typing, for ever."""
+    path = tmp_path / "counts" / "statistics.jsonl"
+    path.parent.mkdir()
+    old = [{"day": f"{year}-{month:02}-{day:02}", "shown": 1} for year in (2021, 2022, 2023) for month in range(1, 13)
+           for day in range(1, 29)]  # fmt: skip
+    path.write_text("".join(json.dumps(each) + "\n" for each in old) + "{}\n" * 10_000)
+    servers = [Statistics(path) for _ in range(4)]
+
+    def work(server: Statistics) -> None:
+        for number in range(10):
+            server.shown(["text"], [number])
+            server.save(wait_seconds=20)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(work, servers))
+    days = saved_counts(path)
+    assert len(path.read_text().splitlines()) == len(days) == 731
+    assert list(days.values())[-1]["shown"] == 40, "nothing is lost when servers save at once"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert {each.name for each in path.parent.iterdir()} <= {"statistics.jsonl", "statistics.lock"}
+
+
+def test_a_file_of_counts_that_is_none_stops_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "statistics.jsonl"
+    os.mkfifo(path)
+    assert saved_counts(path) == {}
+    statistics = Statistics(path)
+    statistics.shown(["text"], [1])
+    statistics.save()
+    assert list(saved_counts(path).values()) == [{"shown": 1, "shown_characters": 4}]
 
 
 def test_the_wait_for_a_key_follows_the_measured_speed() -> None:
