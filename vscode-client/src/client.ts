@@ -45,7 +45,6 @@ export class Client implements vscode.Disposable {
   private client: LanguageClient | undefined;
   private changing: Promise<void> = Promise.resolve(); // starts and stops, one after the other
   private isWanted = false;
-  private hasRun = false; // the present client, once at least
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -75,7 +74,7 @@ export class Client implements vscode.Disposable {
   start(): Promise<void> {
     this.isWanted = true;
     return this.next(async () => {
-      if (this.current.kind !== "running") {
+      if (this.current.kind === "stopped" || this.current.kind === "failed") {
         await this.launch();
       }
     });
@@ -85,10 +84,7 @@ export class Client implements vscode.Disposable {
   restart(): Promise<void> {
     this.isWanted = true;
     this.restarts.forget();
-    return this.next(async () => {
-      await this.close();
-      await this.launch();
-    });
+    return this.next(() => this.launch());
   }
 
   stop(): Promise<void> {
@@ -98,13 +94,9 @@ export class Client implements vscode.Disposable {
   /** Ask the server. NotRunning when there is none. */
   async request<R>(method: string, params: object, token?: CancellationToken): Promise<R> {
     await this.changing;
-    if (!this.client || this.current.kind !== "running") {
-      const { current } = this;
-      throw new NotRunning(
-        current.kind === "failed" ? current.explanation.problem : "Setfill's server is not running.",
-      );
-    }
-    return await this.client.sendRequest<R>(method, params, token);
+    const { running } = this;
+    // A token that is undefined would be sent, as a second parameter.
+    return await (token ? running.sendRequest<R>(method, params, token) : running.sendRequest<R>(method, params));
   }
 
   /** Tell the server something, if there is one. */
@@ -116,10 +108,12 @@ export class Client implements vscode.Disposable {
 
   /** The language client that runs, to make parameters with. NotRunning when there is none. */
   get running(): LanguageClient {
-    if (!this.client || this.current.kind !== "running") {
-      throw new NotRunning("Setfill's server is not running.");
+    const { client, current } = this;
+    if (client && current.kind === "running") {
+      return client;
     }
-    return this.client;
+    const problem = `Setfill's server is ${current.kind === "stopped" ? "not running" : "starting"}.`;
+    throw new NotRunning(current.kind === "failed" ? current.explanation.problem : problem);
   }
 
   dispose(): void {
@@ -132,7 +126,9 @@ export class Client implements vscode.Disposable {
     return this.changing;
   }
 
+  /** Start a new server, in place of any other. */
   private async launch(): Promise<void> {
+    await this.close();
     this.become({ kind: "starting" });
     try {
       const found = await findServer(this.context);
@@ -141,17 +137,22 @@ export class Client implements vscode.Disposable {
         return;
       }
       this.log.info(`starting the server (${found.origin}): ${[found.command, ...found.args].join(" ")}`);
-      this.hasRun = false;
-      this.client = new LanguageClient(SECTION, "Setfill", serverOptions(found), this.options());
-      this.client.onDidChangeState(({ newState }) => {
+      let hasRun = false;
+      const died = (): boolean => hasRun && this.client === client && this.died();
+      const client: LanguageClient = new LanguageClient(SECTION, "Setfill", serverOptions(found), this.options(died));
+      this.client = client;
+      client.onDidChangeState(({ newState }) => {
+        if (this.client !== client) {
+          return; // it is being stopped
+        }
         if (newState === ConnectionState.Running) {
-          this.hasRun = true;
+          hasRun = true;
           this.become({ kind: "running" });
         } else if (this.current.kind === "running") {
           this.become({ kind: "starting" }); // it died, and is being started again
         }
       });
-      await this.client.start();
+      await client.start();
     } catch (error) {
       this.fail({ problem: `Setfill's server could not be started: ${messageOf(error)}`, remedies: REMEDIES });
     }
@@ -168,7 +169,8 @@ export class Client implements vscode.Disposable {
     this.become({ kind: "stopped" });
   }
 
-  private options(): LanguageClientOptions {
+  /** `died` is told of a death, and says whether to start the server again. */
+  private options(died: () => boolean): LanguageClientOptions {
     return {
       documentSelector: DOCUMENTS,
       outputChannel: this.log,
@@ -178,22 +180,19 @@ export class Client implements vscode.Disposable {
       middleware: this.middleware,
       errorHandler: {
         error: () => ({ action: ErrorAction.Continue, handled: true }),
-        closed: () => this.died(),
+        closed: () => ({ action: died() ? CloseAction.Restart : CloseAction.DoNotRestart, handled: true }),
       },
       initializationFailedHandler: () => false,
     };
   }
 
-  private died(): { action: CloseAction; handled: true } {
-    if (!this.hasRun) {
-      return { action: CloseAction.DoNotRestart, handled: true }; // whoever started it is told
-    }
+  private died(): boolean {
     if (this.restarts.died(Date.now())) {
       this.log.warn("the server has gone; it is started again");
-      return { action: CloseAction.Restart, handled: true };
+      return true;
     }
     this.fail({ problem: "Setfill's server keeps stopping, and was given up.", remedies: REMEDIES });
-    return { action: CloseAction.DoNotRestart, handled: true };
+    return false;
   }
 
   private fail(explanation: Explanation): void {

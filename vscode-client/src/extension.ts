@@ -68,7 +68,7 @@ export function activate(context: vscode.ExtensionContext): void {
       ghost.dismiss();
       return vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
     },
-    whyNoSuggestion: () => whyNoSuggestion(started, ghost, context.extension.id),
+    whyNoSuggestion: (options?: { isTold?: boolean }) => whyNoSuggestion(started, ghost, context.extension.id, options),
     infill: infills.infill,
     infillAll: infills.infillAll,
     infillHoles: infills.infillHoles,

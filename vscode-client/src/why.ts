@@ -8,9 +8,17 @@ import { otherProviders } from "./ghost/others";
 import type { Silence } from "./protocol";
 import { SECTION } from "./settings";
 
-export async function whyNoSuggestion(client: Client, ghost: GhostText, ownId: string): Promise<Silence> {
+/** Return why; also tell the user, unless the caller only wants to know. */
+export async function whyNoSuggestion(
+  client: Client,
+  ghost: GhostText,
+  ownId: string,
+  { isTold = true } = {},
+): Promise<Silence> {
   const silence = await reason(client, ghost, ownId);
-  void show(silence);
+  if (isTold) {
+    void show(silence);
+  }
   return silence;
 }
 
