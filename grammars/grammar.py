@@ -27,6 +27,7 @@ CAPTURES: dict[str, str] = {
     "block": "a body: statements or items that belong together, with the brackets around them",
     "comment": "a comment",
     "string": "a string",
+    "string.type": "a string that is, or names, a type",
     "interpolation": "code inside a string",
     "import": "a statement that brings in names of other files",
     "bracket.open": "an opening bracket",

@@ -1,7 +1,12 @@
-"""An outline of a file: its imports and the signatures that matter around a place, within a budget."""
+"""An outline of a file: its imports and the signatures that matter around a place, within a budget.
+
+A signature is there for its names and types. What stands in strings beside them (default values, arguments of
+decorators) may be anybody's password, so strings are left empty, but for those that are types.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -10,6 +15,10 @@ from grammars.offsets import Span, clamp, line_start
 from grammars.syntax_document import SyntaxSnapshot
 
 _NAMES = frozenset({"import", "signature"})
+_STRINGS = frozenset({"string", "string.type"})
+_STRING_SIGNS = re.compile(r"[\"'`%<$/]")  # one of which begins a string, in every language
+_SHORT_STRING_CHAR = 4  # its quotes and two more: a separator, no secret
+_STRINGS_SECONDS = 5.0  # of one signature: never an answer that was not finished
 
 
 class OutlineKind(StrEnum):
@@ -88,4 +97,36 @@ def _entry(snapshot: SyntaxSnapshot, capture: Capture, offset_byte: int) -> Outl
     start_of_line = line_start(snapshot.text, span.start_char)
     indent = snapshot.text[start_of_line : span.start_char]
     text = snapshot.text[span.start_char : span.end_char]
+    if kind is not OutlineKind.IMPORT and _STRING_SIGNS.search(text):
+        text = _without_strings(snapshot, capture, span)
     return OutlineEntry(kind, span, (indent if not indent.strip() else "") + text)
+
+
+def _without_strings(snapshot: SyntaxSnapshot, signature: Capture, span: Span) -> str:
+    """Return a signature with empty strings. Nothing of one with errors: what is a string in it can't be known."""
+    if _is_broken(signature):
+        return ""
+    end_byte = signature.signature_end_byte
+    found = list(captures_between(snapshot, _STRINGS, signature.start_byte, end_byte, _STRINGS_SECONDS))
+    types = {(each.start_byte, each.end_byte) for each in found if each.name == "string.type"}
+    pieces, kept_char = [], span.start_char
+    for each in sorted(found, key=lambda each: (each.start_byte, -each.end_byte)):
+        string = span_of(snapshot, each.start_byte, each.end_byte)
+        inside = kept_char <= string.start_char and each.end_byte <= end_byte  # those in a string went with it
+        is_type = (each.start_byte, each.end_byte) in types
+        if inside and not is_type and string.end_char - string.start_char > _SHORT_STRING_CHAR:
+            quote = next((char for char in snapshot.text[string.start_char : string.end_char] if char in "\"'`"), '"')
+            pieces += [snapshot.text[kept_char : string.start_char], quote * 2]
+            kept_char = string.end_char
+    return "".join([*pieces, snapshot.text[kept_char : span.end_char]])
+
+
+def _is_broken(signature: Capture) -> bool:
+    """Whether the signature has an error, wherever its body has some."""
+    nodes, end_byte = [signature.node], signature.signature_end_byte
+    while nodes:
+        node = nodes.pop()
+        if node.is_error or node.is_missing:
+            return True
+        nodes += [child for child in node.children if child.has_error and child.start_byte < end_byte]
+    return False

@@ -17,6 +17,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from grammars import Language, detect_language
+from lsp_server.hard_links import has_other_names
 from lsp_server.patterns import paths_in_uri
 from lsp_server.syntax import LazySyntax
 from lsp_server.text_diff import trimmed
@@ -36,6 +37,7 @@ class OpenDocument:
     uri: str
     path: Path | None  # None: the editor has not saved it anywhere
     names: frozenset[Path]  # every path that patterns may know it by, without symbolic links too
+    has_unknown_names: bool  # hard links that were not looked for yet: until then the worker is not told of it
     name: str  # what the model is told the file is called
     language_id: str
     language: Language
@@ -175,6 +177,7 @@ class Documents:
             uri=item.uri,
             path=path,
             names=_names(notebook_uri or item.uri, path),
+            has_unknown_names=path is not None and has_other_names(path),
             name=self._name(notebook_uri or item.uri, path, language, is_cell=notebook_uri is not None),
             language_id=item.language_id,
             language=language,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from lsp_server.hard_links import has_other_names
 from lsp_server.patterns import Patterns, matches
 
 _LARGEST_IGNORE_BYTES = 1_000_000
@@ -31,7 +32,9 @@ class Privacy:
         if root is None or self.is_excluded(path) or self._is_ignored(real, root):
             return None
         try:
-            return real if real.is_file() and real.stat().st_size <= self._max_file_bytes else None
+            # Another name of the file may be excluded, and lie anywhere.
+            is_wanted = real.is_file() and not has_other_names(real)
+            return real if is_wanted and real.stat().st_size <= self._max_file_bytes else None
         except OSError:
             return None
 

@@ -9,12 +9,14 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from lsp_server.documents import Documents, OpenDocument, file_path
+from lsp_server.hard_links import other_names
 from lsp_server.patterns import Patterns, matches
 from lsp_server.progress import Progress
 from lsp_server.protocol import Protocol, contained, place_of, raw_converter, request_failed
@@ -66,6 +68,7 @@ class SetfillServer(LanguageServer):
         self._token = token
         self._told: set[str] = set()
         self._disabled_paths = self._excluded = Patterns(())
+        self._looking: set[asyncio.Task[None]] = set()
         self._preparing: asyncio.TimerHandle | None = None
         self._saving: asyncio.TimerHandle | None = None
 
@@ -114,7 +117,7 @@ class SetfillServer(LanguageServer):
 
     def admit(self, document: OpenDocument) -> None:
         """Tell the worker of a file, or have it forget the file, as the settings want it."""
-        if self.is_excluded(document):
+        if self.is_excluded(document) or document.has_unknown_names:
             document.hide_from_worker()
         else:
             document.tell_worker()
@@ -158,8 +161,23 @@ class SetfillServer(LanguageServer):
         document = self.documents.open(item, notebook_uri)
         if text_before:
             document.text_before = text_before
+        if document.has_unknown_names:
+            looking = asyncio.create_task(self._find_names(document))
+            self._looking.add(looking)
+            looking.add_done_callback(self._looking.discard)
         self.admit(document)
         self.on_document_changed(document)
+
+    async def _find_names(self, document: OpenDocument) -> None:
+        """Look for the other names of a file with hard links: one of them may be excluded."""
+        assert document.path
+        roots = self.documents.roots
+        folders = [document.path.parent, *roots, *(root.parent for root in roots), Path.home()]
+        document.names |= await asyncio.to_thread(other_names, document.path, folders)
+        document.has_unknown_names = False
+        if self.documents.get(document.uri) is document:
+            self.admit(document)
+            self.on_document_changed(document)
 
     def change_document(
         self, identity: types.VersionedTextDocumentIdentifier, changes: Sequence[types.TextDocumentContentChangeEvent]

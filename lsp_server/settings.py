@@ -2,7 +2,9 @@
 
 Settings come from the client: as `initializationOptions`, then from `workspace/configuration` under `setfill`. Those
 that are machine-scoped name files or programs' resources; a workspace must not choose them, so they are taken from
-`initializationOptions` alone. A setting that is wrong is reported, and the rest is used.
+`initializationOptions` alone. What the model may see is the user's to say as well, and there a workspace can only take
+away: editors answer with values in which a folder's have replaced the user's, so what `initializationOptions` said
+stays in force, and patterns are added to it. A setting that is wrong is reported, and the rest is used.
 """
 
 from __future__ import annotations
@@ -26,9 +28,15 @@ DEFAULT_EXCLUDE = (
 )  # fmt: skip
 
 
-def setting(default: Any, text: str, *, machine: bool = False, patterns: bool = False, **bounds: float) -> Any:
-    """A field of `Settings`. `low` and `high` are the smallest and largest value allowed."""
-    facts = {"text": text, "machine": machine, "patterns": patterns, "low": None, "high": None, **bounds}
+def setting(
+    default: Any, text: str, *, machine: bool = False, narrows: bool = False, patterns: bool = False, **bounds: float
+) -> Any:
+    """A field of `Settings`. `low` and `high` are the smallest and largest value allowed.
+
+    A workspace can't set what is `machine`, and what `narrows` it can only turn off, or add patterns to.
+    """
+    facts = {"text": text, "machine": machine, "narrows": narrows, "patterns": patterns, "low": None, "high": None}
+    facts |= bounds
     return field(default=default, metadata=facts)
 
 
@@ -83,17 +91,20 @@ class Settings:
     hole_marker: str = setting("???", "Text that marks a hole in a file, to be filled with the others in one go.")
     fill_max_lines: int = setting(40, "Lines of the longest infill of a selection or hole.", low=1, high=500)
     context: bool = setting(
-        True, "Show the model parts of other files: imported definitions, open files, recent edits."
+        True, "Show the model parts of other files: imported definitions, open files, recent edits.", narrows=True
     )
     context_chars: int = setting(6000, "Characters of other files to show at most.", low=0, high=100_000)
     context_max_file_kb: int = setting(256, "Larger files, in kilobytes, are not read for context.", low=1, high=10_000)
     exclude: tuple[str, ...] = setting(
         DEFAULT_EXCLUDE,
         "Files the model must never see, as `.gitignore` patterns: not as context, and no suggestions in them. "
-        "Replaces the default list.",
+        "Replaces the default list; a workspace can only add to it.",
         patterns=True,
+        narrows=True,
     )
-    statistics: bool = setting(True, "Count suggestions shown and accepted, on this machine only (`setfill stats`).")
+    statistics: bool = setting(
+        True, "Count suggestions shown and accepted, on this machine only (`setfill stats`).", narrows=True
+    )
     model: str = setting(
         "setfill-135m", "An installed model, or the path of a model directory or GGUF file.", machine=True
     )
@@ -119,6 +130,7 @@ def wire_name(name: str) -> str:
 
 _BY_WIRE_NAME: dict[str, Field[Any]] = {wire_name(each.name): each for each in fields(Settings)}
 _TYPES: dict[str, Any] = typing.get_type_hints(Settings)
+_MOST_TEXTS = 1000
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list of texts"}
 
 
@@ -148,8 +160,21 @@ def updated(base: Settings, values: object, *, machine_scope: bool) -> tuple[Set
             elif read is not None or _may_be_null(known):
                 if known.metadata["patterns"]:
                     problems += [f"{name}: {found}" for each in read if (found := problem_of(each))]
+                if known.metadata["narrows"] and not machine_scope:
+                    read, problem = _narrowed(getattr(base, known.name), read)
+                    problems += [f"{name} {problem}"] if problem else []
                 changes[known.name] = read
     return replace(base, **changes), problems
+
+
+def _narrowed(base: Any, value: Any) -> tuple[Any, str | None]:
+    """Return what a workspace makes of the user's own value, and what of it is not done."""
+    if isinstance(base, bool):
+        return base and value, "can be turned off by a workspace, not on" if value and not base else None
+    added = [each for each in value if each not in base]
+    taking_back = [each for each in added if each.startswith("!")]
+    problem = f"can only be added to by a workspace: {taking_back[0][:60]!r} has no effect" if taking_back else None
+    return (*base, *(each for each in added if not each.startswith("!"))), problem
 
 
 def settings_table() -> str:
@@ -171,6 +196,8 @@ def _read(known: Field[Any], value: object) -> tuple[Any, str | None]:
     kind = _kind(known)
     if kind is tuple:
         is_right = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if is_right and len(value) > _MOST_TEXTS:  # type: ignore[arg-type]
+            return None, f"must be at most {_MOST_TEXTS:,} texts"
         return (tuple(value), None) if is_right else (None, f"must be {_TYPE_NAMES[kind]}")  # type: ignore[arg-type]
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

@@ -19,6 +19,9 @@ from lsp_server.settings import Settings, wire_name  # noqa: E402
 
 MANIFEST = Path(__file__).with_name("package.json")
 SECTION = "setfill."
+NARROWED = (
+    "narrowed"  # tag of what a workspace can only narrow: the server is told of the user's own value at its start
+)
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 # What a folder must not choose before it is trusted: what the model may see of a disk.
 RESTRICTED = ("context", "contextChars", "contextMaxFileKb", "exclude")
@@ -44,6 +47,7 @@ def properties() -> dict[str, Any]:
             "default": list(default) if isinstance(default, tuple) else default,
             **({"minimum": meta["low"], "maximum": meta["high"]} if meta["low"] is not None else {}),
             "scope": "machine" if meta["machine"] else "window",
+            **({"tags": [NARROWED]} if meta["narrows"] else {}),
             "order": order,
             "markdownDescription": meta["text"],
         }

@@ -15,6 +15,10 @@
 
 (comment) @comment
 (string) @string
+(typed_parameter type: (type (string) @string.type))
+(typed_default_parameter type: (type (string) @string.type))
+(function_definition return_type: (type (string) @string.type))
+((generic_type (identifier) @_name (type_parameter (type (string) @string.type))) (#eq? @_name "Literal"))
 (interpolation) @interpolation
 [(import_statement) (import_from_statement) (future_import_statement)] @import
 

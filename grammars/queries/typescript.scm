@@ -9,6 +9,8 @@
 [(method_signature) (abstract_method_signature)] @signature @function @statement
 [(type_alias_declaration) (public_field_definition) (property_signature) (ambient_declaration)] @statement
 
+(literal_type (string) @string.type)
+
 [(interface_body) (enum_body)] @block
 
 (abstract_class_declaration name: (_) @definition)

@@ -148,3 +148,31 @@ def test_indentation(language: str, text: str, unit: str) -> None:
 )
 def test_line_ending(text: str, ending: str) -> None:
     assert line_ending(SyntaxSnapshot(text)) == ending
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("python", "def f(a='SECRET', b=rb\"\"\"SECRET\"\"\", c={'SECRET': f'{x}SECRET'}, s=', ') -> 'Type': x",
+         "def f(a='', b=\"\", c={'': ''}, s=', ') -> 'Type':"),
+        ("python", "def f(a: Literal['read']='SECRET', b: Annotated[str, Query('SECRET')]=1):\n    pass\n",
+         "def f(a: Literal['read']='', b: Annotated[str, Query('')]=1):"),
+        ("python", "class A(B, key='SECRET'):\n    pass\n", "class A(B, key=''):"),
+        ("typescript", "function f(a = 'SECRET', b: 'read' | 'write' = `SECRET${'SECRET'}`): 'done' {}\n",
+         "function f(a = '', b: 'read' | 'write' = ``): 'done'"),
+        ("java", "class A { @Value(\"SECRET\") int f(@Named(\"SECRET\") String a) { return 1; } }",
+         "class A\n@Value(\"\") int f(@Named(\"\") String a)"),
+        ("php", "<?php\nfunction f($a = 'SECRET', $b = \"SECRET\") {}\n", "function f($a = '', $b = \"\")"),
+        ("ruby", "def f(a = 'SECRET', b: %w[SECRET SECRET], c: %q(SECRET))\n  1\nend\n",
+         "def f(a = '', b: \"\", c: \"\")"),
+        ("csharp", "class A { int F(string a = @\"SECRET\", string b = $\"SECRET\") { return 1; } }",
+         "class A\nint F(string a = \"\", string b = \"\")"),
+        ("cpp", "int f(std::string a = \"SECRET\", X x = R\"(SECRET)\", char c = 'q') { return 1; }",
+         "int f(std::string a = \"\", X x = \"\", char c = 'q')"),
+        ("python", "def f(a='SECRET', b=):\n    pass\n", ""),
+        ("python", "import a  # 'SECRET'\n", "import a"),
+    ],
+)  # fmt: skip
+def test_strings_of_signatures_are_left_out_but_those_of_types(language: str, text: str, expected: str) -> None:
+    outline = outline_around(snapshot_of(text, language_named(language)), len(text), 1000)
+    assert outline.text.rstrip("\n") == expected

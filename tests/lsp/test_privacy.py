@@ -130,6 +130,74 @@ def excluded(uri: str) -> bool:
     return any(matches(name, Patterns(DEFAULT_EXCLUDE), documents.roots) for name in document.names)
 
 
+def test_strings_in_signatures_of_other_files_are_left_out(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path,
+        {
+            "config.py": f"def connect(key='{SECRET}', *, mode: Literal['r', 'w']='{SECRET}', sep=', '):\n    pass\n",
+            "broken.py": f"def login(password='{SECRET}', user=\n    pass\n",
+        },
+    )
+    text = "from config import connect\nfrom broken import login\n"
+    here = _Open(root / "here.py", language_named("python"), text, 0)
+    near = _Open(root / "near.py", language_named("python"), f"class A(B, key='{SECRET}'):\n    pass\n", 0)
+    shown = "".join(snippet.text for snippet in gathered(here, [near], [root], Settings()))
+    assert "def connect(key='', *, mode: Literal['r', 'w']='', sep=', '):" in shown
+    assert SECRET not in shown
+
+
+def test_files_with_hard_links_are_no_context(tmp_path: Path) -> None:
+    root = tree(tmp_path / "w", {".env": "", "a.py": ""})
+    os.link(root / ".env", root / "innocent.py")
+    assert names(root, ["a.py", "innocent.py"]) == ["a.py"]
+
+
+def test_a_hard_link_to_an_excluded_file_gets_no_suggestions(script: Script, tmp_path: Path) -> None:
+    """Wherever the other name is: in the workspace, beside it, or in the home folder."""
+    root = tree(tmp_path / "w", {"deep/.env": SECRET, "twin.py": SECRET})
+    outside = tree(tmp_path / "beside", {"id_rsa": SECRET})
+    home = tree(tmp_path / "home", {".ssh/key": SECRET})
+    for number, secret in enumerate((root / "deep" / ".env", outside / "id_rsa", home / ".ssh" / "key")):
+        os.link(secret, root / f"innocent{number}.py")
+    os.link(root / "twin.py", root / "twin_too.py")
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(root, model=script("x = 1\n"))
+        for number in range(3):
+            uri = (root / f"innocent{number}.py").as_uri()
+            client.open(uri, SECRET)
+            assert await client.suggest(uri, kind=1) == []
+        uri = (root / "twin_too.py").as_uri()
+        client.open(uri, "x =")
+        while not await client.suggest(uri, kind=1):  # until the names were looked for
+            pass
+        for number in range(3):
+            assert await client.suggest((root / f"innocent{number}.py").as_uri(), kind=1) == []
+
+    talk(conversation, HOME=str(home))
+    assert SECRET.encode() not in (tmp_path / "script.frames").read_bytes()
+
+
+@pytest.mark.parametrize("theirs", [[], ["!*"], ["*.txt", "!secret.py"]])
+def test_a_workspace_can_not_have_excluded_files_shown(script: Script, tmp_path: Path, theirs: list[str]) -> None:
+    secret = f"def key():\n    return '{SECRET}'\n"
+    root = tree(tmp_path / "w", {"credentials.py": secret, "id_rsa_tool.py": secret, "mine.py": secret})
+
+    async def conversation(client: Client) -> None:
+        client.settings = {"exclude": theirs}
+        await client.initialize(root, model=script("x = 1\n"), exclude=[*DEFAULT_EXCLUDE, "mine.py"])
+        await client.until(lambda: client.asked)
+        for name in ("credentials.py", "id_rsa_tool.py", "mine.py"):
+            client.open((root / name).as_uri(), secret)
+            assert await client.suggest((root / name).as_uri(), kind=1) == []
+        shown = [each["message"] for each in client.messages("window/showMessage")]
+        assert len(shown) == (1 if "!" in str(theirs) else 0)
+
+    talk(conversation)
+    frames = tmp_path / "script.frames"
+    assert not frames.exists() or SECRET.encode() not in frames.read_bytes()
+
+
 def test_patterns_that_mean_nothing_or_take_for_ever_harm_nothing(tmp_path: Path) -> None:
     """`[z-a]` in an ignore file was an exception that ended the gathering; one of many stars took hours."""
     hostile = "*a" * 30 + "*b"

@@ -58,6 +58,32 @@ def test_a_workspace_cannot_choose_what_is_the_machines() -> None:
     assert updated(base, {"model": "mine"}, machine_scope=False) == (base, [])
 
 
+@pytest.mark.parametrize(
+    ("base", "theirs", "expected", "problem"),
+    [
+        (("a", "!b"), [], ("a", "!b"), ""),
+        (("a", "!b"), ["c"], ("a", "!b", "c"), ""),
+        (("a", "!b"), ["!b", "a", "a"], ("a", "!b"), ""),
+        (("a",), ["!*", "c"], ("a", "c"), "exclude can only be added to by a workspace: '!*' has no effect"),
+        (True, False, False, ""),
+        (False, True, False, "context can be turned off by a workspace, not on"),
+        (False, False, False, ""),
+    ],
+)
+def test_a_workspace_can_only_narrow_what_is_shown(base: Any, theirs: Any, expected: Any, problem: str) -> None:
+    """`exclude: []` and `["!*"]` through workspace/configuration sent `credentials.py` as context."""
+    name = "exclude" if isinstance(base, tuple) else "context"
+    mine = dataclasses.replace(Settings(), **{name: base})
+    settings, problems = updated(mine, {name: theirs}, machine_scope=False)
+    assert getattr(settings, name) == expected
+    assert problems == ([problem] if problem else [])
+
+
+def test_lists_are_bounded() -> None:
+    settings, problems = updated(Settings(), {"exclude": ["*.x"] * 1001}, machine_scope=True)
+    assert (settings, problems) == (Settings(), ["exclude must be at most 1,000 texts; it stays at the list it had"])
+
+
 def test_they_are_asked_for_reported_and_reloaded(script: Script) -> None:
     async def conversation(client: Client) -> None:
         client.settings = {"enabled": False, "maxLines": "many", "model": "/their/model"}

@@ -82,3 +82,12 @@ async def wait(queue: Queue):
                 pass
     del queue
     global LIMIT
+
+
+def opened(mode: Literal["r", "w"]) -> "Shelf":
+    #                    ^ @string.type
+    #                      $ @string.type
+    #                                  ^ @string.type @string
+    #                                        $ @string.type
+    return mode == "r"
+    #              ^ @string !@string.type

@@ -66,3 +66,6 @@ class Store {
   }
 }
 // <$ @class
+type Mode = "r" | "w";
+//          ^ @string.type @string
+//            $ @string.type

@@ -86,3 +86,6 @@ function total<Item extends Figure>(items: Item[]): number {
   });
   return sum + largest.length;
 }
+type Mode = "r" | "w";
+//          ^ @string.type @string
+//            $ @string.type
