@@ -140,7 +140,7 @@ def updated(base: Settings, values: object, *, machine_scope: bool) -> tuple[Set
     Values of null leave a setting as it is, unless it may be null. Without `machine_scope` those that are
     machine-scoped are left as they are.
     """
-    if values is None:
+    if values is None or values == []:  # a list: Lua has but one empty table
         return base, []
     if not isinstance(values, dict):
         return base, ["settings must be an object"]
