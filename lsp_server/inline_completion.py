@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from lsprotocol import types
@@ -14,6 +16,7 @@ from model.api.types import Edit
 from model.errors import SetfillError
 
 ACCEPTED = "setfill.accepted"  # the command that an editor runs once it has inserted a suggestion
+_SHOWN_BEFORE_CHAR = 200  # of a line, to Neovim
 
 
 def register(server: SetfillServer) -> None:
@@ -32,10 +35,12 @@ def register(server: SetfillServer) -> None:
         ask = Ask(
             document.document.char_at(params.position),
             invoked,
-            candidates=server.settings.candidates if invoked or _cycles_always(server) else 1,
+            candidates=server.settings.candidates if invoked or _is_neovim(server) else 1,
             selected=_selected(document, params.context.selected_completion_info),
         )
         suggestions = await answered(server, document, ask)
+        if suggestions is not None and _is_neovim(server):
+            suggestions = [_for_neovim(document, each) for each in suggestions]
         return None if suggestions is None else [_item(document, each) for each in suggestions]
 
     @server.command(ACCEPTED)
@@ -84,9 +89,22 @@ def accepted_command(number: int) -> types.Command:
     return types.Command(title="Accepted", command=ACCEPTED, arguments=[number])
 
 
-def _cycles_always(server: SetfillServer) -> bool:
+def _is_neovim(server: SetfillServer) -> bool:
     """Neovim asks only as if by typing, and lets its user cycle through what it got."""
     return server.client_name.lower() == "neovim"
+
+
+def _for_neovim(document: OpenDocument, suggestion: Suggestion) -> Suggestion:
+    """Return a suggestion as Neovim wants it: with what stands before it on its line, and LF alone as line ending.
+
+    Neovim 0.12 goes on offering a suggestion after other keys; with the text before it a mapping can tell whether it
+    still fits. Buffers hold lines without endings; in other edits Neovim itself makes an LF of each.
+    """
+    text = document.text
+    line_start = document.document.line_range(document.document.position_at(suggestion.start_char).line)[0]
+    start = max(line_start, suggestion.start_char - _SHOWN_BEFORE_CHAR)
+    whole = text[start : suggestion.start_char] + suggestion.text
+    return replace(suggestion, start_char=start, text=re.sub(r"\r\n?", "\n", whole))
 
 
 def _item(document: OpenDocument, suggestion: Suggestion) -> types.InlineCompletionItem:

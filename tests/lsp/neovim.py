@@ -118,6 +118,13 @@ class Neovim:
         """Wait for ghost text and return it, as it stands on the screen."""
         return str(self.until(_GHOST, timeout_s=timeout_s))
 
+    def no_ghost(self, timeout_s: float = 30.0) -> None:
+        """Wait until no ghost text is on the screen."""
+        end = time.monotonic() + timeout_s
+        while self.lua(_GHOST) is not False:
+            assert time.monotonic() < end, "the ghost text stays"
+            time.sleep(0.03)
+
     def quit(self) -> None:
         assert self._process.stdin
         assert self._process.stdout

@@ -225,10 +225,25 @@ def test_neovim_and_those_who_ask_by_hand_get_several(script: Script) -> None:
     async def conversation(client: Client) -> None:
         await client.initialize(model=script(TARGET, alternatives=alternatives), client_name="Neovim", candidates=4)
         client.open(URI, HEAD)
+        line = "    return"  # with what stands before: Neovim goes on offering a suggestion after other keys
         found = await client.suggest(URI)
-        assert texts(found) == [" math.pi * r**2", " 3.14 * r * r", " r * math.pi"]
+        assert texts(found) == [f"{line} math.pi * r**2", f"{line} 3.14 * r * r", f"{line} r * math.pi"]
+        assert {(each["range"]["start"]["character"], each["range"]["end"]["character"]) for each in found} == {(0, 10)}
         client.type(URI, len(HEAD), " 3")
-        assert texts(await client.suggest(URI)) == [".14 * r * r"]
+        assert texts(await client.suggest(URI)) == [f"{line} 3.14 * r * r"]
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\r"], ids=["CR LF", "CR"])
+def test_neovim_which_keeps_lines_without_endings_gets_line_feeds(script: Script, ending: str) -> None:
+    target = "def f(r):\n    a = one\n    b = two\n    return a + b\n".replace("\n", ending)
+    head = f"def f(r):{ending}    "
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(target), client_name="Neovim")
+        client.open(URI, head)
+        assert texts(await client.suggest(URI)) == ["    a = one\n    b = two\n    return a + b"]
 
     talk(conversation)
 

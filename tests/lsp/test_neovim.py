@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.lsp.client import SERVE
-from tests.lsp.neovim import NEOVIMS, PLUGIN, Neovim, neovim
+from tests.lsp.neovim import NEOVIMS, PLUGIN, ROOT, Neovim, neovim
 
 pytestmark = [pytest.mark.editor, pytest.mark.timeout(300)]
 
@@ -32,22 +32,16 @@ if not (client and client.initialized and client.attached_buffers[bufnr]) then
   return false
 end
 -- Neovim's own inline completion listens to keys a moment after that.
-return not vim.lsp.inline_completion or vim.iter(vim.api.nvim_get_autocmds({ event = 'InsertEnter' })):any(function(it)
+if not client.server_capabilities.inlineCompletionProvider then -- the plugin has taken it away
+  return true
+end
+return vim.iter(vim.api.nvim_get_autocmds({ event = 'InsertEnter' })):any(function(it)
   return (it.group_name or ''):find('inline_completion') ~= nil
 end)
 """
+HAS_TEXT = "return table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, true), '\\n') .. '\\n' == ..."
 Script = Callable[..., str]
 
-BUILT_IN = """
-vim.lsp.config('setfill', {{ cmd = {command}, filetypes = {{ 'python' }}, init_options = {options} }})
-vim.lsp.enable('setfill')
-vim.lsp.inline_completion.enable()
-vim.keymap.set('i', '<Tab>', function()
-  if not vim.lsp.inline_completion.get() then
-    return '<Tab>'
-  end
-end, {{ expr = true }})
-"""
 WITH_PLUGIN = """
 vim.opt.runtimepath:prepend({plugin})
 require('setfill').setup({{ cmd = {command}, settings = {options} }})
@@ -55,7 +49,22 @@ require('setfill').setup({{ cmd = {command}, settings = {options} }})
 COMMON = """
 vim.g.loaded_python3_provider = 0
 vim.o.swapfile = false
+vim.o.fileformats = 'unix,dos,mac'
 """
+
+
+def documented() -> str:
+    """Return the configuration without the plugin that docs/neovim.md tells users to write, as a template."""
+    page = (ROOT / "docs" / "neovim.md").read_text()
+    code = page.partition("## Without the plugin")[2].partition("```lua\n")[2].partition("```")[0]
+    code = code.replace("{", "{{").replace("}", "}}")
+    for said, ours in ("{{ 'setfill', 'serve' }}", "{command}"), ("{{ maxLines = 6 }}", "{options}"):
+        assert code.count(said) == 1
+        code = code.replace(said, ours)
+    return code
+
+
+BUILT_IN = documented()
 
 
 @pytest.fixture
@@ -64,7 +73,7 @@ def editor(tmp_path: Path, script: Script) -> Iterator[Callable[..., Neovim]]:
 
     def open_editor(version: str, init: str = WITH_PLUGIN, text: str = START, **settings: Any) -> Neovim:
         file = tmp_path / "shapes.py"
-        file.write_text(text)
+        file.write_bytes(text.encode())
         model = script(settings.pop("target", TARGET), **settings)
         names = {"command": SERVE, "options": {"model": model, "sharedWorker": False}, "plugin": str(PLUGIN)}
         filled = COMMON + init.format(**{name: _lua(value) for name, value in names.items()})
@@ -85,11 +94,14 @@ def _lua(value: Any) -> str:
     return json.dumps(value)
 
 
-@pytest.mark.parametrize(
+every_way = pytest.mark.parametrize(
     ("version", "init"),
     [("0.12", BUILT_IN), ("0.12", WITH_PLUGIN), ("0.11", WITH_PLUGIN)],
     ids=["built-in", "0.12", "0.11"],
 )
+
+
+@every_way
 def test_type_accept_continue_save(editor: Callable[..., Neovim], tmp_path: Path, version: str, init: str) -> None:
     nvim = editor(version, init)
     nvim.keys("5GA ")
@@ -164,3 +176,114 @@ def test_why_there_is_no_suggestion(editor: Callable[..., Neovim]) -> None:
     said = "return vim.fn.execute('messages'):find('not sure enough: 0.05', 1, true) ~= nil"
     nvim.until(f"vim.cmd.SetfillWhy() {said}")
     assert "setting `confidenceFloor`" in nvim.messages()
+
+
+@every_way
+@pytest.mark.parametrize("ending", ["\r\n", "\r"], ids=["CR LF", "CR"])
+def test_line_endings_are_written_once(
+    editor: Callable[..., Neovim], tmp_path: Path, version: str, init: str, ending: str
+) -> None:
+    """Neovim's own acceptance leaves the CR of a CR LF in the buffer, which came out as CR CR LF."""
+    nvim = editor(version, init, START.replace("\n", ending), target=TARGET.replace("\n", ending))
+    nvim.keys("5GA ")
+    assert nvim.ghost() == "math.pi * r**2"
+    nvim.keys("<Tab>")
+    nvim.until("return vim.api.nvim_get_current_line() == '    return math.pi * r**2'")
+    assert nvim.ghost() == TARGET[TARGET.index("\n\n\ndef volume") : -1]
+    nvim.keys("<Tab>")
+    nvim.until("return vim.api.nvim_buf_line_count(0) == 9")
+    nvim.keys("<Esc>:w<CR>")
+    nvim.until("return not vim.bo.modified")
+    assert (tmp_path / "shapes.py").read_bytes() == TARGET.replace("\n", ending).encode()
+
+
+@pytest.mark.parametrize("version", NEOVIMS)
+@pytest.mark.parametrize("ending", ["\n", "\r\n"], ids=["LF", "CR LF"])
+def test_accepting_a_line_that_follows_blank_ones(editor: Callable[..., Neovim], version: str, ending: str) -> None:
+    nvim = editor(version, text=START.replace("\n", ending), target=TARGET.replace("\n", ending))
+    nvim.keys("5GA ")
+    assert nvim.ghost() == "math.pi * r**2"
+    nvim.keys("<Tab>")
+    nvim.until("return vim.api.nvim_get_current_line() == '    return math.pi * r**2'")
+    assert nvim.ghost().startswith("\n\n\ndef volume(r):\n")
+    nvim.keys("<M-l>")
+    nvim.until(HAS_TEXT, TARGET[: TARGET.index("    return 4 / 3")])
+    assert nvim.ghost() == "\n    return 4 / 3 * math.pi * r**3"
+
+
+@every_way
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("m<Tab>", "def area(r):\n    return math.pi * r**2\n"),
+        ("mat<Tab>", "def area(r):\n    return math.pi * r**2\n"),
+        ("x<Tab>", "def area(r):\n    return x    \n"),
+        ("<BS>(<Tab>", "def area(r):\n    return( \n"),
+        ("<Left><Tab>", "def area(r):\n    return   \n"),
+        ("<Up><Tab>", "def area(r) :\n    return \n"),
+        ("<CR><Tab>", "def area(r):\n    return \n    \n"),
+        ("x{gone}<Tab>", "def area(r):\n    return x    \n"),
+        ("<Up>{gone}<Tab>", "def area(r) :\n    return \n"),
+    ],
+)
+def test_stale_ghost_text_is_never_accepted(
+    editor: Callable[..., Neovim], version: str, init: str, keys: str, expected: str
+) -> None:
+    """Neovim 0.12 goes on offering a suggestion after other keys, for the place it was made for."""
+    nvim = editor(version, init)
+    nvim.keys("5GA ")
+    assert nvim.ghost() == "math.pi * r**2"
+    first, gone, then = keys.partition("{gone}")
+    nvim.keys(first)
+    if gone:  # the answer for the new place has come
+        nvim.no_ghost()
+    nvim.keys(then)
+    nvim.until(HAS_TEXT, "import math\n\n\n" + expected)
+    nvim.keys("<Esc>")
+    nvim.until("return vim.api.nvim_get_mode().mode == 'n'")
+    assert nvim.text() == "import math\n\n\n" + expected
+
+
+@pytest.mark.parametrize("version", NEOVIMS)
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("(a, b)\n", ["(", "a", ",", " b", ")"]),
+        ("größe + 1\n", ["größe", " +", " 1"]),
+        ("名前.x()\n", ["名前", ".", "x", "()"]),
+        ("'it' or _b1\n", ["'", "it", "'", " or", " _b1"]),
+        ("é.e\u0301 + '😀'\n", ["é", ".", "e\u0301", " +", " '", "😀", "'"]),
+    ],
+)
+def test_accepting_word_by_word(editor: Callable[..., Neovim], version: str, text: str, parts: list[str]) -> None:
+    nvim = editor(version, text="def f(r):\n    return\n", target="def f(r):\n    return " + text)
+    nvim.keys("2GA ")
+    accepted = "def f(r):\n    return "
+    for part in parts:
+        nvim.ghost()
+        nvim.keys("<M-w>")
+        accepted += part
+        nvim.until(HAS_TEXT, accepted + "\n")
+    assert "rror" not in nvim.messages()
+
+
+def test_an_empty_lua_table_is_settings(editor: Callable[..., Neovim]) -> None:
+    """Lua has one empty table for lists and objects; it arrives as `[]`."""
+    nvim = editor("0.12", WITH_PLUGIN + "vim.lsp.config('setfill', {{ settings = {{ setfill = {{}} }} }})\n")
+    nvim.keys(":SetfillStatus<CR>")
+    nvim.until("return vim.api.nvim_exec2('messages', { output = true }).output:find('Setfill: %a+, ')")
+    assert "settings" not in nvim.messages()
+
+
+@pytest.mark.parametrize("version", NEOVIMS)
+def test_keys_do_what_they_did_when_nothing_is_suggested(editor: Callable[..., Neovim], version: str) -> None:
+    """Neovim's own `<Tab>` jumps in snippets; a user's mapping was lost as well."""
+    nvim = editor(version, "vim.keymap.set('i', '<M-e>', 'rhs')\n" + WITH_PLUGIN, target="")
+    nvim.keys("ggO")
+    nvim.until("return vim.api.nvim_get_mode().mode == 'i'")
+    nvim.lua("vim.snippet.expand('${1:one} = ${2:two}')")
+    nvim.until("return vim.api.nvim_get_mode().mode == 's'")
+    nvim.keys("a<Tab>")
+    nvim.until("return vim.api.nvim_get_mode().mode == 's'")
+    nvim.keys("b<M-e><M-]><M-w>c")
+    nvim.until("return vim.api.nvim_get_current_line() == 'a = brhsc'")

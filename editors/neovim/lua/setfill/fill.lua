@@ -59,7 +59,19 @@ function M.status()
     return
   end
   client:request('setfill/status', vim.empty_dict(), function(err, status)
-    vim.notify(err and err.message or vim.inspect(status))
+    if err then
+      return vim.notify('Setfill: ' .. err.message, vim.log.levels.WARN)
+    end
+    local function known(value)
+      return value ~= vim.NIL and value or nil
+    end
+    local counts = status.statistics
+    vim.notify(table.concat({
+      'Setfill: ' .. (status.enabled and status.state or 'switched off'),
+      status.model .. (known(status.precision) and ' in ' .. status.precision or ''),
+      ('%d of %d suggestions accepted'):format(counts.accepted or 0, counts.shown or 0),
+      known(status.problem),
+    }, ', '))
   end, 0)
 end
 
