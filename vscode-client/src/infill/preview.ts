@@ -29,8 +29,8 @@ export class Preview implements vscode.Disposable, vscode.TextDocumentContentPro
     this.onDidChange = this.changed.event;
     this.subscriptions = [
       vscode.workspace.registerTextDocumentContentProvider(PREVIEW_SCHEME, this),
-      vscode.window.tabGroups.onDidChangeTabs(() => {
-        this.forgetClosed();
+      vscode.window.tabGroups.onDidChangeTabs(({ closed }) => {
+        this.forget(closed);
       }),
     ];
   }
@@ -44,7 +44,9 @@ export class Preview implements vscode.Disposable, vscode.TextDocumentContentPro
     const name = path.slice(path.lastIndexOf("/") + 1);
     const infills = fills.length === 1 ? "1 infill" : `${fills.length} infills`;
     const shown = await vscode.workspace.openTextDocument(uri);
-    await vscode.languages.setTextDocumentLanguage(shown, document.languageId);
+    if (shown.languageId !== document.languageId) {
+      await vscode.languages.setTextDocumentLanguage(shown, document.languageId);
+    }
     await vscode.commands.executeCommand("setContext", IN_PREVIEW, true);
     await vscode.commands.executeCommand("vscode.diff", document.uri, uri, `Setfill: ${infills} in ${name}`, {
       preview: true,
@@ -146,16 +148,21 @@ export class Preview implements vscode.Disposable, vscode.TextDocumentContentPro
 
   private async close(uri: vscode.Uri): Promise<void> {
     await vscode.window.tabGroups.close(tabs().filter((tab) => isOf(tab, uri)));
-    this.forgetClosed();
+    this.proposals.delete(uri.toString());
+    this.tellContext();
   }
 
-  private forgetClosed(): void {
-    const open = tabs();
-    for (const key of this.proposals.keys()) {
-      if (!open.some((tab) => isOf(tab, vscode.Uri.parse(key)))) {
-        this.proposals.delete(key);
+  /** Let go of the proposals whose tabs were closed, unless they were only moved. */
+  private forget(closed: readonly vscode.Tab[]): void {
+    for (const { input } of closed) {
+      if (input instanceof vscode.TabInputTextDiff && !tabs().some((tab) => isOf(tab, input.modified))) {
+        this.proposals.delete(input.modified.toString());
       }
     }
+    this.tellContext();
+  }
+
+  private tellContext(): void {
     void vscode.commands.executeCommand("setContext", IN_PREVIEW, this.shown() !== undefined);
   }
 }
