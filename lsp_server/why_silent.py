@@ -1,15 +1,19 @@
 """`setfill/whySilent`: why the last place of a file stayed without a suggestion, in the user's words.
 
 Local suggestions that silently do not come are what users complain of most. Any client can ask: the parameters are
-`{"textDocument": {"uri"}}`, the answer is `{reason, message, setting, position, invoked, tookMs, ...}` with the numbers
-that `reason` calls for. `setting` names the setting that decides, null where none does.
+`{"textDocument": {"uri"}, "position"?}`, the answer is `{reason, message, setting, position, invoked, tookMs, ...}`
+with the numbers that `reason` calls for. `setting` names the setting that decides, null where none does. An editor need
+not have asked for a suggestion where its cursor stands; with `position`, what speaks against that place comes first.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from lsprotocol import types
+
 from lsp_server.documents import LARGEST_FILE_CHAR, OpenDocument
+from lsp_server.lengths import silent_here
 from lsp_server.protocol import contained, invalid_params
 from lsp_server.server import SetfillServer
 from lsp_server.silence import Outcome, Reason
@@ -29,7 +33,7 @@ _SETTINGS = {
 }
 
 _MESSAGES = {
-    Reason.SHOWN: "A suggestion was sent to the editor for this place.",
+    Reason.SHOWN: "A suggestion was sent to the editor for line {line}.",
     Reason.RUNNING: "The suggestion is still being computed, for {took_s:.1f} s now: the model reads the file.",
     Reason.NOT_OPEN: "The editor has not told Setfill of this file.",
     Reason.OFF: "Suggestions are off.",
@@ -60,22 +64,40 @@ def register(server: SetfillServer) -> None:
 
     @server.feature(WHY_SILENT)
     @contained
-    def why_silent(params: Any) -> dict[str, Any]:
+    async def why_silent(params: Any) -> dict[str, Any]:
         identity = params.get("textDocument") if isinstance(params, dict) else None
         if not isinstance(identity, dict) or not isinstance(identity.get("uri"), str):
             raise invalid_params("the parameters must have textDocument.uri")
-        return answer(server, server.documents.get(identity["uri"]))
+        document = server.documents.get(identity["uri"])
+        outcome = outcome_of(document) if document else None
+        if document and params.get("position") is not None:
+            position = server.protocol.converter.structure(params["position"], types.Position)
+            outcome = await _outcome_at(server, document, position, outcome)
+        return answer(server, document, outcome)
 
 
-def answer(server: SetfillServer, document: OpenDocument | None) -> dict[str, Any]:
-    """Return why the last place of a file stayed without a suggestion, as JSON."""
-    outcome = outcome_of(document) if document else None
+async def _outcome_at(
+    server: SetfillServer, document: OpenDocument, position: types.Position, last: Outcome | None
+) -> Outcome | None:
+    """Return what would come of a request at another place than the last one, if that can be told; else the last."""
+    description = server.worker.description
+    if description is None or (last and last.position == position):
+        return last
+    cursor_char, text = document.document.char_at(position), document.text
+    snapshot = await document.syntax.of(text)
+    here = silent_here(snapshot, cursor_char, server.settings, sees_suffix=description.infill)
+    return Outcome(position, is_invoked=False).because(here) if here else last
+
+
+def answer(server: SetfillServer, document: OpenDocument | None, outcome: Outcome | None) -> dict[str, Any]:
+    """Return why a file stayed without a suggestion, as JSON. `outcome`: of the request that is asked about."""
     reason, details = _reason(server, document, outcome)
     is_of_outcome = outcome is not None and reason is outcome.reason
     words = {
         "language": document.language_id or document.language.name if document else "",
         "largest": LARGEST_FILE_CHAR,
         "limit_ms": server.settings.time_limit_ms * (4 if outcome and outcome.is_invoked else 1),
+        "line": outcome.position.line + 1 if outcome else 0,
         "took_s": outcome.took_ms / 1000 if outcome else 0.0,
     }
     return {

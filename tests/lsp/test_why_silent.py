@@ -111,6 +111,23 @@ def test_requests_that_came_to_nothing_and_one_that_did_not(script: Script) -> N
     talk(conversation)
 
 
+def test_a_cursor_where_nothing_was_asked_for(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET))
+        client.open(URI, HEAD)
+        assert await client.suggest(URI) != []
+
+        async def at(line: int, character: int) -> str:
+            place = {"textDocument": {"uri": URI}, "position": {"line": line, "character": character}}
+            return str((await client.request("setfill/whySilent", place))["reason"])
+
+        assert await at(3, 6) == "insideWord"
+        assert await at(3, 12) == "shown", "nothing speaks against it: the last request is what there is to tell"
+        assert await at(4, 10) == "shown"
+
+    talk(conversation)
+
+
 def test_loading_and_a_model_that_cannot_be_had(script: Script, tmp_path: Path) -> None:
     async def loading(client: Client) -> None:
         await client.initialize(model=script(TARGET, load_ms=2000))

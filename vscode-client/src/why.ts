@@ -23,10 +23,11 @@ export async function whyNoSuggestion(
 }
 
 async function reason(client: Client, ghost: GhostText, ownId: string): Promise<Silence> {
-  const document = vscode.window.activeTextEditor?.document;
-  if (!document) {
+  const editor = vscode.window.activeTextEditor;
+  if (!editor) {
     return { reason: "noEditor", message: "No editor is open." };
   }
+  const { document } = editor;
   if (!isServed(document)) {
     const message = `Setfill serves files, not documents of the kind "${document.uri.scheme}".`;
     return { reason: "scheme", message };
@@ -41,8 +42,12 @@ async function reason(client: Client, ghost: GhostText, ownId: string): Promise<
     return here;
   }
   try {
-    const asked = { textDocument: { uri: client.running.code2ProtocolConverter.asUri(document.uri) } };
-    const answer = await client.request<Silence>("setfill/whySilent", asked);
+    const { line, character } = editor.selection.active;
+    const textDocument = { uri: client.running.code2ProtocolConverter.asUri(document.uri) };
+    const answer = await client.request<Silence>("setfill/whySilent", {
+      textDocument,
+      position: { line, character },
+    });
     const [other] = answer.reason === "shown" ? otherProviders(ownId) : [];
     const setting = answer.setting ? `${SECTION}.${answer.setting}` : null;
     const hint = other ? ` Another extension, ${other.id}, may have shown its own instead.` : "";

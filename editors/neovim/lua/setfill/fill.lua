@@ -44,7 +44,7 @@ function M.why()
     vim.notify('Setfill is not running here', vim.log.levels.WARN)
     return
   end
-  local params = { textDocument = { uri = vim.uri_from_bufnr(bufnr) } }
+  local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
   client:request('setfill/whySilent', params, function(err, answer)
     local setting = not err and type(answer.setting) == 'string' and (' (setting `%s`)'):format(answer.setting) or ''
     vim.notify('Setfill: ' .. (err and err.message or answer.message .. setting))
