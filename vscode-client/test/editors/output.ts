@@ -1,2 +1,4 @@
 /** Lines that begin with this, in the console of an extension host, are the tests' own. */
 export const TEST_OUTPUT = "[setfill tests] ";
+/** Said at the end of all tests. A window that goes away before says nothing of failures, and must not pass for success. */
+export const TESTS_ENDED = "all tests were run";

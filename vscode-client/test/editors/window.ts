@@ -11,7 +11,7 @@ import { format } from "node:util";
 import { type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
 
 import type { CodeServer } from "./code_server";
-import { TEST_OUTPUT } from "./output";
+import { TEST_OUTPUT, TESTS_ENDED } from "./output";
 import { until } from "./waiting";
 
 /** Where pictures go: of what failed, and those that a session asks for. */
@@ -54,19 +54,24 @@ export class Window {
   static async runTests(server: CodeServer, folder: string, tests: string): Promise<number> {
     const window = await Window.launch(server, { width: 1100, height: 620 });
     try {
+      const heard: string[] = [];
       const ended = new Promise<number>((resolve) => {
         void window.page.exposeFunction("codeAutomationExit", resolve);
       });
       await window.page.exposeFunction("codeAutomationLog", (_kind: string, words: unknown[]) => {
         const line = format(...words);
         if (line.includes(TEST_OUTPUT)) console.log(line.replace(TEST_OUTPUT, ""));
+        heard.push(line);
       });
       await window.visit(server, folder, [
         ["skipWelcome", "true"],
         ["extensionDevelopmentPath", server.remoteUri(tests)],
         ["extensionTestsPath", server.remoteUri(path.join(tests, "index.js"))],
       ]);
-      return await ended;
+      const code = await ended;
+      if (!heard.some((line) => line.includes(TESTS_ENDED)))
+        throw new Error("the extension host went away before its tests had ended");
+      return code;
     } finally {
       await window.close();
     }

@@ -5,7 +5,7 @@ import { format } from "node:util";
 
 import Mocha from "mocha";
 
-import { TEST_OUTPUT } from "../editors/output";
+import { TEST_OUTPUT, TESTS_ENDED } from "../editors/output";
 
 export function run(): Promise<void> {
   Mocha.reporters.Base.consoleLog = (...words: unknown[]) => {
@@ -17,6 +17,7 @@ export function run(): Promise<void> {
   }
   return new Promise((resolve, reject) => {
     mocha.run((failures) => {
+      console.log(TEST_OUTPUT + TESTS_ENDED);
       if (failures > 0) reject(new Error(`${failures} failed`));
       else resolve();
     });

@@ -5,8 +5,8 @@ import { INSTALLED } from "../editors/setfill";
 
 export function hostTests(edition: Edition): Session {
   return async ({ extension, folder }) => {
-    await inEditor({ edition, extensions: [extension], onPath: [INSTALLED] }, (server) =>
-      runHostTests(server, folder()),
-    );
+    const settings = { "setfill.timeLimitMs": 60_000 }; // the machine of the tests may be a slow one
+    const options = { edition, extensions: [extension], onPath: [INSTALLED], settings, hostTests: true } as const;
+    await inEditor(options, (server) => runHostTests(server, folder()));
   };
 }
