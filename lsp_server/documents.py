@@ -20,10 +20,10 @@ from grammars import Language, detect_language
 from lsp_server.hard_links import has_other_names
 from lsp_server.patterns import paths_in_uri
 from lsp_server.syntax import LazySyntax
-from lsp_server.text_diff import trimmed
 from lsp_server.text_document import TextDocument
 from lsp_server.text_units import ColumnUnit, join_surrogates
 from model.api.client import WorkerClient
+from model.api.edits import changes_nothing, trimmed, undoing
 from model.api.types import Edit, Gap, Infill, InfillRequest, Snippet
 
 LARGEST_FILE_CHAR = 16_000_000
@@ -110,7 +110,7 @@ class OpenDocument:
         """
         self._freshen()
         if suppose:
-            self._undo = Edit(suppose.start, suppose.start + len(suppose.text), self.text[suppose.start : suppose.end])
+            self._undo = undoing(suppose, self.text)
             self._tell([suppose])
         before_char = len(self._before)
         gaps = tuple(_moved(gap, before_char) for gap in request.gaps)
@@ -130,7 +130,8 @@ class OpenDocument:
     def _freshen(self) -> None:
         """Bring what stands before this file in the worker up to date. Done when it is asked about, not at each key."""
         before = self.text_before(self) if self.is_known_to_worker else ""
-        if edit := trimmed(self._before, 0, len(self._before), before):
+        edit = trimmed(Edit(0, len(self._before), before), self._before)
+        if not changes_nothing(edit):
             self._end_supposition()
             self.revision += 1
             self.client.edit(self.uri, [edit], self.revision)

@@ -14,6 +14,7 @@ from lsp_server.progress import Progress
 from lsp_server.settings import Settings
 from lsp_server.shaping import confidence, finished, finished_jointly
 from lsp_server.worker import ModelWorker
+from model.api.policy import VERIFIED
 from model.api.types import Gap, GapInfill, InfillRequest, Limits, PartialInfill
 from model.errors import Cancelled, InputError, VersionError
 
@@ -62,7 +63,7 @@ async def fill(
     plans = [plan_fill(snapshot, gap, settings) for gap in gaps]
     if document.text != text:
         raise VersionError("the file was edited meanwhile")
-    policy = "verified"
+    policy = VERIFIED
     if len(gaps) == 1:
         policy = plans[0].policy(settings, candidates, sees_suffix=description.infill)
     else:

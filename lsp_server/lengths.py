@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from grammars import Language, PlaceKind, Stop, SyntaxSnapshot, expected_stop, place_at
 from lsp_server.settings import Settings
 from lsp_server.silence import Reason
+from model.api.policy import VERIFIED, best_policy
 from model.api.types import Gap, Limits
 
 _LINE_TOKENS = 64
@@ -36,9 +37,9 @@ class Plan:
 
     def policy(self, settings: Settings, candidates: int, *, sees_suffix: bool) -> str:
         """Return the order policy that fills best: beams where they can be had and the infill is short enough."""
-        if settings.beams == 1 or not sees_suffix or self.stop is Stop.BLOCK:
-            return "verified"
-        return f"beam:{max(settings.beams, candidates)}"
+        if self.stop is Stop.BLOCK:
+            return VERIFIED
+        return best_policy(1, infill=sees_suffix, beams=settings.beams, candidates=candidates)
 
 
 def plan_suggestion(

@@ -16,6 +16,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Any
 
 from lsp_server.patterns import problem_of
+from model.api.policy import DEFAULT_BEAMS
 
 DEFAULT_EXCLUDE = (
     ".env", ".env.*", ".env-*", ".env_*", "*.env", ".envrc", "*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.ppk",
@@ -66,7 +67,7 @@ class Settings:
         high=8,
     )
     beams: int = setting(
-        4,
+        DEFAULT_BEAMS,
         "Beginnings followed at once to find what goes best with the text behind. 1 takes the likeliest token every "
         "time, which is several times as fast; so do suggestions while you type on machines that are slow.",
         low=1,

@@ -24,6 +24,8 @@ from lsp_server.shaping import confidence, shaped, shaped_whole
 from lsp_server.silence import Outcome, Reason
 from lsp_server.statistics import Statistics
 from lsp_server.worker import ModelWorker
+from model.api.edits import applied
+from model.api.policy import VERIFIED
 from model.api.types import Alternative, Edit, Gap, GapInfill, Infill, InfillRequest, Limits, PartialInfill
 from model.errors import Cancelled, InputError, SetfillError
 
@@ -207,7 +209,7 @@ class Suggester:
         if not ask.invoked:
             waited = time.monotonic() - started
             await asyncio.sleep(max(0.0, self.pace.wait_seconds(settings.debounce_ms) - waited))
-        policy = "verified"
+        policy = VERIFIED
         if ask.invoked or self.pace.allows_beams:
             policy = plan.policy(settings, ask.candidates, sees_suffix=description.infill)
         infill = await self._decode(document, memory, plan, ask, supposed, policy)
@@ -378,7 +380,7 @@ async def _infill_enough(
             asking.cancel()
 
     # A line's end is the worker's to see, and of several beams none is sure to be the answer.
-    callback = watch if plan.stop is not Stop.LINE and request.policy == "verified" else on_partial
+    callback = watch if plan.stop is not Stop.LINE and request.policy == VERIFIED else on_partial
     asking = asyncio.ensure_future(document.infill(request, suppose, on_partial=callback))
     try:
         return await asking
@@ -409,7 +411,7 @@ def _supposed(text: str, ask: Ask) -> _Supposed:
     chosen = ask.selected
     if chosen is None:
         return _Supposed(text, ask.cursor_char)
-    return _Supposed(text[: chosen.start] + chosen.text + text[chosen.end :], chosen.start + len(chosen.text))
+    return _Supposed(applied(text, chosen), chosen.start + len(chosen.text))
 
 
 def _drafts(memory: Memory, supposed: _Supposed) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ import threading
 import time
 
 from grammars import Language, SyntaxSnapshot
-from lsp_server.text_diff import trimmed
+from model.api.edits import changes_nothing, trimmed
+from model.api.types import Edit
 
 _PARSE_SECONDS = 0.15  # what a suggestion waits for a parse; then the last good tree, shifted, answers
 _REST_SECONDS = 5.0  # how long a file that was too slow is left alone
@@ -33,8 +34,8 @@ class LazySyntax:
         with self._updating:
             snapshot = self._snapshot
             seconds = _PARSE_SECONDS if time.monotonic() >= self._rests_until else 0.0
-            edit = trimmed(snapshot.text, 0, len(snapshot.text), text)
-            if edit:
+            edit = trimmed(Edit(0, len(snapshot.text), text), snapshot.text)
+            if not changes_nothing(edit):
                 snapshot = snapshot.edited(edit.start, edit.end, edit.text, seconds)
             elif seconds:
                 snapshot = snapshot.parsed(seconds)

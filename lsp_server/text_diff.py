@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
+from model.api.edits import changes_nothing, trimmed
 from model.api.types import Edit
 
 _MOST_COPIED_CHAR = 50_000_000  # about 20 ms
@@ -16,8 +17,8 @@ _MOST_LINE_PAIRS = 40_000  # that are compared to align two pieces of different 
 
 def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
     """Return edits that turn `old` into `new`, the last place first, so that each is in indices of `old`."""
-    found = trimmed(old, 0, len(old), new)
-    if found is None:
+    found = trimmed(Edit(0, len(old), new), old)
+    if changes_nothing(found):
         return ()
     old_piece = old[found.start : found.end]
     if "\n" not in old_piece or "\n" not in found.text:
@@ -34,53 +35,13 @@ def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
         end_char = start_char - sum(map(len, old_lines[end:end_line]))
         start_char = end_char - sum(map(len, old_lines[begin:end]))
         end_line = begin
-        edits.append(trimmed(old, start_char, end_char, "".join(new_lines[new_begin:new_end])))
-    return tuple(edit for edit in edits if edit)
+        edits.append(trimmed(Edit(start_char, end_char, "".join(new_lines[new_begin:new_end])), old))
+    return tuple(edit for edit in edits if not changes_nothing(edit))
 
 
 def are_too_many(edits: int, text: str) -> bool:
     """Whether so many edits of a text, each of which copies it, would be felt; one that spans them all is not."""
     return edits > 1 and edits * len(text) > _MOST_COPIED_CHAR
-
-
-def trimmed(old: str, start: int, end: int, text: str) -> Edit | None:
-    """Return the edit that puts `text` in place of `old[start:end]`, but not what stays as it was; None for none."""
-    replaced = old[start:end]
-    same = common_prefix(replaced, text)
-    if same == len(replaced) == len(text):
-        return None
-    same_end = common_suffix(replaced[same:], text[same:])
-    return Edit(start + same, end - same_end, text[same : len(text) - same_end])
-
-
-def common_prefix(left: str, right: str) -> int:
-    """Return how many characters both begin with. Compares in doubling pieces: as fast as comparing memory."""
-    low, high = 0, min(len(left), len(right))
-    step = 64
-    while low < high:
-        size = min(step, high - low)
-        if left[low : low + size] == right[low : low + size]:
-            low, step = low + size, step * 2
-        elif size == 1:
-            break
-        else:
-            high, step = low + size, max(1, size // 2)
-    return low
-
-
-def common_suffix(left: str, right: str) -> int:
-    """Return how many characters both end with."""
-    low, high = 0, min(len(left), len(right))
-    step = 64
-    while low < high:
-        size = min(step, high - low)
-        if left[len(left) - low - size : len(left) - low] == right[len(right) - low - size : len(right) - low]:
-            low, step = low + size, step * 2
-        elif size == 1:
-            break
-        else:
-            high, step = low + size, max(1, size // 2)
-    return low
 
 
 def _changed_lines(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:

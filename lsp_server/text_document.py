@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from lsprotocol import types
 
 from lsp_server.line_index import LineIndex
-from lsp_server.text_diff import are_too_many, minimal_edits, trimmed
+from lsp_server.text_diff import are_too_many, minimal_edits
 from lsp_server.text_units import ColumnUnit, char_to_column, column_to_char, join_surrogates
+from model.api.edits import applied, changes_nothing, grown, trimmed
 from model.api.types import Edit
 
 _LONGEST_BREAK_CHAR = 2
@@ -72,8 +73,8 @@ class TextDocument:
         edits: list[Edit] = []
         for change in changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
-                edit = trimmed(self.text, *self._joined(*self.chars_of(change.range), change.text))
-                found: tuple[Edit, ...] = (edit,) if edit else ()
+                edit = trimmed(Edit(*self._joined(*self.chars_of(change.range), change.text)), self.text)
+                found: tuple[Edit, ...] = () if changes_nothing(edit) else (edit,)
             else:
                 found = minimal_edits(self.text, join_surrogates(change.text))
             for edit in found:
@@ -92,11 +93,12 @@ class TextDocument:
                 return None
             pieces += [self.text[end:end_of_next], text]
             end_of_next = start
-        return trimmed(self.text, end_of_next, len(self.text), "".join(reversed(pieces)))
+        spanning = trimmed(Edit(end_of_next, len(self.text), "".join(reversed(pieces))), self.text)
+        return None if changes_nothing(spanning) else spanning
 
     def _replace(self, edit: Edit) -> None:
-        self.text = self.text[: edit.start] + edit.text + self.text[edit.end :]
-        self._lines.replaced(edit.start, edit.end, self.text, len(edit.text) - (edit.end - edit.start))
+        self.text = applied(self.text, edit)
+        self._lines.replaced(edit.start, edit.end, self.text, grown(edit))
 
     def _joined(self, start: int, end: int, text: str) -> tuple[int, int, str]:
         """Widen a replacement where it would put the two halves of a character beside each other."""

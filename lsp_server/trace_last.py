@@ -16,6 +16,7 @@ from lsp_server.filling import LastFill
 from lsp_server.protocol import contained, invalid_params, request_failed
 from lsp_server.server import SetfillServer
 from model.api import trace_page
+from model.api.policy import VERIFIED
 from model.api.types import Infill
 
 TRACE_LAST = "setfill/traceLastInfill"
@@ -54,7 +55,7 @@ async def _repeated(document: OpenDocument, last: LastFill) -> Infill:
     client.open(file_id, document.name, last.text, 1)
     try:
         client.set_context(file_id, document.snippets)
-        request = replace(last.request, file_id=file_id, version=1, policy="verified", candidates=1, trace=True)
+        request = replace(last.request, file_id=file_id, version=1, policy=VERIFIED, candidates=1, trace=True)
         return await client.infill(request)
     finally:
         client.close(file_id)

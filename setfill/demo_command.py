@@ -19,10 +19,11 @@ from typing import Any
 from rich.console import Console
 
 from model.api.client import WorkerClient
+from model.api.policy import best_policy
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription
 from setfill.arguments import Parser, add_color, add_model
 from setfill.display import console, notes, show_infill
-from setfill.fill_command import best_policy, cost, infill_with_progress
+from setfill.fill_command import cost, infill_with_progress
 from setfill.running import child_worker, model_path
 from setfill.text_files import SourceFile, replaced
 
@@ -97,7 +98,7 @@ def _find(text: str, anchor: str, cut: str) -> Gap | None:
 async def _fill_all(model: Path, out: Console, progress: Console) -> None:
     async with child_worker(model, progress) as (client, description):
         for piece in pieces():
-            policy = best_policy(piece.gaps, description)
+            policy = best_policy(len(piece.gaps), infill=description.infill)
             infill = await _fill(client, piece, progress, policy)
             _show(out, piece, infill, description)
             if description.infill and piece.source.path.name == _SUFFIX_TELLS:

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ from rich.console import Console
 from grammars import Span, detect_language, fitted_infill, fitted_infills, snapshot_of, without_loose_end
 from model.api import trace_page
 from model.api.client import WorkerClient
+from model.api.policy import DEFAULT_BEAMS, VERIFIED, best_policy, parse_policy
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
+from model.errors import InputError
 from setfill.arguments import Parser, add_color, add_model, fraction, non_negative, positive, seed
 from setfill.display import console, notes, show_infill, visible
 from setfill.running import child_worker, model_path
@@ -67,7 +68,7 @@ def add_parser(commands: Any) -> None:
         type=policy,
         help="order in which tokens become known: left_to_right, verified (the same, with drafts that save forwards), "
         "beam:B (left to right, B beginnings at once: slower, and goes better with the text behind), block:B, window:S "
-        "or uniform (default: beam:4 for one place and a model that sees what is behind it, else verified)",
+        f"or uniform (default: beam:{DEFAULT_BEAMS} for one place and a model that sees behind it, else verified)",
     )
     parser.add_argument(
         "--reveal",
@@ -121,10 +122,10 @@ def add_parser(commands: Any) -> None:
 
 def policy(text: str) -> str:
     """Read the name of an order policy, for argparse; what a model can do of it the engine says."""
-    if not re.fullmatch(r"left_to_right|verified|uniform|(beam|block|window):[1-9][0-9]{0,3}", text):
-        raise argparse.ArgumentTypeError(
-            f"expected left_to_right, verified, beam:B, block:B, window:S or uniform, not {text!r}"
-        )
+    try:
+        parse_policy(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 
@@ -194,12 +195,7 @@ async def _fill(
 def _policy(options: argparse.Namespace, gaps: list[Gap], description: ModelDescription) -> str:
     """Return the policy for who names none: the one that fills best of those that can do all that is asked."""
     beams_can = not (options.reveal or options.temperature or options.trace)
-    return best_policy(gaps, description) if beams_can else "verified"
-
-
-def best_policy(gaps: Sequence[Gap], description: ModelDescription) -> str:
-    """Return the policy that fills `gaps` best: beams are for one gap, and for a model that sees what is behind it."""
-    return "beam:4" if len(gaps) == 1 and description.infill else "verified"
+    return best_policy(len(gaps), infill=description.infill) if beams_can else VERIFIED
 
 
 async def infill_with_progress(client: WorkerClient, request: InfillRequest, progress: Console) -> Infill:

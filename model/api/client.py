@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from model.api.connection import Connection, OnPartial
+from model.api.edits import applied, check
 from model.api.launch import WorkerOptions, open_link
 from model.api.messages import (
     AskStats,
@@ -127,7 +128,9 @@ class WorkerClient:
         document = self._document(file_id)
         if version <= document.version:
             raise VersionError(f"version {version} is not above {document.version}, the version that is held")
-        document.text = _edited(document.text, edits)
+        check(edits, len(document.text))
+        for edit in edits:
+            document.text = applied(document.text, edit)
         document.version = version
         self._post(EditFile(file_id, tuple(edits), version), file_id)
 
@@ -288,11 +291,3 @@ class WorkerClient:
         logger.warning("%s was refused (%s)", type(message).__name__, error.code)
         if isinstance(message, EditFile) and isinstance(error, InputError) and file_id in self.documents:
             self._post_open(file_id)
-
-
-def _edited(text: str, edits: Sequence[Edit]) -> str:
-    for edit in edits:
-        if not 0 <= edit.start <= edit.end <= len(text):
-            raise RangeError(f"edit [{edit.start}, {edit.end}) is outside the text of {len(text)} characters")
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text

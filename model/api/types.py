@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from model.api.policy import VERIFIED
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -56,7 +58,7 @@ class Sampling:
 class InfillRequest:
     """Fill `gaps` (ascending, not overlapping) of one version of a file in one decode.
 
-    `policy` and `reveal` have the names of `model.decoding.policies`: verified,
+    `policy` and `reveal` have the names of `model.api.policy`: verified,
     left_to_right, beam:B, block:B, window:S, uniform, and first_hitting,
     threshold:TAU, verified. `drafts`, one for each gap or none at all, are texts that the
     caller believes will stand there (a suggestion that the user is typing
@@ -66,7 +68,7 @@ class InfillRequest:
     file_id: str
     version: int
     gaps: tuple[Gap, ...]
-    policy: str = "verified"
+    policy: str = VERIFIED
     reveal: str | None = None  # None: the policy's own rule
     limits: Limits = field(default_factory=Limits)
     sampling: Sampling = field(default_factory=Sampling)

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from model.api.policy import OrderPolicy, RevealRule
 from model.decoding.decode import Decode
 from model.decoding.gap_rows import UNSEEN
+from model.decoding.hitting_times import hitting_times
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap
-from model.decoding.policies import OrderPolicy, RevealRule
 from model.decoding.sampling import draw, log_probabilities
 
 _LEAST_PROBABILITY = 1e-12  # of a length
@@ -45,7 +46,7 @@ def fill_any_order(decode: Decode) -> list[OpenGap]:
     """Fill the gaps jointly."""
     rows, gaps = decode.rows, decode.gaps
     assert decode.mask_id is not None, "only an adapted model has mask rows"
-    times = [decode.policy.hitting_times(gap.last_rank + 1, decode.generator) for gap in gaps]
+    times = [hitting_times(decode.policy, gap.last_rank + 1, decode.generator) for gap in gaps]
     clean, next_key = first_rows(gaps, decode.infill_id), 1
     fresh = _told_ends(gaps)
     while decode.open_gaps:

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from model.api.policy import OrderPolicy, RevealRule
 from model.api.types import Sampling
 from model.decoding.drafts import TextDrafts
 from model.decoding.gap_rows import GapRows
 from model.decoding.open_gap import OpenGap
-from model.decoding.policies import OrderPolicy, RevealRule
 from model.decoding.widths import WidthPlanner
 
 

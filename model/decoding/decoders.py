@@ -1,4 +1,4 @@
-"""Which decoder follows which policy: a new policy is a file with a decoder, and a row here and in `policies`."""
+"""Which decoder follows which policy: a new one is a file with a decoder, and a row here and in `model.api.policy`."""
 
 from __future__ import annotations
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import torch
 
-from model.api.types import Alternative, Gap, GapInfill, InfillRequest, PartialInfill, Trace
+from model.api.edits import applied, grown
+from model.api.policy import parse_policy
+from model.api.types import Alternative, Edit, Gap, GapInfill, InfillRequest, PartialInfill, Trace
 from model.decoding.decode import Decode
 from model.decoding.decoders import DECODERS
 from model.decoding.drafts import TextDrafts
 from model.decoding.gap_rows import GapRows
 from model.decoding.open_gap import OpenGap, open_gaps
-from model.decoding.policies import parse_policy
 from model.decoding.recorder import Recorder
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner
@@ -76,8 +77,8 @@ class InfillRun:
             if index:
                 window = self._session.window_on(text, gap, self._cancelled)
             (result,) = self._fill(window, (gap,), first_index=index)
-            text = text[: gap.start] + result.text + text[gap.end :]
-            shift += len(result.text) - (gap.end - gap.start)
+            filled = Edit(gap.start, gap.end, result.text)
+            text, shift = applied(text, filled), shift + grown(filled)
             results.append(replace(result, gap=asked))
         return results
 

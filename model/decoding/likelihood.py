@@ -17,10 +17,11 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
+from model.api.policy import UNIFORM_MAX_TOKENS, OrderPolicy
 from model.api.types import GapScore, TokenScore
 from model.decoding.any_order import ending_distribution
 from model.decoding.gap_rows import UNSEEN, GapRow, GapRows
-from model.decoding.policies import UNIFORM_MAX_TOKENS, OrderPolicy
+from model.decoding.hitting_times import hitting_times
 from model.decoding.sampling import log_probabilities
 from model.decoding.spelling import Spelling, Vocabulary
 from model.errors import Cancelled, InputError
@@ -80,7 +81,7 @@ def score_in_orders(
         orders = math.factorial(len(ids))
         drawn = permutations(range(1, end_rank))
     else:
-        times = (policy.hitting_times(len(ids), generator) for _ in range(orders))
+        times = (hitting_times(policy, len(ids), generator) for _ in range(orders))
         drawn = ([index + 1 for index in hit.argsort(stable=True).tolist()] for hit in times)
     totals, by_rank = [], torch.zeros(len(ids), dtype=torch.float64)
     stop = score_ending(window, vocabulary, end_rank) if ends_first else 0.0

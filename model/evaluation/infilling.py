@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
+from model.api.policy import parse_policy
 from model.api.types import Gap, InfillRequest, Limits
 from model.checkpoint.record import Checkpoint
 from model.checkpoint.tokenization import ByteTokenizer
-from model.decoding.policies import parse_policy
 from model.errors import InputError
 from model.evaluation.sandbox import Outcome, Sandbox
 from model.evaluation.statistics import Estimate, clustered_mean, clustered_ratio

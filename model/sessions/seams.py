@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
+from model.api.edits import common_prefix_chars
 from model.checkpoint.tokenization import ByteTokenizer
 
 HELD_BACK_BYTES = 32  # the held-back piece is at most this long
@@ -27,8 +28,6 @@ _CUT_CHARS = 4 * HELD_BACK_BYTES  # so much text before a place decides where th
 # A pre-tokenizer looks ahead through a run of white space, or three characters
 # for contractions ("'re"), so a boundary followed by this much settled text stays.
 _LOOK_AHEAD_CHARS = 3
-
-_COMPARED_CHARS = 4096  # at a time, so that no more than this is copied to find where two long texts differ
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _ENDING_BREAK = re.compile(r"(?:\r\n|\n|\r)\Z")
@@ -236,30 +235,3 @@ def common_prefix(a: Sequence[object], b: Sequence[object]) -> int:
     if a[:shorter] == b[:shorter]:
         return shorter
     return next(index for index in range(shorter) if a[index] != b[index])
-
-
-def common_prefix_chars(a: str, b: str) -> int:
-    """Return how many characters `a` and `b` have in common at their beginnings."""
-    end = min(len(a), len(b))
-    low = 0
-    while low < end and a[low : low + _COMPARED_CHARS] == b[low : low + _COMPARED_CHARS]:
-        low += _COMPARED_CHARS
-    high = min(low + _COMPARED_CHARS, end)
-    low = min(low, end)
-    while low < high:
-        mid = (low + high + 1) // 2
-        low, high = (mid, high) if a[low:mid] == b[low:mid] else (low, mid - 1)
-    return low
-
-
-def common_suffix_chars(a: str, b: str) -> int:
-    """Return how many characters `a` and `b` have in common at their ends."""
-    end = min(len(a), len(b))
-    same = 0
-    while same < end:
-        step = min(_COMPARED_CHARS, end - same)
-        last_a, last_b = a[len(a) - same - step : len(a) - same], b[len(b) - same - step : len(b) - same]
-        if last_a != last_b:
-            return same + common_prefix_chars(last_a[::-1], last_b[::-1])
-        same += step
-    return same

@@ -8,8 +8,9 @@ Knows strings, edits and gaps; knows no requests, limits or other files.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from model.api.edits import applied, check, grown, trimmed
 from model.api.types import Edit, Gap, Snippet
 from model.checkpoint.config import Capabilities
 from model.checkpoint.tokenization import ByteTokenizer
@@ -17,7 +18,6 @@ from model.errors import InputError, RangeError
 from model.network.decoder import Decoder
 from model.sessions.geometry import FULL, NEAR, WindowLimits
 from model.sessions.islands import IslandStore
-from model.sessions.seams import common_prefix_chars, common_suffix_chars
 from model.sessions.window import Window
 
 IDLE_SLICE_ROWS = 64  # one slice of idle work feeds about this many rows
@@ -59,21 +59,15 @@ class Session:
 
     def edit(self, edits: Sequence[Edit]) -> None:
         """Apply `edits` one after the other, all of them or none. Raises RangeError."""
-        text, length = self.text, len(self.text)
-        for edit in edits:
-            if not 0 <= edit.start <= edit.end <= length:
-                raise RangeError(
-                    f"edit [{edit.start}, {edit.end}) lies outside the text of {length} characters, or is reversed"
-                )
-            length += len(edit.text) - (edit.end - edit.start)
+        check(edits, len(self.text))
+        text = self.text
         for asked in edits:
-            edit = _trimmed(asked, text)
+            edit = trimmed(asked, text)
             for window in self._windows():
                 window.apply_edit(edit, len(text))
             self._gaps = _moved(self._gaps, edit)
-            text = text[: edit.start] + edit.text + text[edit.end :]
-            replaced = self._parts.tokenizer.readable(edit.text)
-            self.readable = self.readable[: edit.start] + replaced + self.readable[edit.end :]
+            text = applied(text, edit)
+            self.readable = applied(self.readable, replace(edit, text=self._parts.tokenizer.readable(edit.text)))
         self.text = text
         self._settled = self._gaps is None
 
@@ -220,19 +214,9 @@ def _moved(gaps: tuple[Gap, ...] | None, edit: Edit) -> tuple[Gap, ...] | None:
         return None
     if len(gaps) > 1:
         gaps = gaps[:1]
-    delta = len(edit.text) - (edit.end - edit.start)
     start = gaps[0].start
     if start >= edit.end:
-        start += delta
+        start += grown(edit)
     elif start > edit.start:
         start = edit.start + len(edit.text)
     return (Gap(start, start),)
-
-
-def _trimmed(edit: Edit, text: str) -> Edit:
-    """Return `edit` of `text` without what it leaves as it was at its ends, as in a whole file that was formatted."""
-    old = text[edit.start : edit.end]
-    same = common_prefix_chars(old, edit.text)
-    old, new = old[same:], edit.text[same:]
-    same_end = common_suffix_chars(old, new)
-    return Edit(edit.start + same, edit.end - same_end, new[: len(new) - same_end])

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from model.api.edits import grown
 from model.api.types import Edit, Gap
 from model.checkpoint.config import Capabilities
 from model.checkpoint.tokenization import ByteTokenizer
@@ -93,7 +94,7 @@ class Window:
 
     def apply_edit(self, edit: Edit, old_length: int) -> None:
         """Move the window's ends with an edit of a text of `old_length` characters."""
-        delta = len(edit.text) - (edit.end - edit.start)
+        delta = grown(edit)
         if edit.start >= self.end_char < old_length:
             return  # behind a window that ends before the text does
         if self.begin_char and edit.end <= self.begin_char:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from model.api.policy import parse_policy
 from model.api.types import (
     Edit,
     Gap,
@@ -32,7 +33,6 @@ from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.infill import InfillRun
 from model.decoding.likelihood import score_in_orders, score_left_to_right
 from model.decoding.packed import PackedScorer
-from model.decoding.policies import parse_policy
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner
 from model.errors import InputError, UnknownFileError, VersionError

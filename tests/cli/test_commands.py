@@ -70,7 +70,7 @@ def test_bad_input(file: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.
         ([*fill, "--range", "1:1-1:5", "--at", "1:2"], "overlap"),
         (
             [*fill, "--at", "1:1", "--policy", "magic"],
-            "expected left_to_right, verified, beam:B, block:B, window:S or uniform, not 'magic'",
+            "unknown policy 'magic': choose verified, left_to_right, beam:B, block:B, window:S or uniform",
         ),
         ([*fill, "--at", "1:1", "--max-lines", "0"], "a whole number above 0, not '0'"),
         ([*fill, "--at", "1:1", "--max-tokens", "²"], "a whole number above 0"),

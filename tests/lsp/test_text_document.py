@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from lsp_server.line_index import LineIndex
-from lsp_server.text_diff import common_prefix, common_suffix, minimal_edits
+from lsp_server.text_diff import minimal_edits
 from lsp_server.text_document import TextDocument
 from lsp_server.text_units import ColumnUnit, char_to_column, column_to_char, join_surrogates
+from model.api.edits import common_prefix_chars, common_suffix_chars
 from model.api.types import Edit
 
 UTF8, UTF16, UTF32 = ColumnUnit.UTF8, ColumnUnit.UTF16, ColumnUnit.UTF32
@@ -167,8 +168,8 @@ def test_common_ends(start: str, left: str, right: str) -> None:
         if before != after:
             break
         plain += 1
-    assert common_prefix(start + left, start + right) == plain
-    assert common_suffix((start + left)[::-1], (start + right)[::-1]) == plain
+    assert common_prefix_chars(start + left, start + right) == plain
+    assert common_suffix_chars((start + left)[::-1], (start + right)[::-1]) == plain
 
 
 @given(texts, units, st.lists(st.tuples(*[st.integers(0, 6)] * 4, texts) | texts, max_size=5))

@@ -16,14 +16,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from model.api.policy import parse_policy
 from model.api.types import Gap, GapInfill, Limits, Sampling
 from model.checkpoint.record import Checkpoint
 from model.decoding.decode import Decode
 from model.decoding.decoders import DECODERS
 from model.decoding.drafts import MAX_DRAFT_TOKENS, Draft, TextDrafts
 from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.hitting_times import first_hitting_times, hitting_times
 from model.decoding.open_gap import OpenGap, open_gaps
-from model.decoding.policies import first_hitting_times, parse_policy
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner, Widths
 from model.errors import InputError
@@ -506,7 +507,7 @@ def test_window_order_is_the_limit_of_first_hitting_times() -> None:
     size, length, generator = 16, 3000, torch.Generator().manual_seed(0)
     policy, _ = parse_policy(f"window:{size}")
     samples = []
-    for times in (-first_hitting_times(length, size, generator), policy.hitting_times(length, generator)):
+    for times in (-first_hitting_times(length, size, generator), hitting_times(policy, length, generator)):
         turns = times.argsort().argsort().double() - torch.arange(length)
         samples.append(turns[200:-200].sort().values)  # away from the ends, where the exact form knows the length
     a, b = samples
@@ -520,7 +521,7 @@ def test_window_order_is_the_limit_of_first_hitting_times() -> None:
 def test_window_reveals_within_its_reach(seed: int) -> None:
     """No position waits behind one that is S or more places later."""
     policy, _ = parse_policy("window:8")
-    times = policy.hitting_times(500, torch.Generator().manual_seed(seed))
+    times = hitting_times(policy, 500, torch.Generator().manual_seed(seed))
     order = times.argsort().tolist()
     revealed: set[int] = set()
     frontier = 0
@@ -533,7 +534,7 @@ def test_window_reveals_within_its_reach(seed: int) -> None:
 
 def test_blocks_are_ascending_and_mixed_inside() -> None:
     policy, _ = parse_policy("block:8")
-    order = policy.hitting_times(400, torch.Generator().manual_seed(0)).argsort().tolist()
+    order = hitting_times(policy, 400, torch.Generator().manual_seed(0)).argsort().tolist()
     assert all(a // 8 <= b // 8 for a, b in pairwise(order))
     assert order != sorted(order)
 

@@ -9,12 +9,12 @@ from itertools import permutations, product
 import pytest
 import torch
 
+from model.api.policy import parse_policy
 from model.api.types import Gap, Limits, ScoreRequest
 from model.decoding.gap_rows import GapRow, GapRows
 from model.decoding.likelihood import clean_score, score_in_orders, score_left_to_right, score_sets
 from model.decoding.open_gap import open_gaps
 from model.decoding.packed import PackedScorer
-from model.decoding.policies import parse_policy
 from model.decoding.sampling import log_probabilities
 from model.decoding.spelling import Vocabulary
 from model.errors import InputError

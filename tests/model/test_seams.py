@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
+from model.api.edits import common_prefix_chars, common_suffix_chars
 from model.api.types import Edit, Gap
 from model.checkpoint.tokenization import ByteTokenizer
 from model.sessions.seams import (
     HELD_BACK_BYTES,
     chunk_texts,
-    common_prefix_chars,
-    common_suffix_chars,
     encode,
     left_cut,
     re_encode,

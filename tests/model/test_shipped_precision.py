@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.gaps import real_gaps
+from model.api.policy import parse_policy
 from model.api.types import Gap, Limits
 from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.decode import Decode
@@ -16,7 +17,6 @@ from model.decoding.drafts import TextDrafts
 from model.decoding.gap_rows import GapRows
 from model.decoding.left_to_right import fill_left_to_right
 from model.decoding.open_gap import OpenGap, open_gaps
-from model.decoding.policies import parse_policy
 from model.decoding.spelling import Vocabulary
 from model.decoding.verified import fill_verified
 from model.decoding.widths import WidthPlanner

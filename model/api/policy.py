@@ -11,6 +11,8 @@
 `threshold` every position asked about with p >= TAU, at least one; `verified`
 checks drafts with the clean head and reveals what is right. `verified` as a
 policy means left_to_right with the verified rule.
+
+Knows names and ranks; `decoding.hitting_times` has the random orders themselves.
 """
 
 from __future__ import annotations
@@ -18,11 +20,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from model.errors import InputError
 
+VERIFIED = "verified"  # greedy decoding with the fewest forwards
+DEFAULT_BEAMS = 4  # more find little that is better (docs/experiments.md)
 DEFAULT_THRESHOLD = 0.9
 UNIFORM_MAX_TOKENS = 64  # the longest infill that the uniform policy can draw
 MAX_BEAMS = 16  # each adds rows to every forward
@@ -74,43 +75,21 @@ class OrderPolicy:
                 last = min(last, UNIFORM_MAX_TOKENS + 1)
         return range(frontier, last + 1)
 
-    def hitting_times(self, count: int, generator: torch.Generator) -> Tensor:
-        """Return a time [count] float64 for ranks 1, 2, ...; positions are revealed by ascending time.
 
-        The window's is the closed form that `first_hitting_times` tends to for long sequences.
-        """
-        ranks = torch.arange(1, count + 1, dtype=torch.float64)
-        if self.kind == "left_to_right":
-            return ranks
-        uniform = torch.rand(count, generator=generator, dtype=torch.float64)
-        match self.kind:
-            case "block":
-                return (ranks - 1).div(self.size, rounding_mode="floor") + uniform
-            case "window":
-                return ranks + self.size * uniform**3
-            case _:
-                return uniform
+def best_policy(gaps: int, *, infill: bool, beams: int = DEFAULT_BEAMS, candidates: int = 1) -> str:
+    """Return the policy that fills so many `gaps` best.
 
-
-def first_hitting_times(length: int, size: int, generator: torch.Generator) -> Tensor:
-    """Return the paper's staggered first-hitting times [length] float64 for window(S); revealed by descending time.
-
-    arXiv 2607.01775: T_i = loc_i + w (1 - exp(-e / c)) with e ~ Exp(1),
-    w = S / (L + S - 1), area = D / (2 L), c = area / (w - area), S = 2 D, and
-    loc falling linearly from 1 - w to 0. It needs the length, which an editor
-    does not know; it is here as the yardstick of `hitting_times`.
+    Beams are for one gap, and for a model that sees what is behind it (`infill`).
+    Of several candidates each is a beam of its own. One beam is greedy decoding.
     """
-    width = size / (length + size - 1)
-    area = (size / 2) / (2 * length)
-    scale = area / (width - area)
-    location = torch.linspace(1 - width, 0, length, dtype=torch.float64)
-    exponential = torch.empty(length, dtype=torch.float64).exponential_(1, generator=generator)
-    return location + width * (1 - torch.exp(-exponential / scale))
+    if gaps > 1 or not infill or beams == 1:
+        return VERIFIED
+    return str(OrderPolicy("beam", max(beams, candidates)))
 
 
 def parse_policy(policy: str, reveal: str | None = None) -> tuple[OrderPolicy, RevealRule]:
     """Return the policy and rule of these names. Raises InputError for unknown ones and illegal pairs."""
-    if policy == "verified":
+    if policy == VERIFIED:
         if reveal not in (None, "verified"):
             raise InputError(f"policy verified has a rule of its own: leave out reveal {reveal!r}")
         return OrderPolicy("left_to_right"), RevealRule("verified")
