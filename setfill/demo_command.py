@@ -1,18 +1,13 @@
-"""`setfill demo`: take pieces out of real source files and let the model put them back.
+"""`setfill demo`: take ends of lines out of real source files and let the model put them back.
 
-The files are of the standard library, so they are on every machine. A piece is
-found by its text; where another version of Python words it otherwise, it is
-left out.
+The files are of the standard library, so they are on every machine. Which lines, a seed draws.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import sysconfig
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +15,27 @@ from rich.console import Console
 
 from model.api.client import WorkerClient
 from model.api.policy import best_policy
-from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription
-from setfill.arguments import Parser, add_color, add_model
+from model.api.types import Infill, InfillRequest, Limits, ModelDescription
+from setfill.arguments import Parser, add_color, add_model, seed
+from setfill.demo_gaps import Piece, drawn_pieces
 from setfill.display import console, notes, show_infill
-from setfill.fill_command import cost, infill_with_progress
+from setfill.fill_command import cost, fitted, infill_with_progress
 from setfill.running import child_worker, model_path
-from setfill.text_files import SourceFile, replaced
+from setfill.text_files import replaced
 
-# File, then for each gap what stands somewhere before it and the text that is taken out.
-_PIECES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    ("calendar.py", (("def isleap(year):", "year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)"),)),
-    ("imaplib.py", (("def login(self", "user, password"),)),
-    ("textwrap.py", (("def fill(text", "w.fill(text)"),)),
-    ("colorsys.py", (("def rgb_to_hls(", "min(r, g, b)"), ("def rgb_to_hsv(", "min(r, g, b)"))),
-    ("statistics.py", (("def median_low(data):", "sorted(data)"), ("def median_low(data):", "len(data)"))),
-    ("posixpath.py", (("def basename(p):", "i = p.rfind(sep) + 1\n    return p[i:]"),)),
-)
-_SUFFIX_TELLS = "imaplib.py"  # nothing before the gap says what belongs there: filled once more without what is behind
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A source file and the gaps to fill in it; the text now in the gaps is not shown to the model."""
-
-    source: SourceFile
-    gaps: tuple[Gap, ...]
-
-    @property
-    def max_lines(self) -> int:
-        return max(self.source.text.count("\n", gap.start, gap.end) + 1 for gap in self.gaps)
-
-    def without_suffix(self) -> Piece:
-        """Return the piece with nothing behind its first gap."""
-        start = self.gaps[0].start
-        return Piece(replace(self.source, text=self.source.text[:start]), (Gap(start, start),))
+_SINGLES, _PAIRS = 6, 1
+_MAX_TOKENS = 24
 
 
 def add_parser(commands: Any) -> None:
     parser: Parser = commands.add_parser(
         "demo",
         help="see infills in real files",
-        description="Take pieces out of files of Python's standard library and let the model put them back. "
-        "No file is changed.",
+        description="Take ends of lines out of files of Python's standard library, drawn at random, and let the model "
+        "put them back. No file is changed.",
+    )
+    parser.add_argument(
+        "--seed", metavar="S", type=seed, default=0, help="what the draw begins with (default: %(default)s)"
     )
     add_model(parser)
     add_color(parser)
@@ -69,65 +43,59 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fill and show one piece after the other; return the exit status."""
+    """Fill and show one piece after the other, and how many were as in the file; return the exit status."""
     began = time.monotonic()
     out = console(options.color)
-    asyncio.run(_fill_all(model_path(options.model), out, notes(options.color)))
+    model = model_path(options.model)
+    pieces = drawn_pieces(options.seed, _SINGLES, _PAIRS)
+    right = asyncio.run(_fill_all(model, pieces, out, notes(options.color)))
+    gaps = sum(len(piece.gaps) for piece in pieces)
+    out.print(f"{right} of {gaps} as in the file", style="bold")
+    out.print(
+        f"The gaps were drawn with the seed {options.seed}, and none was left out; --seed S draws others. They are"
+    )
+    out.print("ends of lines whose words stand elsewhere in the file too.")
+    out.print("Such files may have been in the data that the base of the model was trained on.")
     out.print(f"all of it in {time.monotonic() - began:.1f} s, loading the model included", style="dim")
     return 0
 
 
-def pieces() -> Iterator[Piece]:
-    """Yield the pieces that are there in this Python's standard library."""
-    library = Path(sysconfig.get_path("stdlib"))
-    for name, cuts in _PIECES:
-        if not (library / name).is_file():
-            continue
-        source = SourceFile.read(library / name)
-        gaps = [gap for anchor, cut in cuts if (gap := _find(source.text, anchor, cut))]
-        if gaps:
-            yield Piece(source, tuple(sorted(gaps, key=lambda gap: gap.start)))
-
-
-def _find(text: str, anchor: str, cut: str) -> Gap | None:
-    start = text.find(anchor)
-    start = text.find(cut, start) if start >= 0 else start
-    return Gap(start, start + len(cut.rstrip("\n"))) if start >= 0 else None
-
-
-async def _fill_all(model: Path, out: Console, progress: Console) -> None:
+async def _fill_all(model: Path, pieces: list[Piece], out: Console, progress: Console) -> int:
+    """Return how many gaps were filled as in the file."""
+    right = 0
     async with child_worker(model, progress) as (client, description):
-        for piece in pieces():
-            policy = best_policy(len(piece.gaps), infill=description.infill)
-            infill = await _fill(client, piece, progress, policy)
-            _show(out, piece, infill, description)
-            if description.infill and piece.source.path.name == _SUFFIX_TELLS:
-                (blind,) = (await _fill(client, piece.without_suffix(), progress, policy)).gaps
-                out.print(f"      without the text behind the gap: {blind.text.strip()}", style="dim", markup=False)
+        for piece in pieces:
+            infill = fitted(piece.source, await _fill(client, piece, progress, description))
+            right += _show(out, piece, infill, description)
             out.print()
+    return right
 
 
-async def _fill(client: WorkerClient, piece: Piece, progress: Console, policy: str) -> Infill:
+async def _fill(client: WorkerClient, piece: Piece, progress: Console, description: ModelDescription) -> Infill:
     name = piece.source.path.name
     client.open(name, name, piece.source.text, version=1)
-    request = InfillRequest(name, 1, piece.gaps, policy, limits=Limits(max_tokens=24, max_lines=piece.max_lines))
+    policy = best_policy(len(piece.gaps), infill=description.infill)
+    request = InfillRequest(name, 1, piece.gaps, policy, limits=Limits(max_tokens=_MAX_TOKENS, max_lines=1))
     infill = await infill_with_progress(client, request, progress)
     client.close(name)
     return infill
 
 
-def _show(out: Console, piece: Piece, infill: Infill, description: ModelDescription) -> None:
-    source = piece.source
+def _show(out: Console, piece: Piece, infill: Infill, description: ModelDescription) -> int:
+    """Show an infill beside what the file has; return in how many gaps they are the same."""
+    source, right = piece.source, 0
     text, places = replaced(source.text, piece.gaps, [gap.text for gap in infill.gaps])
     for gap, place, filled in zip(piece.gaps, places, infill.gaps, strict=True):
         out.print(f"{source.path.name}:{source.show(gap)}", style="bold", markup=False)
         show_infill(out, text, place)
         original = source.text[gap.start : gap.end]
         if filled.text.strip() == original.strip():
+            right += 1
             out.print("      as in the file itself", style="green")
         else:
-            out.print(f"      the file itself has: {' '.join(original.split())}", style="yellow", markup=False)
+            out.print(f"      the file itself has: {original.strip()}", style="yellow", markup=False)
     together = ""
     if len(infill.gaps) > 1:
         together = "filled jointly, " if description.infill else "filled one after the other (not an adapted model), "
     out.print(f"      {together}{cost(infill, description)}", style="dim", markup=False)
+    return right

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from model import store
-from model.api.types import Alternative, Gap, GapInfill, Infill
+from model.api.types import Alternative, Gap, GapInfill, Infill, ModelDescription
 from setfill import cli, demo_command, display, fill_command
 from setfill.arguments import Parser
+from setfill.demo_gaps import LEAST_CHAR, MOST_CHAR, drawn_pieces
 from setfill.text_files import SourceFile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -221,13 +222,47 @@ def test_doctor_finds_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_demo(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    pieces = list(demo_command.pieces())
-    assert len(pieces) >= 4  # whatever the version of Python
-    monkeypatch.setattr(demo_command, "pieces", lambda: pieces[:2])
-    assert cli.run(["demo", "--model", str(tiny_model), "--color", "always"]) == 0
+    monkeypatch.setattr(demo_command, "_SINGLES", 1)
+    assert cli.run(["demo", "--seed", "5", "--model", str(tiny_model), "--color", "always"]) == 0
     out = capsys.readouterr().out
     assert out.count("forwards") == 2
     assert "\x1b[" in out
+    assert re.search(r"\b[0-3] of 3 as in the file\n", re.sub(r"\x1b\[[0-9;]*m", "", out))
+    assert "drawn with the seed 5" in re.sub(r"\x1b\[[0-9;]*m", "", out)
+    assert "may have been in the data" in out
+
+
+def test_the_demo_counts_what_is_as_in_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    (piece,) = drawn_pieces(1, singles=0, pairs=1)
+    description = ModelDescription(
+        "m", infill=True, precision="float32", precision_reason="", parameters=1, context_length=1
+    )
+    texts = [piece.source.text[gap.start : gap.end] for gap in piece.gaps]
+    for said, right in ((texts, 2), ([texts[0], "nonsense"], 1), ([" ", ""], 0)):
+        gaps = tuple(GapInfill(gap, text, 1, (-0.1,), "eoi") for gap, text in zip(piece.gaps, said, strict=True))
+        out = display.console("never")
+        assert demo_command._show(out, piece, Infill(1, gaps, 1, 1, 1, 1.0), description) == right
+    assert "the file itself has: " in capsys.readouterr().out
+
+
+def test_the_demo_draws_and_does_not_pick() -> None:
+    pieces = drawn_pieces(0, singles=6, pairs=1)
+    assert [len(piece.gaps) for piece in pieces] == [1] * 6 + [2]
+    assert pieces == drawn_pieces(0, singles=6, pairs=1)
+    assert [piece.source.path for piece in pieces] != [piece.source.path for piece in drawn_pieces(1, 6, 1)]
+    places = set()
+    for number in range(40):
+        for piece in drawn_pieces(number, singles=6, pairs=1):
+            piece.source.gaps(
+                [(piece.source.position(gap.start), piece.source.position(gap.end)) for gap in piece.gaps]
+            )
+            for gap in piece.gaps:
+                taken, rest = piece.source.text[gap.start : gap.end], piece.source.text[gap.end :].partition("\n")[0]
+                assert LEAST_CHAR <= len(taken) <= MOST_CHAR
+                assert "\n" not in taken
+                assert not rest.strip() or rest.strip().startswith(("#", "\\"))
+                places.add((piece.source.path.name, gap.start))
+    assert len(places) > 300, "every seed draws others"
 
 
 def test_interrupt_ends_with_130_and_leaves_no_process(file: Path, tiny_model: Path, tmp_path: Path) -> None:
