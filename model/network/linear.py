@@ -40,10 +40,12 @@ def make_linear(weight: Tensor, bias: Tensor | None, precision: Precision) -> Li
     Runs on the weight's device. Off the CPU nothing is packed, and int8 is slow.
     """
     if precision is Precision.INT8:
-        return _Int8Linear(*quantise_weight(weight), bias)
+        quantised = _Int8Linear(*quantise_weight(weight), bias)
+        return _of_few_sizes(quantised) if quantised.is_packed else quantised
     dtype = torch.bfloat16 if precision is Precision.BFLOAT16 else torch.float32
-    kind = _PackedLinear if weight.device.type == "cpu" and _packs(dtype) else _PlainLinear
-    return kind(weight, bias, dtype)
+    if weight.device.type == "cpu" and _packs(dtype):
+        return _of_few_sizes(_PackedLinear(weight, bias, dtype))
+    return _PlainLinear(weight, bias, dtype)
 
 
 def best_precision(device: str = "cpu") -> tuple[Precision, str]:
@@ -114,14 +116,35 @@ def quantise_weight(weight: Tensor) -> tuple[Tensor, Tensor]:
 # -- layers -----------------------------------------------------------------------------------
 
 
+def _of_few_sizes(linear: Linear) -> Linear:
+    """Return `linear`, called with few different numbers of rows: what is missing is filled up with zeros.
+
+    oneDNN compiles a kernel for every number of rows it meets and keeps a thousand of them. Typing meets them all:
+    the kernels of four layers' shapes took 860 MB.
+    """
+
+    def filled(rows: Tensor) -> Tensor:
+        count = rows.shape[0]
+        more = _filled_count(count) - count
+        return linear(F.pad(rows, (0, 0, 0, more)))[:count] if more else linear(rows)
+
+    return filled
+
+
+def _filled_count(count: int) -> int:
+    """Return the next number of rows that is computed: any up to 16, then eight in each doubling."""
+    step = 1 << max(0, (count - 1).bit_length() - 4)
+    return -(-count // step) * step
+
+
 class _Int8Linear:
     """x @ W.T with x = m + s * q by row and W = t * w by output: s * t * (q @ w.T) + m * (sum of W over inputs)."""
 
     def __init__(self, levels: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         self._scale, self._bias = scale, None if bias is None else bias.float()
         self._input_sums = (levels.sum(1, dtype=torch.int64).double() * scale.double()).float()  # [O]
-        self._packed = levels.device.type == "cpu" and _sums_int8_exactly()
-        if self._packed:
+        self.is_packed = levels.device.type == "cpu" and _sums_int8_exactly()
+        if self.is_packed:
             self._zero_points = torch.zeros(levels.shape[0], dtype=torch.int64)
             self._product = torch.ops.onednn.qlinear_pointwise.default
             levels = torch.ops.onednn.qlinear_prepack(levels, None)
@@ -129,7 +152,7 @@ class _Int8Linear:
 
     def __call__(self, rows: Tensor) -> Tensor:
         quantised = quantise_rows(rows)
-        if self._packed:
+        if self.is_packed:
             # Activations: scale 1, zero point 0. Output: float32, no post-operation.
             sums = self._product(
                 quantised.levels, 1.0, 0, self._levels, self._scale, self._zero_points, None,

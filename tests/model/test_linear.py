@@ -8,6 +8,7 @@ from torch import Tensor
 
 from model.network import linear
 from model.network.linear import Precision, best_precision, make_linear, quantise_rows, quantise_weight
+from tests.memory import needs_proc, resident_mb
 
 # Shapes of SmolLM2's layers, and ones that fit no vector width.
 SHAPES = [(576, 960), (1536, 576), (100, 37), (4, 1), (33, 70)]  # inputs, outputs
@@ -207,3 +208,33 @@ def test_best_precision_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, native=native: native)
         assert best_precision("cuda")[0] is expected
     assert best_precision("mps")[0] is Precision.FLOAT32
+
+
+@needs_proc
+@pytest.mark.parametrize("precision", Precision)
+def test_any_number_of_rows_is_computed_by_few_kernels(precision: Precision) -> None:
+    """oneDNN keeps a kernel for every number of rows: a worker grew by hundreds of megabytes while its user typed."""
+    layer = make_linear(random(576, 96), None, precision)
+    rows = random(400, 96)
+    layer(rows)
+    before_mb = resident_mb()
+    for count in range(1, 401):
+        assert layer(rows[:count]).shape == (count, 576)
+    assert resident_mb() - before_mb < 40
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_filling_up_changes_no_row(precision: Precision) -> None:
+    layer = make_linear(random(96, 64), None, precision)
+    rows = random(80, 64)
+    whole = layer(rows)
+    for count in (17, 33, 65, 79):
+        assert torch.equal(layer(rows[:count]), layer(torch.cat([rows[:count], rows.new_zeros(1, 64)]))[:count])
+        torch.testing.assert_close(layer(rows[:count]), whole[:count], rtol=1e-2, atol=1e-2)
+
+
+def test_few_numbers_of_rows_are_computed() -> None:
+    counts = [linear._filled_count(count) for count in range(1, 513)]
+    assert counts[:20] == [*range(1, 17), 18, 18, 20, 20]
+    assert all(count <= filled < 1.125 * count for count, filled in enumerate(counts, 1))
+    assert len(set(counts)) == 56
