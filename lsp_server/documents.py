@@ -27,7 +27,7 @@ from model.api.edits import changes_nothing, trimmed, undoing
 from model.api.types import Edit, Gap, Infill, InfillRequest, Snippet
 
 LARGEST_FILE_CHAR = 16_000_000
-"""Larger files are held here, but the model worker is not told of them."""
+"""Larger files are not held."""
 
 
 @dataclass(eq=False)
@@ -38,11 +38,12 @@ class OpenDocument:
     path: Path | None  # None: the editor has not saved it anywhere
     names: frozenset[Path]  # every path that patterns may know it by, without symbolic links too
     has_unknown_names: bool  # hard links that were not looked for yet: until then the worker is not told of it
+    notebook_uri: str | None  # of a cell
     name: str  # what the model is told the file is called
     language_id: str
     language: Language
     document: TextDocument
-    version: int
+    version: int | None  # None: the client gives it none
     syntax: LazySyntax
     client: WorkerClient
     revision: int = 0
@@ -62,7 +63,7 @@ class OpenDocument:
 
     def tell_worker(self) -> None:
         """Open the file in the worker, unless it is there."""
-        if not self.is_known_to_worker and len(self.text) <= LARGEST_FILE_CHAR:
+        if not self.is_known_to_worker:
             self.revision += 1
             self._before = self.text_before(self)
             self.client.open(self.uri, self.name, self._before + self.text, self.revision)
@@ -86,8 +87,7 @@ class OpenDocument:
         """Apply one `didChange`, also in the worker; return the edits it was."""
         self._end_supposition()
         edits = self.document.apply(changes)
-        if version is not None:
-            self.version = version
+        self.version = version
         if edits:
             self.last_edit_char = edits[-1].start + len(edits[-1].text)
             for outdated in self.until_edited:
@@ -158,6 +158,7 @@ class Documents:
     def __init__(self, client: WorkerClient, unit: ColumnUnit) -> None:
         self.unit = unit
         self.roots: list[Path] = []  # folders of the workspace
+        self.unknown: dict[str, str] = {}  # files that are open in the editor but not held, by URI, and why
         self._client = client
         self._open: dict[str, OpenDocument] = {}
 
@@ -179,6 +180,7 @@ class Documents:
             path=path,
             names=_names(notebook_uri or item.uri, path),
             has_unknown_names=path is not None and has_other_names(path),
+            notebook_uri=notebook_uri,
             name=self._name(notebook_uri or item.uri, path, language, is_cell=notebook_uri is not None),
             language_id=item.language_id,
             language=language,
@@ -195,6 +197,7 @@ class Documents:
 
     def close(self, uri: str) -> OpenDocument | None:
         """Forget a file; return it if it was open."""
+        self.unknown.pop(uri, None)
         document = self._open.pop(uri, None)
         if document:
             document.hide_from_worker()

@@ -112,7 +112,7 @@ def _is_wanted(only: Sequence[str] | None) -> bool:
 
 
 async def _fill_and_edit(server: SetfillServer, document: OpenDocument, spans: list[tuple[int, int]]) -> None:
-    version = document.version
+    version, text = document.version, document.text
     filled = await _filled(server, document, spans)
     if all(not each.text for each in filled):
         raise request_failed("the model suggests nothing here")
@@ -124,7 +124,8 @@ async def _fill_and_edit(server: SetfillServer, document: OpenDocument, spans: l
         edit = types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identity, edits)])
     else:
         edit = types.WorkspaceEdit(changes={document.uri: edits})
-    if document.version != version or server.documents.get(document.uri) is not document:
+    has_moved_on = document.version != version or document.text != text  # not every client counts versions
+    if has_moved_on or server.documents.get(document.uri) is not document:
         raise request_failed(_MOVED_ON, CONTENT_MODIFIED)
     result = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label="Setfill"))
     if not result.applied:
@@ -153,7 +154,7 @@ def _document_of(server: SetfillServer, argument: Any) -> OpenDocument:
     if not isinstance(identity, dict) or not isinstance(identity.get("uri"), str):
         raise invalid_params("the argument must have textDocument.uri")
     document = server.document(identity["uri"])
-    if identity.get("version") not in (None, document.version):
+    if document.version is not None and identity.get("version") not in (None, document.version):
         raise request_failed(_MOVED_ON, CONTENT_MODIFIED)
     return document
 

@@ -25,10 +25,12 @@ def register(server: SetfillServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     @contained
     async def inline_completion(params: types.InlineCompletionParams) -> list[types.InlineCompletionItem] | None:
+        invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
         document = server.documents.get(params.text_document.uri)
+        if document is None and invoked and params.text_document.uri in server.documents.unknown:
+            server.document(params.text_document.uri)  # says why there is nothing
         if document is None or server.is_disabled(document):
             return []
-        invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
         if not invoked and not server.settings.automatic:
             return []
         # Everything about the text is taken from it before the first wait: it may change at any one.

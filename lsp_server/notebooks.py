@@ -69,7 +69,7 @@ class Notebooks:
         newer = {cell.document: cell for cell in changes.data or ()}
         cells[:] = [newer.get(cell.document, cell) for cell in cells]
         for content in changes.text_content or ():
-            self._server.change_document(content.document, content.changes)
+            self._server.change_document(content.document.uri, content.document.version, content.changes)
 
     def close(self, uri: str) -> None:
         """Forget a notebook and its cells."""

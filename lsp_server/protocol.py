@@ -6,8 +6,10 @@ and logs whole messages. Here those parts are taken out or made safe.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
+import json
 import logging
 import traceback
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcInva
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol
 
+from lsp_server.framing import Skipped
 from model.errors import SetfillError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +40,12 @@ _OURS = (  # pygls' own handlers of these are taken out
     types.NOTEBOOK_DOCUMENT_DID_CLOSE,
 )
 
+_READ_ELSEWHERE = (  # more forgivingly, see `synchronization`
+    types.TEXT_DOCUMENT_DID_OPEN,
+    types.TEXT_DOCUMENT_DID_CHANGE,
+    types.TEXT_DOCUMENT_DID_CLOSE,
+)
+
 
 class Protocol(LanguageServerProtocol):
     """The protocol as Setfill speaks it."""
@@ -46,24 +55,21 @@ class Protocol(LanguageServerProtocol):
         for method in _OURS:
             self.fm.builtin_features.pop(method, None)
         self.is_initialized = False  # until then nothing but `initialize` is listened to
-        self.has_exited = False
+        self.has_exited = asyncio.Event()  # the client has sent `exit`, or is known to be gone
+        self.on_skipped: Callable[[Skipped], None] = lambda skipped: None
 
     def warm_up(self) -> None:
         """Read one message of each frequent kind: the first of a kind takes as long as thousands after it."""
         here = {"textDocument": {"uri": "", "version": 0}, "position": {"line": 0, "character": 0}}
-        span = {"start": here["position"], "end": here["position"]}
         client: dict[str, Any] = {
             "general": {},
             "workspace": {},
             "textDocument": {"inlineCompletion": {}},
             "window": {},
         }
-        item = {"uri": "", "languageId": "", "version": 0, "text": ""}
         for method, params in (
             (types.INITIALIZE, {"processId": None, "rootUri": None, "capabilities": client}),
             (types.INITIALIZED, {}),
-            (types.TEXT_DOCUMENT_DID_OPEN, {"textDocument": item}),
-            (types.TEXT_DOCUMENT_DID_CHANGE, {**here, "contentChanges": [{"range": span, "text": ""}]}),
             (types.TEXT_DOCUMENT_INLINE_COMPLETION, {**here, "context": {"triggerKind": 2}}),
         ):
             self.structure_message({"jsonrpc": self.VERSION, "id": 0, "method": method, "params": params})
@@ -80,19 +86,42 @@ class Protocol(LanguageServerProtocol):
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         """Read one message. Parameters that make no sense are answered; pygls would leave the client waiting."""
+        method = str(data.get("method"))[:100]
+        if method in _READ_ELSEWHERE and "id" not in data:
+            return JsonRPCNotification(method, self.VERSION, data.get("params"))
         try:
             return super().structure_message(data)
         except JsonRpcException:
-            method = str(data.get("method"))[:100]
             if "id" in data and "method" in data:
                 error = invalid_params(f"the parameters of {method} are not what the protocol says")
                 self._send_response(data["id"], None, error.to_response_error())
             raise Unreadable(method) from None
 
-    def answer_parse_error(self) -> None:
-        """Tell the client that a message was no JSON at all."""
-        error = types.ResponseError(code=types.ErrorCodes.ParseError.value, message="the message is no JSON")
-        self._send_data({"jsonrpc": self.VERSION, "id": None, "error": {"code": error.code, "message": error.message}})
+    def handle_body(self, body: bytes) -> None:
+        """Act on one message as it came. One that is none is answered with an error, where an answer can be due."""
+        try:
+            data = json.loads(body)
+            if not isinstance(data, dict) or "jsonrpc" not in data:
+                raise ValueError("no message")
+        except (ValueError, RecursionError):
+            self.skip(Skipped(len(body), body), types.ErrorCodes.ParseError, "the message is no JSON")
+            return
+        try:
+            message = self.structure_message(data)
+        except Unreadable:
+            if self.is_initialized:
+                self.on_skipped(Skipped(len(body), body))
+            raise
+        self.handle_message(message)
+
+    def skip(self, skipped: Skipped, code: types.ErrorCodes, text: str) -> None:
+        """Do without a message that was not kept."""
+        logger.warning("a message was skipped: %s", text)
+        if skipped.method is None or skipped.request_id is not None:
+            error = {"code": code.value, "message": text}
+            self._send_data({"jsonrpc": self.VERSION, "id": skipped.request_id, "error": error})
+        if self.is_initialized:
+            self.on_skipped(skipped)
 
     def handle_message(self, message: Any) -> None:
         """Act on one message. Before `initialize` and after `shutdown`, requests are answered with an error."""

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from lsp_server.server import Options, SetfillServer, build_server, default_worker_options
-from lsp_server.streams import serve, standard_streams
+from lsp_server.streams import check_standard_streams, serve, standard_streams
 from model.errors import WorkerError
 
 TRACE = "trace"  # the one log level that shows source text
@@ -25,8 +25,8 @@ def set_up_logging(level: str) -> None:
 
 
 def run_on_standard_streams(worker_options: Options = default_worker_options) -> int:
-    """Serve the editor at the other end of the standard streams; return the exit status."""
-
+    """Serve the editor at the other end of the standard streams; return the exit status. StreamError without one."""
+    check_standard_streams()
     server = build_server(worker_options)
     server.protocol.warm_up()
 

@@ -1,4 +1,4 @@
-"""The server of one client: what it holds, and the handlers of the protocol's life cycle and documents.
+"""The server of one client: what it holds, and the handlers of the protocol's life cycle.
 
 Features register themselves, each in a module of its own; what they share is on `SetfillServer`.
 """
@@ -15,7 +15,8 @@ from typing import Any
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from lsp_server.documents import Documents, OpenDocument, file_path
+from lsp_server import client_process
+from lsp_server.documents import LARGEST_FILE_CHAR, Documents, OpenDocument, file_path
 from lsp_server.hard_links import other_names
 from lsp_server.patterns import Patterns, matches
 from lsp_server.progress import Progress
@@ -37,6 +38,8 @@ SECTION = "setfill"  # of workspace/configuration
 _SAVE_SECONDS = 60.0  # between two times that statistics are saved
 _PREPARE_SECONDS = 0.1  # without a key, before the worker gets ready at the place of the last edit
 _TOKEN_OPTION = "socketToken"
+
+UNREADABLE = "the editor sent what cannot be read"  # why a file was lost
 
 Options = Callable[[Settings], WorkerOptions]
 
@@ -71,6 +74,7 @@ class SetfillServer(LanguageServer):
         self._looking: set[asyncio.Task[None]] = set()
         self._preparing: asyncio.TimerHandle | None = None
         self._saving: asyncio.TimerHandle | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     def begin(self, params: types.InitializeParams) -> None:
         """Take in what the client says of itself. A failure when it does not know the token of the socket."""
@@ -95,6 +99,8 @@ class SetfillServer(LanguageServer):
         self._own_settings = settings
         self.use(settings, problems)
         self.protocol.is_initialized = True
+        if self._token is None:  # a socket's other end may be on another machine, and tells when it goes
+            self._watching = asyncio.create_task(self._leave_with(params.process_id or 0))
 
     def use_workspace_settings(self, values: object) -> None:
         """Put what the client says of the workspace over what it gave at the start."""
@@ -136,7 +142,7 @@ class SetfillServer(LanguageServer):
         if not self.settings.enabled:
             return Reason.OFF
         if not document.is_known_to_worker:
-            return Reason.EXCLUDED if self.is_excluded(document) else Reason.TOO_LARGE
+            return Reason.EXCLUDED
         if not languages.isdisjoint((document.language_id.lower(), document.language.name)):
             return Reason.LANGUAGE_OFF
         return Reason.PATH_OFF if self._matches(document, self._disabled_paths) else None
@@ -145,10 +151,10 @@ class SetfillServer(LanguageServer):
         return any(matches(name, patterns, self.documents.roots) for name in document.names)
 
     def document(self, uri: str) -> OpenDocument:
-        """Return an open file. A failure when it is not open."""
+        """Return an open file. A failure, which says why, when it is not known."""
         if document := self.documents.get(uri):
             return document
-        raise request_failed("the file is not open")
+        raise request_failed(self.documents.unknown.get(uri, "the file is not open"))
 
     def open_document(
         self,
@@ -158,6 +164,9 @@ class SetfillServer(LanguageServer):
     ) -> None:
         """Take in a file, or a cell of a notebook, and tell the worker of it if it may know it."""
         self.close_document(item.uri)
+        if len(item.text) > LARGEST_FILE_CHAR:
+            self.lose_document(item.uri, _too_large(item.text))
+            return
         document = self.documents.open(item, notebook_uri)
         if text_before:
             document.text_before = text_before
@@ -180,27 +189,50 @@ class SetfillServer(LanguageServer):
             self.on_document_changed(document)
 
     def change_document(
-        self, identity: types.VersionedTextDocumentIdentifier, changes: Sequence[types.TextDocumentContentChangeEvent]
+        self, uri: str, version: int | None, changes: Sequence[types.TextDocumentContentChangeEvent]
     ) -> None:
-        """Take in a change of a file."""
-        if document := self.documents.get(identity.uri):
-            if document.change(changes, identity.version):
-                self.has_changed(document)
-        else:
-            logger.warning("a change of a file that is not open")
+        """Take in a change of a file. Whatever goes wrong, our text is no longer the editor's, and the file is lost."""
+        document = self.documents.get(uri)
+        if document is None:
+            if uri not in self.documents.unknown:
+                logger.warning("a change of a file that is not open")
+            return
+        try:
+            has_changed = document.change(changes, version)
+        except Exception as error:
+            logger.error("a change could not be made: %s", place_of(error))
+            self.lose_document(uri, UNREADABLE)
+            return
+        if len(document.text) > LARGEST_FILE_CHAR:
+            self.lose_document(uri, _too_large(document.text))
+        elif has_changed:
+            self.has_changed(document)
 
     def close_document(self, uri: str) -> None:
         """Forget a file."""
         if document := self.documents.get(uri):
             self.suggester.close(document)
-            self.documents.close(uri)
+        self.documents.close(uri)
+
+    def lose_document(self, uri: str, reason: str) -> None:
+        """Know nothing of a file until it is opened again, and tell the user why. With a cell goes its notebook."""
+        document = self.documents.get(uri)
+        notebook = document.notebook_uri if document and document.notebook_uri else uri
+        for cell in [each for each in self.documents if each.notebook_uri == notebook]:
+            self.close_document(cell.uri)
+            self.documents.unknown[cell.uri] = _lost(notebook, reason)
+        self.close_document(uri)
+        self.documents.unknown[uri] = _lost(notebook, reason)
+        self._tell(types.MessageType.Warning, _lost(notebook, reason))
 
     def show_problem(self, text: str) -> None:
         """Tell the user why there are no suggestions, each reason once."""
-        if text in self._told:
-            return
-        self._told.add(text)
-        self.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"Setfill: {text}"))
+        self._tell(types.MessageType.Error, text)
+
+    def _tell(self, kind: types.MessageType, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self.window_show_message(types.ShowMessageParams(kind, f"Setfill: {text}"))
 
     def has_changed(self, document: OpenDocument) -> None:
         """Note an edit: whoever works on the text before stops, and the worker gets ready once the keys rest."""
@@ -223,8 +255,15 @@ class SetfillServer(LanguageServer):
         self._saving = None
         self.statistics.save()
 
+    async def _leave_with(self, process_id: int) -> None:
+        await client_process.ended(process_id)
+        logger.warning("the editor's process has ended")
+        self.protocol.has_exited.set()
+
     async def end(self) -> None:
         """Let go of the worker and of everything that is under way."""
+        if self._watching:
+            self._watching.cancel()
         for timer in (self._preparing, self._saving):
             if timer:
                 timer.cancel()
@@ -238,6 +277,15 @@ class SetfillServer(LanguageServer):
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log a failure of a message without its text; pygls would show it to the user."""
         logger.error("a message failed: %s", place_of(error))
+
+
+def _lost(uri: str, reason: str) -> str:
+    name = uri.rstrip("/").rpartition("/")[2][:80] or "a file"
+    return f"there are no suggestions in {name} until it is opened again: {reason}"
+
+
+def _too_large(text: str) -> str:
+    return f"it is too large ({len(text):,} characters)"
 
 
 def default_worker_options(settings: Settings) -> WorkerOptions:
@@ -261,15 +309,24 @@ def build_server(worker_options: Options = default_worker_options, token: str | 
         inline_completion,
         notebooks,
         status,
+        synchronization,
         trace_last,
         why_silent,
     )
 
     server = SetfillServer(worker_options, token)
     _register_life_cycle(server)
-    _register_documents(server)
-    features = (inline_completion, completion, fill_commands, notebooks, context, status, trace_last, why_silent)
-    for feature in features:
+    for feature in (
+        synchronization,
+        inline_completion,
+        completion,
+        fill_commands,
+        notebooks,
+        context,
+        status,
+        trace_last,
+        why_silent,
+    ):
         feature.register(server)
     return server
 
@@ -313,7 +370,7 @@ def _register_life_cycle(server: SetfillServer) -> None:
 
     @server.feature(types.EXIT)
     def leave(params: Any) -> None:
-        server.protocol.has_exited = True
+        server.protocol.has_exited.set()
 
 
 async def _ask_settings(server: SetfillServer) -> None:
@@ -322,20 +379,3 @@ async def _ask_settings(server: SetfillServer) -> None:
         asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
         answers = await server.workspace_configuration_async(asked)
         server.use_workspace_settings(answers[0] if answers else None)
-
-
-def _register_documents(server: SetfillServer) -> None:
-    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
-    @contained
-    def opened(params: types.DidOpenTextDocumentParams) -> None:
-        server.open_document(params.text_document)
-
-    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
-    @contained
-    def changed(params: types.DidChangeTextDocumentParams) -> None:
-        server.change_document(params.text_document, params.content_changes)
-
-    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
-    @contained
-    def closed(params: types.DidCloseTextDocumentParams) -> None:
-        server.close_document(params.text_document.uri)

@@ -26,7 +26,7 @@ class Reason(enum.StrEnum):
     LANGUAGE_OFF = "languageOff"
     PATH_OFF = "pathOff"
     EXCLUDED = "excluded"
-    TOO_LARGE = "tooLarge"
+    LOST = "lost"
     ON_DEMAND = "onDemand"
     NOT_ASKED = "notAsked"
     LOADING = "loading"

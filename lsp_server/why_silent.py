@@ -12,7 +12,7 @@ from typing import Any
 
 from lsprotocol import types
 
-from lsp_server.documents import LARGEST_FILE_CHAR, OpenDocument
+from lsp_server.documents import OpenDocument
 from lsp_server.lengths import silent_here
 from lsp_server.protocol import contained, invalid_params
 from lsp_server.server import SetfillServer
@@ -40,7 +40,7 @@ _MESSAGES = {
     Reason.LANGUAGE_OFF: "Suggestions are off for {language}.",
     Reason.PATH_OFF: "Suggestions are off for this file, by its path.",
     Reason.EXCLUDED: "This file is excluded: the model never sees it.",
-    Reason.TOO_LARGE: "This file is larger than {largest:,} characters: the model is not told of it.",
+    Reason.LOST: "Setfill does not hold this file: {problem}.",
     Reason.ON_DEMAND: "Suggestions come only when asked for by hand.",
     Reason.NOT_ASKED: "The editor has not asked for a suggestion in this file yet.",
     Reason.LOADING: "The model is still loading ({percent:.0f} %).",
@@ -68,6 +68,8 @@ def register(server: SetfillServer) -> None:
         identity = params.get("textDocument") if isinstance(params, dict) else None
         if not isinstance(identity, dict) or not isinstance(identity.get("uri"), str):
             raise invalid_params("the parameters must have textDocument.uri")
+        if problem := server.documents.unknown.get(identity["uri"]):
+            return _answer_for_lost(problem)
         document = server.documents.get(identity["uri"])
         outcome = outcome_of(document) if document else None
         if document and params.get("position") is not None:
@@ -89,13 +91,18 @@ async def _outcome_at(
     return Outcome(position, is_invoked=False).because(here) if here else last
 
 
+def _answer_for_lost(problem: str) -> dict[str, Any]:
+    nothing = dict.fromkeys(("setting", "position", "invoked", "tookMs"))
+    message = _MESSAGES[Reason.LOST].format(problem=problem)
+    return {"reason": Reason.LOST.value, "message": message, **nothing, "problem": problem}
+
+
 def answer(server: SetfillServer, document: OpenDocument | None, outcome: Outcome | None) -> dict[str, Any]:
     """Return why a file stayed without a suggestion, as JSON. `outcome`: of the request that is asked about."""
     reason, details = _reason(server, document, outcome)
     is_of_outcome = outcome is not None and reason is outcome.reason
     words = {
         "language": document.language_id or document.language.name if document else "",
-        "largest": LARGEST_FILE_CHAR,
         "limit_ms": server.settings.time_limit_ms * (4 if outcome and outcome.is_invoked else 1),
         "line": outcome.position.line + 1 if outcome else 0,
         "took_s": outcome.took_ms / 1000 if outcome else 0.0,

@@ -39,6 +39,7 @@ class Client:
         self.settings: dict[str, Any] | None = None  # what we answer to workspace/configuration
         self.apply_edits = True
         self.capabilities: dict[str, Any] = {}
+        self.process_id: int | None = os.getpid()
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Any]] = {}
         self._reading = asyncio.create_task(self._read())
@@ -132,7 +133,7 @@ class Client:
         answer = await self.request(
             "initialize",
             {
-                "processId": os.getpid(),
+                "processId": self.process_id,
                 "rootUri": root.as_uri() if root else None,
                 "capabilities": self.capabilities,
                 "clientInfo": {"name": options.pop("client_name", "test")},

@@ -144,3 +144,26 @@ def test_of_many_cells_the_nearest_are_seen(script: Script, tmp_path: Path) -> N
         assert [number for number in range(9) if f"x{number} =" in seen] == [4, 5, 6, 7, 8]
 
     talk(conversation)
+
+
+@pytest.mark.parametrize("broken", ["the notebook is named first", "the cell is named first"])
+def test_a_change_that_cannot_be_read_leaves_the_notebook_unknown(script: Script, tmp_path: Path, broken: str) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(echo=True), capabilities=NOTEBOOKS)
+        notebook = Notebook(client, tmp_path / "a.ipynb")
+        notebook.open(("one", "python", "x = 1"), ("two", "python", "y = 2"))
+        client.open("file:///w/other.txt", "other", "plaintext")
+        document = {"uri": notebook.cell_uri("one"), "version": 2}
+        change = {"change": {"cells": {"textContent": [{"document": document, "changes": [{"text": None}, None]}]}}}
+        identity = {"notebookDocument": {"uri": notebook.uri, "version": 2}}
+        both = {**identity, **change} if broken.startswith("the notebook") else {**change, **identity}
+        client.notify("notebookDocument/didChange", both)
+        for name in ("one", "two"):
+            assert await client.suggest(notebook.cell_uri(name)) == []
+        (shown,) = client.messages("window/showMessage")
+        assert "no suggestions in a.ipynb until it is opened again" in shown["message"]
+        assert await client.suggest("file:///w/other.txt", kind=1)
+        notebook.open(("one", "python", "x = 3"), ("two", "python", "y = 4"))
+        assert await client.suggest(notebook.cell_uri("two"), kind=1)
+
+    talk(conversation)
