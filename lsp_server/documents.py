@@ -106,23 +106,28 @@ class OpenDocument:
 
         With `suppose`, ask about the text as it would be after that edit. The
         worker is told of the edit and, right behind the request, of its undoing:
-        it carries out requests in order.
+        it carries out requests in order. Who asks meanwhile asks about the text as
+        it is: the supposition ends then, and with it that request.
         """
         self._freshen()
+        self._end_supposition()
         if suppose:
-            self._undo = undoing(suppose, self.text)
+            self._undo = undo = undoing(suppose, self.text)
             self._tell([suppose])
         before_char = len(self._before)
         gaps = tuple(_moved(gap, before_char) for gap in request.gaps)
         asked = replace(request, file_id=self.uri, version=self.revision, gaps=gaps)
-        asking = asyncio.ensure_future(self.client.infill(asked, **callbacks))
-        try:
-            if suppose:
+        if suppose:
+            asking = asyncio.ensure_future(self.client.infill(asked, **callbacks))
+            try:
                 await asyncio.sleep(0)  # the request is sent now
-                self._end_supposition()
-            infill = await asking
-        finally:
-            asking.cancel()
+                if self._undo is undo:
+                    self._end_supposition()
+                infill = await asking
+            finally:
+                asking.cancel()
+        else:  # sent before anybody else can change what the worker has
+            infill = await self.client.infill(asked, **callbacks)
         if not before_char:
             return infill
         return replace(infill, gaps=tuple(replace(gap, gap=_moved(gap.gap, -before_char)) for gap in infill.gaps))

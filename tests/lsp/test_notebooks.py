@@ -163,7 +163,7 @@ def test_a_change_that_cannot_be_read_leaves_the_notebook_unknown(script: Script
         (shown,) = client.messages("window/showMessage")
         assert "no suggestions in a.ipynb until it is opened again" in shown["message"]
         assert await client.suggest("file:///w/other.txt", kind=1)
-        notebook.open(("one", "python", "x = 3"), ("two", "python", "y = 4"))
+        notebook.open(("one", "python", "x = 3"), ("two", "plaintext", "y = 4"))
         assert await client.suggest(notebook.cell_uri("two"), kind=1)
 
     talk(conversation)
