@@ -17,7 +17,7 @@ from model import scratch, store
 from model.checkpoint.loading import load_checkpoint
 from model.checkpoint.own_format import save_checkpoint
 from model.errors import CheckpointError, InputError, ModelNotFoundError
-from tests.model.test_checkpoint import write_gguf
+from tests.model.checkpoint_files import write_gguf
 from tests.model.tiny import tiny_checkpoint
 
 

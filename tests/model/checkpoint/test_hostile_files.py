@@ -22,7 +22,7 @@ from model.checkpoint.loading import load_checkpoint
 from model.checkpoint.own_format import save_checkpoint
 from model.errors import CheckpointError
 from setfill import cli
-from tests.model.test_checkpoint import save_huggingface, write_gguf
+from tests.model.checkpoint_files import save_huggingface, write_gguf
 from tests.model.tiny import tiny_checkpoint
 
 STRING, ARRAY, UINT8 = 8, 9, 0

@@ -38,8 +38,8 @@ from model.sessions.session import Session, SessionParts
 from model.sessions.window import Window
 from tests.model.real import load_real, real_model
 from tests.model.reference import RowList, dense_logits
-from tests.model.test_exactness import SMALL, SMALLER, STANDARD_TEXT, reference_rows
 from tests.model.tiny import tiny_checkpoint
+from tests.model.windows import SMALL, SMALLER, STANDARD_TEXT, reference_rows
 
 SNIPPETS = [
     Snippet("lib/other.py", "def other(x):\n    return x"),

@@ -16,8 +16,8 @@ from model.api.types import Gap, GapInfill, Infill, InfillRequest, Limits, Sampl
 from model.errors import Cancelled, InputError
 from model.network.linear import Precision
 from model.worker.engine import Engine
-from tests.model.test_decoding import eager_checkpoint
-from tests.model.test_exactness import SMALL, SMALLER, STANDARD_TEXT
+from tests.model.decodes import eager_checkpoint
+from tests.model.windows import SMALL, SMALLER, STANDARD_TEXT
 
 ODD = [
     "", "\n", "\r", "\r\n", "é", "👋🏽", "\ud800", "\x00", " " * 40, "\t", "'re", "x=1", "self.", "\u2028", "ab" * 40,

@@ -14,8 +14,8 @@ from model.network.decoder import Decoder, Rows
 from model.network.kv_cache import KVCache
 from model.sessions.geometry import FULL, NEAR
 from model.sessions.session import FUSED_TAIL_ROWS, IDLE_SLICE_ROWS, Session
-from tests.model.test_exactness import parts
 from tests.model.tiny import INFILL, tiny_checkpoint
+from tests.model.windows import parts
 
 CHUNK = FULL.chunk_rows
 LINES = [

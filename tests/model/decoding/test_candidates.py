@@ -18,9 +18,9 @@ from model.decoding.sampling import draw_next, log_probabilities
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner, Widths
 from model.sessions.session import Session
-from tests.model.test_decoding import GREEDY, DenseRows, Setting, eager_checkpoint, on, random_gaps
-from tests.model.test_exactness import parts
+from tests.model.decodes import GREEDY, DenseRows, Setting, eager_checkpoint, on, random_gaps
 from tests.model.tiny import EOI, tiny_checkpoint
+from tests.model.windows import parts
 
 
 def alone(setting: Setting, beginning: OpenGap | None, sampling: Sampling, generator: torch.Generator) -> OpenGap:

@@ -25,10 +25,10 @@ from model.sessions.seams import left_cut, shared_break
 from model.sessions.session import Session
 from model.sessions.window import Window
 from model.worker.engine import Engine
+from tests.model.decodes import Setting
 from tests.model.reference import RowList, dense_logits
-from tests.model.test_decoding import Setting
-from tests.model.test_exactness import SMALL, STANDARD_TEXT, parts, reference_rows
 from tests.model.tiny import EOI, INFILL, MASK, SINK, tiny_checkpoint
+from tests.model.windows import SMALL, STANDARD_TEXT, parts, reference_rows
 
 ORDERED_PARTITIONS_OF_3 = [
     [[1, 2, 3]],

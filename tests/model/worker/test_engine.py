@@ -30,8 +30,8 @@ from model.sessions.geometry import FULL, NEAR
 from model.sessions.seams import left_cut
 from model.sessions.session import Session
 from model.worker.engine import Engine
-from tests.model.test_exactness import SMALL, SMALLER, STANDARD_TEXT, check_window
 from tests.model.tiny import tiny_checkpoint
+from tests.model.windows import SMALL, SMALLER, STANDARD_TEXT, check_window
 
 TEXT = STANDARD_TEXT * 3
 AT = TEXT.index("parts = []")

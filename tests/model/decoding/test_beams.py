@@ -21,10 +21,10 @@ from model.decoding.spelling import Spelling
 from model.errors import Cancelled, InputError
 from model.network.linear import Precision
 from model.worker.engine import Engine
+from tests.model.decodes import Setting, eager_checkpoint, on, random_gaps
 from tests.model.reference import RowList, dense_logits
-from tests.model.test_decoding import Setting, eager_checkpoint, on, random_gaps
-from tests.model.test_exactness import STANDARD_TEXT, check_window, reference_rows
 from tests.model.tiny import EOI, INFILL, SINK, tiny_checkpoint
+from tests.model.windows import STANDARD_TEXT, check_window, reference_rows
 
 
 class DenseTree(RowTree):

@@ -13,8 +13,8 @@ from model.network.decoder import Decoder
 from model.network.linear import Precision
 from model.sessions.islands import KEPT_ISLANDS, EncodedIsland, IslandStore
 from model.sessions.session import Session, SessionParts
-from tests.model.test_exactness import SMALL, STANDARD_TEXT, check_window, parts
 from tests.model.tiny import FILENAME, SINK, tiny_checkpoint
+from tests.model.windows import SMALL, STANDARD_TEXT, check_window, parts
 
 ONE = Snippet("lib/one.py", "def one():\n    return 1\n")
 TWO = Snippet("", "# 👋 two\n")

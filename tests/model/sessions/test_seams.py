@@ -24,7 +24,7 @@ from model.sessions.seams import (
     shared_break,
 )
 from model.sessions.session import Session, SessionParts
-from tests.model.test_exactness import STANDARD_TEXT, parts
+from tests.model.windows import STANDARD_TEXT, parts
 
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
@@ -64,7 +64,7 @@ def small_tokenizer(kind: str) -> ByteTokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=700, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
-    source = "".join(path.read_text() for path in sorted(Path(__file__).parent.glob("t*.py")))
+    source = "".join(path.read_text() for path in sorted(Path(__file__).parents[1].rglob("t*.py")))
     tokenizer.train_from_iterator([source, source.replace("\n", "\r\n"), "don't we're it's " * 50], trainer)
     return ByteTokenizer(tokenizer, tokenizer.get_vocab_size())
 
