@@ -77,22 +77,20 @@ class PackedScorer:
             self._pack(layout, layout.cut - begin, left, given, right_rows[layout.end])
             for layout, given in zip(layouts, texts, strict=True)
         ]
-        reach = [gap.left_rows + gap.right_rows + len(gap.ids) + 2 for gap in packed if gap]
+        present = {index: gap for index, gap in enumerate(packed) if gap}
+        reach = [gap.left_rows + gap.right_rows + len(gap.ids) + 2 for gap in present.values()]
         if not reach or max(reach) > self._network.config.context_length:
             return [None] * len(gaps)
-        left_ids, longest = self._header + left.ids, max(len(gap.ids) + 1 for gap in packed if gap)
+        left_ids, longest = self._header + left.ids, max(len(gap.ids) + 1 for gap in present.values())
         cache = self._encode(chunks, left_ids, SLICE_ROWS + longest, cancelled)
         scores: dict[int, GapScore] = {}
-        waiting: list[int] = []
-        for index, gap in enumerate(packed):
-            if gap is not None:
-                waiting.append(index)
-            rows = sum(len(other.ids) + 1 for i in waiting if (other := packed[i]))
-            if waiting and (rows >= SLICE_ROWS or index == len(packed) - 1):
-                batch = [other for i in waiting if (other := packed[i])]
-                found = self._score_batch(cache, batch, left_ids)
+        waiting: dict[int, _PackedGap] = {}
+        for index, gap in present.items():
+            waiting[index] = gap
+            if sum(len(other.ids) + 1 for other in waiting.values()) >= SLICE_ROWS or index == max(present):
+                found = self._score_batch(cache, list(waiting.values()), left_ids)
                 scores.update(zip(waiting, found, strict=True))
-                waiting = []
+                waiting = {}
                 _go_on(cancelled)
         return [scores.get(index) for index in range(len(gaps))]
 

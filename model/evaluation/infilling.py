@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import statistics
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -160,20 +161,17 @@ def _rounded(estimate: Estimate) -> dict[str, float]:
 # -- one gap ----------------------------------------------------------------------------------
 
 
-class _open:
+@contextmanager
+def _open(engine: Engine, task: Task) -> Iterator[None]:
     """The task's text with its gap open, in the engine, encoded beforehand: what is measured is decoding."""
-
-    def __init__(self, engine: Engine, task: Task) -> None:
-        self.engine, self.task = engine, task
-
-    def __enter__(self) -> None:
-        self.engine.open(_FILE, _FILE, self.task.prefix + self.task.suffix, 1)
-        self.engine.prepare(_FILE, len(self.task.prefix))
-        while self.engine.idle_slice():
-            pass
-
-    def __exit__(self, *_: object) -> None:
-        self.engine.close(_FILE)
+    engine.open(_FILE, _FILE, task.prefix + task.suffix, 1)
+    engine.prepare(_FILE, len(task.prefix))
+    while engine.idle_slice():
+        pass
+    try:
+        yield
+    finally:
+        engine.close(_FILE)
 
 
 def _request(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -117,7 +118,6 @@ class WindowRows:
         self.islands = [[*builder.header(path), *builder.tokenizer.encode(text)] for path, text in window.snippets]
         self.joint = bool(rng.random() < self.config.joint_window_share)
         self.groups: list[Group] = []
-        self._chunk_list: list[tuple[int, list[int]]] | None = None
         self.bounds = {0, len(window.text)}  # of right chunks, in string indices
         self._draw_groups()
 
@@ -191,32 +191,32 @@ class WindowRows:
         middle_ids = [first_id + geometry.joint_gap_ids for first_id in first_ids[:-1]]
         return group_rows(gaps, self.builder.special, self.config, self.rng), middle_ids
 
+    @cached_property
     def _chunks(self) -> list[tuple[int, list[int]]]:
-        """Return the right chunks, the farthest first: (string index at which it begins, its tokens)."""
-        if self._chunk_list is None:
-            nearest = min(group.end for group in self.groups)
-            bounds = (bound for bound in self.bounds if bound >= nearest)
-            chunk_tokens = self.config.geometry.chunk_tokens
-            self._chunk_list = chunks_between(self.builder.tokenizer, self.window.text, bounds, chunk_tokens)
-        return self._chunk_list
+        """The right chunks, as of `chunks_between`."""
+        nearest = min(group.end for group in self.groups)
+        bounds = (bound for bound in self.bounds if bound >= nearest)
+        chunk_tokens = self.config.geometry.chunk_tokens
+        return chunks_between(self.builder.tokenizer, self.window.text, bounds, chunk_tokens)
 
+    @cached_property
     def _right_rows(self) -> dict[int, int]:
-        """Return, for every chunk bound, the rows of the right island from there on, its sink row included."""
-        return rows_seen_from(self._chunks(), len(self.window.text))
+        """For every chunk bound, the rows of the right island from there on, its sink row included."""
+        return rows_seen_from(self._chunks, len(self.window.text))
 
     def _island_rows(self) -> int:
         """Return the rows of all islands but those between gaps: chunks may have more tokens than was reckoned with."""
         left = max(len(group.left_ids) for group in self.groups)
-        return sum(map(len, self.islands)) + max(self._right_rows().values()) + left
+        return sum(map(len, self.islands)) + max(self._right_rows.values()) + left
 
     def _write_right(self, writer: RowWriter) -> tuple[int, dict[int, int]]:
         """Write the sink row and the chunks at the ids below its own; return the sink's row and `_right_rows`."""
         last_id = RIGHT_LAST_ID
         begin = writer.chain([self.builder.special.sink], last_id)
-        for _, ids in self._chunks():
+        for _, ids in self._chunks:
             last_id -= len(ids)
             writer.chain(ids, last_id, self.sampled_targets(ids), begin=begin)
-        return begin, self._right_rows()
+        return begin, self._right_rows
 
     def _write_left(self, writer: RowWriter) -> tuple[int, list[int]]:
         """Write the left island as far as any gap sees it; return its first row and its tokens."""
@@ -230,7 +230,7 @@ class WindowRows:
         The right island of a long window has more rows than a session ever gives it.
         """
         begin = writer.count
-        kept = max(self.config.geometry.right_ids, *self._right_rows().values())
+        kept = max(self.config.geometry.right_ids, *self._right_rows.values())
         first_id = -kept - sum(len(ids) for ids in self.islands)
         for ids in self.islands:
             writer.chain(ids, first_id, self.sampled_targets(ids))
