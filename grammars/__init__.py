@@ -17,8 +17,8 @@ from grammars.names import Name, Names, names_in
 from grammars.offsets import Span
 from grammars.outline import Outline, OutlineEntry, OutlineKind, outline_around
 from grammars.places import Place, PlaceKind, place_at
+from grammars.snapshot import SyntaxSnapshot, TreeState, snapshot_of
 from grammars.spans import Stop, block_span, expected_stop, fill_block_span, signature_span, statement_span
-from grammars.syntax_document import SyntaxDocument, SyntaxSnapshot, TreeState, snapshot_of
 from grammars.trimming import trim_infill
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "PlaceKind",
     "Span",
     "Stop",
-    "SyntaxDocument",
     "SyntaxSnapshot",
     "TreeState",
     "block_span",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from grammars.captures import captures_between
 from grammars.offsets import clamp_span
-from grammars.syntax_document import SyntaxSnapshot
+from grammars.snapshot import SyntaxSnapshot
 
 _BRACKET = frozenset({"bracket.open", "bracket.close"})
 _PAIRS = {")": "(", "]": "[", "}": "{"}

@@ -15,7 +15,7 @@ import tree_sitter
 
 from grammars.grammar import grammar_of
 from grammars.offsets import Span
-from grammars.syntax_document import SyntaxSnapshot
+from grammars.snapshot import SyntaxSnapshot
 
 QUERY_SECONDS = 0.25
 """How long a question about a whole file may take; then the answer is what was found so far."""

@@ -21,8 +21,8 @@ from grammars.languages import LANGUAGES, Language, detect_language
 from grammars.names import names_in
 from grammars.outline import outline_around
 from grammars.places import place_at
+from grammars.snapshot import snapshot_of
 from grammars.spans import expected_stop, fill_block_span
-from grammars.syntax_document import snapshot_of
 
 SAMPLES = Path(__file__).parent.parent / "tests" / "grammars" / "samples"
 LOAD_LIMIT_MS = 20_000.0

@@ -9,7 +9,7 @@ import tree_sitter
 
 from grammars.captures import span_of
 from grammars.offsets import Span, clamp_span
-from grammars.syntax_document import SyntaxSnapshot, TreeState
+from grammars.snapshot import SyntaxSnapshot, TreeState
 
 DAMAGE_SECONDS = 0.1
 """How long a caller waits for the check, parse included."""

@@ -11,7 +11,7 @@ from grammars.closing import closed_beginning
 from grammars.damage import DAMAGE_SECONDS
 from grammars.indentation import in_file_style
 from grammars.offsets import Span
-from grammars.syntax_document import SyntaxSnapshot
+from grammars.snapshot import SyntaxSnapshot
 from grammars.trials import Trials
 from grammars.trimming import trimmed
 

@@ -10,7 +10,7 @@ from collections import Counter
 from itertools import pairwise
 
 from grammars.offsets import line_start
-from grammars.syntax_document import SyntaxSnapshot
+from grammars.snapshot import SyntaxSnapshot
 
 _READ_CHAR = 200_000
 _INDENTS = re.compile(r"^([ \t]*)[^\s#*/]", re.MULTILINE)

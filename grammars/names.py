@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from grammars.captures import QUERY_SECONDS, captures_between, span_of
 from grammars.offsets import Span, clamp_span
-from grammars.syntax_document import SyntaxSnapshot
+from grammars.snapshot import SyntaxSnapshot
 
 _NAMES = frozenset({"definition", "reference"})
 _WORD = re.compile(r"[^\W\d]\w*")

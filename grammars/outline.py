@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from grammars.captures import QUERY_SECONDS, Capture, captures_between, span_of
 from grammars.offsets import Span, clamp, line_start
-from grammars.syntax_document import SyntaxSnapshot
+from grammars.snapshot import SyntaxSnapshot
 
 _NAMES = frozenset({"import", "signature"})
 _STRINGS = frozenset({"string", "string.type"})

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from grammars.captures import Capture, captures_around, span_of
 from grammars.offsets import Span, clamp, line_end, line_start
-from grammars.syntax_document import SyntaxSnapshot
+from grammars.snapshot import SyntaxSnapshot
 
 _NAMES = frozenset({"comment", "string", "interpolation", "import"})
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from grammars.captures import Capture, captures_around, captures_between, span_of
 from grammars.offsets import Span, clamp_span, line_end, line_start, next_line_start
 from grammars.places import PlaceKind, place_at
-from grammars.syntax_document import SyntaxSnapshot
+from grammars.snapshot import SyntaxSnapshot
 
 _STATEMENT = frozenset({"statement", "comment"})  # a comment stands for itself, like a statement
 _BLOCK = frozenset({"block"})

@@ -12,7 +12,7 @@ from grammars.brackets import Unmatched, angle_surplus, brackets_between, bracke
 from grammars.damage import error_spans
 from grammars.offsets import clamp_span, line_end, line_start
 from grammars.places import PlaceKind, place_at
-from grammars.syntax_document import SyntaxSnapshot, TreeState
+from grammars.snapshot import SyntaxSnapshot, TreeState
 
 _AROUND_CHAR = 2_000
 _BRACKETS_CHAR = 8_000

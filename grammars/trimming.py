@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from grammars.damage import DAMAGE_SECONDS
 from grammars.offsets import line_end
-from grammars.syntax_document import SyntaxSnapshot
+from grammars.snapshot import SyntaxSnapshot
 from grammars.trials import Trials, first_unescaped
 
 _BLANK = re.compile(r"\s+")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grammars import SyntaxSnapshot, language_named, snapshot_of
 from grammars.captures import captures_between
-from grammars.syntax_document import _Reader
+from grammars.snapshot import _Reader
 from tests.memory import needs_proc, resident_mb
 
 PYTHON = language_named("python")

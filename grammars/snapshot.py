@@ -1,22 +1,20 @@
 """A text and its syntax tree, kept in step while the text is edited.
 
-This module knows parsing, time limits and threads. It does not know what a tree is asked. `SyntaxSnapshot` is an
-immutable pair of a text and the best tree there is for it; `SyntaxDocument` owns the newest snapshot of one file.
+This module knows parsing and time limits. It does not know what a tree is asked, nor when a file is parsed: whoever
+keeps the newest snapshot of a file decides that.
 
-A short parse happens inside `edit`. A longer one goes on in a background thread, and meanwhile the last good tree,
-shifted by the edits made since, answers. A file that is too large, too deep or too slow has no tree at all.
+When a parse takes too long, the last good tree, shifted by the edits made since, answers. A file that is too large or
+too deep has no tree at all.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar
 
 import tree_sitter
@@ -27,12 +25,8 @@ from grammars.offsets import OffsetMap
 
 MAX_PARSED_BYTES = 2_000_000
 """Larger files are treated as plain text: a flat list of this size already takes seconds to parse."""
-FOREGROUND_SECONDS = 0.02
-"""What a caller of `edit` waits for a parse. A fresh parse of 100 kB takes about 10 ms, an incremental one far less."""
-BACKGROUND_SECONDS = 5.0
-"""When a background parse gives up."""
-RETRY_SECONDS = 60.0
-"""How long a document that was given up is left alone while it is edited."""
+PARSE_SECONDS = 5.0
+"""When the parse of a whole text is given up. One of 100 kB takes about 10 ms, an incremental one far less."""
 MAX_DEPTH = 4_000
 """Deeper trees are dropped: tree-sitter counts depth in 16 bits and its queries grow quadratic near that limit."""
 MAX_ERROR_CHILDREN = 3_000
@@ -67,8 +61,6 @@ class SyntaxSnapshot:
     """Why there is no tree of exactly this text, in words; empty when there is one."""
     is_pending: bool = True
     """Whether parsing (longer) may still give a current tree. False for no syntax and for what is hopeless."""
-    revision: int = 0
-    """Counts the edits of a document. Two snapshots of a document with the same revision have the same text."""
     tree: tree_sitter.Tree | None = field(default=None, repr=False)
     """For this package only: its offsets are bytes."""
 
@@ -77,9 +69,7 @@ class SyntaxSnapshot:
         """For this package only: code points to bytes and back."""
         return OffsetMap(self.text)
 
-    def edited(
-        self, start_char: int, end_char: int, new_text: str, timeout_seconds: float = FOREGROUND_SECONDS
-    ) -> SyntaxSnapshot:
+    def edited(self, start_char: int, end_char: int, new_text: str, timeout_seconds: float) -> SyntaxSnapshot:
         """The snapshot after replacing ``[start_char, end_char)`` by ``new_text``. This one stays as it is.
 
         When parsing takes longer than ``timeout_seconds`` (0: don't parse), the result's tree is stale or missing.
@@ -88,7 +78,7 @@ class SyntaxSnapshot:
         shifted = self._shifted(start_char, end_char, new_text)
         return shifted.parsed(timeout_seconds) if timeout_seconds > 0 else shifted
 
-    def parsed(self, timeout_seconds: float, cancelled: Callable[[], bool] = lambda: False) -> SyntaxSnapshot:
+    def parsed(self, timeout_seconds: float) -> SyntaxSnapshot:
         """This snapshot with a current tree, or with its old tree and a `problem` when that takes too long."""
         if not self.is_pending:
             return self
@@ -100,7 +90,7 @@ class SyntaxSnapshot:
         limit = self.language.max_indents
         if limit and _indent_count(self.text) > limit:
             return self._without_syntax(f"indented in more than {limit} ways")
-        tree = _parse(grammar.parser_language, self.offsets.data, self.tree, timeout_seconds, cancelled)
+        tree = _parse(grammar.parser_language, self.offsets.data, self.tree, timeout_seconds)
         if tree is None:
             return self._with(problem=f"parsing was stopped after {timeout_seconds:g} s")
         if _is_too_deep(tree):
@@ -123,7 +113,7 @@ class SyntaxSnapshot:
         if not 0 <= start_char <= end_char <= len(self.text):
             raise ValueError(f"edit [{start_char}, {end_char}) lies outside a text of {len(self.text)} code points")
         text = self.text[:start_char] + new_text + self.text[end_char:]
-        new = SyntaxSnapshot(text, self.language, revision=self.revision + 1)
+        new = SyntaxSnapshot(text, self.language)
         if self.tree is not None:
             if self.text[start_char - 1 : start_char] == "\r":
                 # What follows a CR decides how the parser reads it (see `to_bytes`), so the CR is edited as well.
@@ -143,110 +133,15 @@ class SyntaxSnapshot:
         return new
 
 
-def snapshot_of(text: str, language: Language, timeout_seconds: float = BACKGROUND_SECONDS) -> SyntaxSnapshot:
+def snapshot_of(text: str, language: Language, timeout_seconds: float = PARSE_SECONDS) -> SyntaxSnapshot:
     """Parse a text once, for callers that don't edit. Never raises: what fails leaves a snapshot without a tree."""
     return SyntaxSnapshot(text, language).parsed(timeout_seconds)
 
 
-class SyntaxDocument:
-    """The newest snapshot of one file, and the background parse that makes it current.
-
-    Every method may be called from any thread and returns without waiting for a parse longer than
-    ``foreground_seconds``, except `wait_until_parsed`.
-    """
-
-    def __init__(
-        self,
-        text: str,
-        language: Language,
-        *,
-        foreground_seconds: float = FOREGROUND_SECONDS,
-        background_seconds: float = BACKGROUND_SECONDS,
-    ) -> None:
-        self._foreground_seconds = foreground_seconds
-        self._background_seconds = background_seconds
-        self._changed = threading.Condition(threading.RLock())
-        self._thread: threading.Thread | None = None
-        self._closed = False
-        self._is_slow = False  # the last parse was too long for the foreground: don't let every key wait for it
-        self._retry_at = 0.0  # on the monotonic clock: no background parse before that
-        self._snapshot = SyntaxSnapshot(text, language)
-        self._settle(self._snapshot)
-
-    @property
-    def snapshot(self) -> SyntaxSnapshot:
-        """The newest snapshot. Its text is always the newest; its tree may be stale."""
-        return self._snapshot
-
-    def edit(self, start_char: int, end_char: int, new_text: str) -> SyntaxSnapshot:
-        """Replace ``[start_char, end_char)`` of the newest text. Edits of one change are made one after the other.
-
-        Raises ValueError when the range does not lie in the text, which then stays as it was.
-        """
-        with self._changed:
-            return self._settle(self._snapshot.edited(start_char, end_char, new_text, timeout_seconds=0))
-
-    def replace_text(self, text: str) -> SyntaxSnapshot:
-        """Put a whole new text in place of the old one; nothing of the old tree is used."""
-        with self._changed:
-            self._is_slow, self._retry_at = False, 0.0
-            return self._settle(SyntaxSnapshot(text, self._snapshot.language, revision=self._snapshot.revision + 1))
-
-    def wait_until_parsed(self, timeout_seconds: float) -> SyntaxSnapshot:
-        """Wait until no parse is under way, at most that long, and return the newest snapshot."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._thread is None, timeout_seconds)
-            return self._snapshot
-
-    def close(self) -> None:
-        """Stop the background parse. The last snapshot stays readable; a later edit no longer parses."""
-        self._closed = True
-
-    def _settle(self, snapshot: SyntaxSnapshot) -> SyntaxSnapshot:
-        """Make ``snapshot`` the newest, parse it here if that is quick, else see that the background does."""
-        with self._changed:
-            if not self._is_slow and not self._closed:
-                snapshot = snapshot.parsed(self._foreground_seconds)
-                self._is_slow = snapshot.is_pending
-            self._snapshot = snapshot
-            is_due = time.monotonic() >= self._retry_at
-            if snapshot.is_pending and is_due and not self._closed and self._thread is None:
-                self._thread = threading.Thread(target=self._parse_in_background, name="syntax", daemon=True)
-                self._thread.start()
-            return self._snapshot
-
-    def _parse_in_background(self) -> None:
-        """Parse the newest text until it stays the newest while it is parsed, then end."""
-        parsed = self._snapshot
-        while True:
-            started = time.monotonic()
-            revision = parsed.revision
-            parsed = parsed.parsed(self._background_seconds, partial(self._is_outdated, revision))
-            with self._changed:
-                if not self._closed and self._is_outdated(revision):
-                    parsed = self._snapshot
-                    continue
-                if not self._closed:
-                    self._snapshot = parsed
-                self._is_slow = time.monotonic() - started > self._foreground_seconds
-                if parsed.is_pending:
-                    self._retry_at = time.monotonic() + RETRY_SECONDS
-                self._thread = None
-                self._changed.notify_all()
-                return
-
-    def _is_outdated(self, revision: int) -> bool:
-        return self._closed or self._snapshot.revision != revision
-
-
 def _parse(
-    language: tree_sitter.Language,
-    data: bytes,
-    old_tree: tree_sitter.Tree | None,
-    timeout_seconds: float,
-    cancelled: Callable[[], bool],
+    language: tree_sitter.Language, data: bytes, old_tree: tree_sitter.Tree | None, timeout_seconds: float
 ) -> tree_sitter.Tree | None:
-    """The tree, or None when time ran out or ``cancelled`` said so.
+    """The tree, or None when time ran out.
 
     Reads through a callback: only that form takes a time limit, and its callbacks let other threads run, which a
     parse of a whole buffer does not. The parser is new each time (under a microsecond), so it belongs to one thread.
@@ -254,7 +149,7 @@ def _parse(
     deadline = time.monotonic() + timeout_seconds
 
     def is_over(_offset_byte: int, _has_error: bool) -> bool:
-        return time.monotonic() > deadline or cancelled()
+        return time.monotonic() > deadline
 
     parser, read = tree_sitter.Parser(language), _Reader(data)
     try:

@@ -1,11 +1,9 @@
-"""Snapshots and documents: edits, offsets, threads, time limits."""
+"""Snapshots: edits, offsets, threads, time limits."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -17,11 +15,9 @@ from grammars import (
     LANGUAGES,
     PLAIN_TEXT,
     Language,
-    SyntaxDocument,
     SyntaxSnapshot,
     TreeState,
     detect_language,
-    error_spans,
     language_named,
     snapshot_of,
     statement_span,
@@ -153,65 +149,31 @@ def test_any_edits_of_any_text_keep_text_and_tree_together(start: str, data: st.
 
 @pytest.mark.parametrize(("start_char", "end_char"), [(-1, 0), (0, 4), (2, 1), (4, 4)])
 def test_an_edit_outside_the_text_is_refused(start_char: int, end_char: int) -> None:
-    document = SyntaxDocument("a=1", PYTHON)
     with pytest.raises(ValueError, match="lies outside a text of 3 code points"):
-        document.edit(start_char, end_char, "x")
-    assert document.snapshot.text == "a=1"
-    assert document.snapshot.revision == 0
+        snapshot_of("a=1", PYTHON).edited(start_char, end_char, "x", 1.0)
 
 
 def test_an_edit_leaves_older_snapshots_alone() -> None:
-    document = SyntaxDocument("x = 1\ny = 2\n", PYTHON)
-    first = document.wait_until_parsed(5)
+    first = snapshot_of("x = 1\ny = 2\n", PYTHON)
     before = list(nodes(first.tree))
-    document.edit(0, 6, "")
-    document.edit(0, 0, "def f():\n    😀\n")
-    second = document.wait_until_parsed(5)
+    second = first.edited(0, 6, "", 0.0).edited(0, 0, "def f():\n    😀\n", 5.0)
     assert (first.text, second.text) == ("x = 1\ny = 2\n", "def f():\n    😀\ny = 2\n")
     assert list(nodes(first.tree)) == before
-    assert (first.revision, second.revision) == (0, 2)
 
 
-def test_a_parse_too_long_for_the_caller_goes_on_in_the_background() -> None:
-    """Meanwhile the last good tree, shifted, answers."""
-    text = "value = call(1)\n" * 20_000
-    document = SyntaxDocument(text, PYTHON, foreground_seconds=0.0)
-    assert document.snapshot.tree_state is TreeState.MISSING
-    assert document.wait_until_parsed(20).tree_state is TreeState.CURRENT
-    started = time.monotonic()
-    stale = document.edit(0, 0, "# 😀\n")
-    assert time.monotonic() - started < 1.0
-    assert stale.tree_state is TreeState.STALE
+def test_the_last_good_tree_shifted_answers_until_there_is_a_new_one() -> None:
+    stale = snapshot_of("value = call(1)\n" * 20, PYTHON).edited(0, 0, "# 😀\n", 0.0)
+    assert (stale.tree_state, stale.is_pending) == (TreeState.STALE, True)
     span = statement_span(stale, 8, 8)
     assert span is not None
     assert stale.text[span.start_char : span.end_char] == "value = call(1)"
-    assert document.wait_until_parsed(20).tree_state is TreeState.CURRENT
-    assert document.snapshot.text == stale.text
-
-
-def test_the_background_parses_the_newest_text_only() -> None:
-    document = SyntaxDocument("value = call(1)\n" * 20_000, PYTHON, foreground_seconds=0.0)
-    for index in range(20):
-        document.edit(0, 0, f"# {index}\n")
-    final = document.wait_until_parsed(20)
-    assert (final.tree_state, final.revision) == (TreeState.CURRENT, 20)
-    assert has_no_errors(final)
-    fresh = snapshot_of(final.text, PYTHON)
-    assert list(islice(nodes(final.tree), 500)) == list(islice(nodes(fresh.tree), 500))
+    assert stale.parsed(5.0).tree_state is TreeState.CURRENT
 
 
 def test_a_parse_that_never_ends_is_given_up() -> None:
-    document = SyntaxDocument("x = (1)\n" * 50_000, PYTHON, foreground_seconds=0.0, background_seconds=0.01)
-    snapshot = document.wait_until_parsed(20)
-    assert snapshot.tree_state is TreeState.MISSING
+    snapshot = snapshot_of("x = (1)\n" * 50_000, PYTHON, timeout_seconds=0.001)
+    assert (snapshot.tree_state, snapshot.is_pending) == (TreeState.MISSING, True)
     assert "stopped" in snapshot.problem
-
-
-def test_a_closed_document_stays_readable_and_parses_no_more() -> None:
-    document = SyntaxDocument("x = (1)\n" * 50_000, PYTHON, foreground_seconds=0.0)
-    document.close()
-    assert document.wait_until_parsed(20).tree_state is TreeState.MISSING
-    assert document.edit(0, 0, "a").text.startswith("ax = (1)")
 
 
 @pytest.mark.parametrize(
@@ -237,38 +199,30 @@ def test_yaml_nested_beyond_its_scanner_does_not_crash(items: str) -> None:
     assert snapshot_of(items[:100], language_named("yaml")).tree_state is TreeState.CURRENT
 
 
-def test_replacing_the_text_starts_afresh() -> None:
-    document = SyntaxDocument("x = (", PYTHON)
-    assert error_spans(document.wait_until_parsed(5)) != []
-    document.replace_text("x = 1\n")
-    assert error_spans(document.wait_until_parsed(5)) == []
-    assert document.snapshot.revision == 1
+def test_a_language_without_syntax_has_just_a_text() -> None:
+    snapshot = snapshot_of("any text", PLAIN_TEXT).edited(4, 8, "😀", 1.0)
+    assert (snapshot.text, snapshot.tree_state) == ("any 😀", TreeState.MISSING)
+    assert "no syntax" in snapshot.problem
 
 
-def test_a_document_without_syntax_is_just_a_text() -> None:
-    document = SyntaxDocument("any text", PLAIN_TEXT)
-    assert document.edit(4, 8, "😀").text == "any 😀"
-    assert document.snapshot.tree_state is TreeState.MISSING
-    assert "no syntax" in document.snapshot.problem
-
-
-def test_many_threads_edit_and_ask() -> None:
-    document = SyntaxDocument("x = 1\n" * 500, PYTHON)
+def test_many_threads_edit_and_ask_one_snapshot() -> None:
+    first = snapshot_of("x = 1\n" * 500, PYTHON)
     failures: list[BaseException] = []
 
     def edit() -> None:
         try:
+            snapshot = first
             for _ in range(30):
-                document.edit(0, 0, "y = (2)  # 😀\n")
+                snapshot = snapshot.edited(0, 0, "y = (2)  # 😀\n", 5.0)
+            assert list(nodes(snapshot.tree)) == list(nodes(snapshot_of(snapshot.text, PYTHON).tree))
         except BaseException as error:
             failures.append(error)
 
     def ask() -> None:
         try:
             for _ in range(60):
-                snapshot = document.snapshot
-                span = statement_span(snapshot, 0, len(snapshot.text))
-                assert span is None or span.end_char <= len(snapshot.text)
+                span = statement_span(first, 0, len(first.text))
+                assert span is None or span.end_char <= len(first.text)
         except BaseException as error:
             failures.append(error)
 
@@ -278,6 +232,3 @@ def test_many_threads_edit_and_ask() -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    final = document.wait_until_parsed(10)
-    assert final.text.count("y = ") == 60
-    assert list(nodes(final.tree)) == list(nodes(snapshot_of(final.text, PYTHON).tree))
