@@ -89,19 +89,13 @@ class InfillRun:
         self._held_back += window.layout.held_back
         if self._recorder is not None:
             self._recorder.first_gap = first_index
-        verified = self._rule.kind == "verified"
+        drafts = None
+        if self._rule.kind == "verified":
+            drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected])
         decode = Decode(
-            GapRows(window, self._recorder),
-            opened,
-            self._policy,
-            self._rule,
-            self._planner,
-            TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected]) if verified else None,
-            request.candidates - 1,
-            request.sampling,
-            self._generator,
-            self._watch(opened, first_index),
-        )
+            GapRows(window, self._recorder), opened, self._policy, self._rule, self._planner, drafts,
+            request.candidates - 1, request.sampling, self._generator, self._watch(opened, first_index),
+        )  # fmt: skip
         try:
             others = DECODERS[self._policy.kind](decode)
         finally:

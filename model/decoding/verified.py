@@ -72,7 +72,6 @@ class _Forward:
         self.rows = list(pending)
         self.drafts: dict[int, list[Draft]] = {gap.index: [] for gap in gaps}
         self.width = 0
-        self.logits_at: list[int] = []
         self.clean_at = {(gap.index, self.rank): index for index, gap in enumerate(gaps)}  # (gap, rank) -> logits row
         self.masks_at: dict[tuple[int, int], list[int]] = {}  # (gap, accepted) -> logits rows, by rank
         # The pending rows of ended gaps come last and need no logits.

@@ -19,14 +19,10 @@ from torch import Tensor
 
 from model.api.types import Edit, Gap
 from model.checkpoint.record import Checkpoint
-from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.gap_rows import GapRows
 from model.decoding.likelihood import chain
 from model.errors import InputError
-from model.network.decoder import Decoder
 from model.network.linear import Precision
-from model.sessions.geometry import FULL, NEAR
-from model.sessions.islands import IslandStore
 from model.sessions.session import Session, SessionParts
 
 Patch = tuple[int, int, str]  # where, how many characters go, what comes instead
@@ -65,7 +61,7 @@ def session_drift(
     Between edits all idle work is done; after the edit at which they are
     compared, none is, as when a suggestion follows a key at once.
     """
-    parts = _parts(checkpoint, precision)
+    parts = SessionParts.of(checkpoint, precision, island_bytes=1 << 20)
     text = _replayed(trace.text, trace.patches[:first])
     patches = trace.patches[first : None if edits is None else first + edits]
     if not patches:
@@ -107,14 +103,6 @@ def drift_page(report: dict[str, Any]) -> str:
         f"KL divergence mean {nats['mean']:.4f}, median {nats['median']:.4f}, 95 % below {nats['p95']:.4f}, "
         f"at most {nats['max']:.4f} nats; the same first choice at {report['same_first_choice']:.1%}"
     )
-
-
-def _parts(checkpoint: Checkpoint, precision: Precision) -> SessionParts:
-    network, capabilities = Decoder(checkpoint, precision), checkpoint.capabilities
-    tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
-    full = FULL.within(min(capabilities.window, checkpoint.config.context_length))
-    islands = IslandStore(network, tokenizer, capabilities, 1 << 20, full.island_rows // 2)
-    return SessionParts(network, tokenizer, capabilities, islands, full, NEAR)
 
 
 def _replayed(text: str, patches: Sequence[Patch]) -> str:

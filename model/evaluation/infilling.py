@@ -23,7 +23,7 @@ from model.errors import InputError
 from model.evaluation.sandbox import Outcome, Sandbox
 from model.evaluation.statistics import Estimate, clustered_mean, clustered_ratio
 from model.evaluation.tasks import Task
-from model.network.linear import Precision, best_precision
+from model.network.linear import choose_precision
 from model.sessions.seams import lay_out
 from model.worker.engine import Engine
 
@@ -71,12 +71,7 @@ def evaluate(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Return the report: settings, notes, a summary for each policy and length, and every answer."""
-    chosen, reason = best_precision()
-    if settings.precision:
-        if settings.precision not in tuple(Precision):
-            raise InputError(f"unknown precision {settings.precision!r}: choose one of {', '.join(Precision)}")
-        chosen, reason = Precision(settings.precision), "asked for"
-    engine = Engine(checkpoint, chosen, reason)
+    engine = Engine(checkpoint, *choose_precision(settings.precision))
     tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
     policies, notes = _usable(settings.policies, engine.describe().infill)
     one_line = not engine.describe().infill and all(task.is_single_line for task in tasks)

@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.errors import InputError
+
 Linear = Callable[[Tensor], Tensor]  # [R, I] float32 -> [R, O] float32
 
 
@@ -46,6 +48,15 @@ def make_linear(weight: Tensor, bias: Tensor | None, precision: Precision) -> Li
     if weight.device.type == "cpu" and _packs(dtype):
         return _of_few_sizes(_PackedLinear(weight, bias, dtype))
     return _PlainLinear(weight, bias, dtype)
+
+
+def choose_precision(name: str | None) -> tuple[Precision, str]:
+    """Return the precision called `name`, or the best one here, and why. Raises InputError for an unknown name."""
+    if name is None:
+        return best_precision()
+    if name not in tuple(Precision):
+        raise InputError(f"unknown precision {name!r}: choose one of {', '.join(Precision)}")
+    return Precision(name), "asked for"
 
 
 def best_precision(device: str = "cpu") -> tuple[Precision, str]:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from model.api.edits import applied, check, grown, trimmed
 from model.api.types import Edit, Gap, Snippet
 from model.checkpoint.config import Capabilities
+from model.checkpoint.record import Checkpoint
 from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError, RangeError
 from model.network.decoder import Decoder
+from model.network.linear import Precision
 from model.sessions.geometry import FULL, NEAR, WindowLimits
 from model.sessions.islands import IslandStore
 from model.sessions.window import Window
@@ -34,6 +36,22 @@ class SessionParts:
     islands: IslandStore
     full: WindowLimits = FULL
     near: WindowLimits = NEAR
+
+    @classmethod
+    def of(
+        cls,
+        checkpoint: Checkpoint,
+        precision: Precision,
+        island_bytes: int,
+        full: WindowLimits = FULL,
+        near: WindowLimits = NEAR,
+    ) -> SessionParts:
+        """Return the parts for sessions of a checkpoint; `island_bytes` is what context islands may take."""
+        capabilities, config = checkpoint.capabilities, checkpoint.config
+        network, tokenizer = Decoder(checkpoint, precision), ByteTokenizer(checkpoint.tokenizer, config.vocab_size)
+        full = full.within(min(capabilities.window, config.context_length))
+        islands = IslandStore(network, tokenizer, capabilities, island_bytes, full.island_rows // 2)
+        return cls(network, tokenizer, capabilities, islands, full, near)
 
 
 class Session:

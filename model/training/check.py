@@ -57,16 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build_units(config: TrainingConfig) -> list[PackedRows]:
     start = Path(config.data.start)
-    vocab_size = json.loads((start / "setfill.json").read_text())["config"]["vocab_size"]
-    spec = SourceSpec(
-        Path(config.data.corpus),
-        start / "tokenizer.json",
-        vocab_size,
-        special_ids(read_description(start).capabilities),
-        config.examples,
-        0,
-    )
-    source = open_source(spec)
+    about, corpus, tokenizer = read_description(start), Path(config.data.corpus), start / "tokenizer.json"
+    special = special_ids(about.capabilities)
+    source = open_source(SourceSpec(corpus, tokenizer, about.config.vocab_size, special, config.examples, 0))
     source.unit(0)  # plans the epoch
     began_s = time.perf_counter()
     units = [source.unit(number) for number in range(max(TIMED_SIZES))]

@@ -93,9 +93,6 @@ class UnitSource:
         rng = np.random.default_rng((self.seed, 1, number))
         return self._builder.unit([self._window(window, rng) for window in planned], rng)
 
-    def units_in_epoch(self, epoch: int = 0) -> int:
-        return len(self._plan(epoch))
-
     def _plan(self, epoch: int) -> list[list[PlannedWindow]]:
         if epoch not in self._plans:
             rng = np.random.default_rng((self.seed, 0, epoch))
@@ -187,14 +184,9 @@ class UnitSource:
         return snippets
 
 
-def load_tokenizer(path: Path, vocab_size: int) -> ByteTokenizer:
-    """Return the tokenizer of one of our own checkpoint directories."""
-    return ByteTokenizer(Tokenizer.from_file(str(path)), vocab_size)
-
-
 def open_source(spec: SourceSpec) -> UnitSource:
     """Return the units that `spec` describes."""
-    tokenizer = load_tokenizer(spec.tokenizer, spec.vocab_size)
+    tokenizer = ByteTokenizer(Tokenizer.from_file(str(spec.tokenizer)), spec.vocab_size)
     return UnitSource(read_corpus(spec.corpus), tokenizer, spec.special, spec.config, spec.seed, spec.held_out)
 
 

@@ -29,17 +29,14 @@ from model.api.types import (
 )
 from model.checkpoint.loading import load_checkpoint
 from model.checkpoint.record import Checkpoint, expected_shapes
-from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.infill import InfillRun
 from model.decoding.likelihood import score_in_orders, score_left_to_right
 from model.decoding.packed import PackedScorer
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner
 from model.errors import InputError, UnknownFileError, VersionError
-from model.network.decoder import Decoder
-from model.network.linear import Precision, best_precision
+from model.network.linear import Precision, choose_precision
 from model.sessions.geometry import FULL, NEAR, WindowLimits
-from model.sessions.islands import IslandStore
 from model.sessions.session import Session, SessionParts, check_gaps
 
 DEFAULT_MEMORY_BUDGET_MB = 512
@@ -58,22 +55,16 @@ class Engine:
         full: WindowLimits = FULL,
         near: WindowLimits = NEAR,
     ) -> None:
-        capabilities = self._capabilities = checkpoint.capabilities
+        capabilities = checkpoint.capabilities
         self._name, self._reason, self._precision = checkpoint.name, reason, precision
-        network = self._network = Decoder(checkpoint, precision)
-        tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
+        self._budget_bytes = memory_budget_mb * 2**20
+        self._parts = SessionParts.of(checkpoint, precision, int(self._budget_bytes * ISLAND_SHARE), full, near)
         # An unadapted model ends its text with the sink token.
         eoi_id = capabilities.eoi_id if capabilities.infill else capabilities.sink_id
         assert eoi_id is not None
-        self._vocabulary = Vocabulary(tokenizer, eoi_id)
+        self._vocabulary = Vocabulary(self._parts.tokenizer, eoi_id)
         self._planner = WidthPlanner(infill=capabilities.infill)
         self._parameters = sum(math.prod(shape) for shape in expected_shapes(checkpoint.config).values())
-        self._budget_bytes = memory_budget_mb * 2**20
-        full = full.within(min(capabilities.window, checkpoint.config.context_length))
-        islands = IslandStore(
-            network, tokenizer, capabilities, int(self._budget_bytes * ISLAND_SHARE), full.island_rows // 2
-        )
-        self._parts = SessionParts(network, tokenizer, capabilities, islands, full, near)
         self._sessions: OrderedDict[str, Session] = OrderedDict()  # the least recently used first
         self._versions: dict[str, int] = {}
         self._infills = self._forwards = self._rows_computed = self._rows_reused = self._evictions = 0
@@ -89,25 +80,18 @@ class Engine:
         """Load the checkpoint at `path`. Raises CheckpointError, and InputError for an unknown precision."""
         if threads is not None:
             torch.set_num_threads(threads)
-        if precision is None:
-            chosen, reason = best_precision()
-        else:
-            try:
-                chosen, reason = Precision(precision), "asked for"
-            except ValueError:
-                names = ", ".join(Precision)
-                raise InputError(f"unknown precision {precision!r}: choose one of {names}") from None
-        return cls(load_checkpoint(path), chosen, reason, memory_budget_mb)
+        chosen = choose_precision(precision)
+        return cls(load_checkpoint(path), *chosen, memory_budget_mb)
 
     def describe(self) -> ModelDescription:
         """Return what runs here."""
         return ModelDescription(
             name=self._name,
-            infill=self._capabilities.infill,
+            infill=self._parts.capabilities.infill,
             precision=str(self._precision),
             precision_reason=self._reason,
             parameters=self._parameters,
-            context_length=self._network.config.context_length,
+            context_length=self._parts.network.config.context_length,
         )
 
     # -- files ------------------------------------------------------------------------------

@@ -184,26 +184,26 @@ def favouring(engine: Engine, *pieces: bytes) -> None:
     """Make an engine draw these tokens, one after the other and again from the first, where they are allowed."""
     token_bytes = engine._vocabulary.token_bytes
     ids = itertools.cycle([token_bytes.index(piece) for piece in pieces])
-    head = engine._network.head
+    head = engine._parts.network.head
 
     def favour(hidden: Any) -> Any:
         logits = head(hidden)
         logits[:, next(ids)] += 1e4
         return logits
 
-    engine._network.head = favour
+    engine._parts.network.head = favour
 
 
 def never_ending(engine: Engine) -> None:
     """Make an engine draw all but `<eoi>`."""
-    head = engine._network.head
+    head = engine._parts.network.head
 
     def refuse(hidden: Any) -> Any:
         logits = head(hidden)
         logits[:, engine._vocabulary.eoi_id] = -1e4
         return logits
 
-    engine._network.head = refuse
+    engine._parts.network.head = refuse
 
 
 @pytest.mark.parametrize(
@@ -243,14 +243,14 @@ def test_an_infill_of_whole_lines_ends_with_a_line_break(newline: str, infill: b
 
 def test_an_empty_infill_of_whole_lines_stays_empty() -> None:
     engine = opened("a = 1;\nb = 2;\n")
-    eoi_id, head = engine._vocabulary.eoi_id, engine._network.head
+    eoi_id, head = engine._vocabulary.eoi_id, engine._parts.network.head
 
     def end(hidden: Any) -> Any:
         logits = head(hidden)
         logits[:, eoi_id] = 1e4
         return logits
 
-    engine._network.head = end
+    engine._parts.network.head = end
     (gap,) = fill(engine, 7).gaps
     assert (gap.text, gap.stop) == ("", "eoi")
 
@@ -565,7 +565,7 @@ def test_a_window_fits_in_a_small_context(context_length: int, infill: bool) -> 
 def test_gaps_that_do_not_fit_together_are_refused_and_nothing_breaks() -> None:
     """Idle work went on to fail on gaps that did not fit, until the cursor moved."""
     engine = opened(TEXT * 20, full=FULL)
-    engine._network.config = replace(engine._network.config, context_length=4096)
+    engine._parts.network.config = replace(engine._parts.network.config, context_length=4096)
     gaps = [Gap(start, start) for start in range(0, 8000, 400)]
     with pytest.raises(InputError, match="ask for fewer"):
         fill(engine, *gaps)
