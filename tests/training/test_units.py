@@ -20,7 +20,7 @@ from model.training.rows import PackedRows, RowKind
 from model.training.shards import read_corpus
 from model.training.spans import SpanSource, draw_span
 from model.training.units import SourceSpec, open_source, units_from
-from tests.model.tiny import EOI, INFILL, tiny_checkpoint
+from tests.model.tiny import EOI, INFILL, SINK, tiny_checkpoint
 from tests.training.tiny_training import SMALL, SPECIAL, TEXT, builder
 
 CONFIG = replace(SMALL, unit_rows=512, window_min=24, window_max=96)
@@ -32,6 +32,19 @@ def spec(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Source
     checkpoint = tiny_checkpoint()
     save_checkpoint(checkpoint, start / "tiny")
     return SourceSpec(small_corpus, start / "tiny" / "tokenizer.json", checkpoint.config.vocab_size, SPECIAL, CONFIG, 7)
+
+
+def test_a_gap_spells_all_that_stands_between_its_seams() -> None:
+    """Of whole lines before an empty one, both breaks were once left out of the gap, and one was shown behind it."""
+    built, text = builder(), TEXT * 2
+    encoded, begins = encode(built.tokenizer, text), [0, *(at + 1 for at, char in enumerate(text) if char == "\n")]
+    for begin in begins[:-1]:
+        for end in begins[begins.index(begin) : begins.index(begin) + 5]:
+            group = built.group(encoded, [(begin, end)], [SINK])
+            *ids, last = group.gap_ids[0]
+            between = text[begin : group.end]
+            assert built.tokenizer.spell(ids) == (group.held_back[0] + between).encode()
+            assert last == EOI
 
 
 def check_equal(one: PackedRows, other: PackedRows) -> None:

@@ -111,6 +111,20 @@ def test_rows_stay_what_they_are_whatever_moves(seed: int) -> None:
         marked.check()
 
 
+def test_rows_are_counted_only_where_slots_are() -> None:
+    cache = MarkedCache(right_slots=4, left_slots=4).cache
+    cache.push_left(4)
+    cache.push_right(4)
+    cache.pop_left(1)
+    cache.pop_right(2)
+    assert (cache.left_rows, cache.right_rows) == (3, 2)
+    for verb, rows in ((cache.push_left, 2), (cache.push_right, 3), (cache.pop_left, 4), (cache.pop_right, 3)):
+        for wrong in (rows, -1):
+            with pytest.raises(AssertionError):
+                verb(wrong)
+    assert (cache.left_rows, cache.right_rows) == (3, 2)
+
+
 def test_growing_keeps_the_rows_of_a_gap() -> None:
     """The rows of a gap lie above the left stack, which does not count them: a long infill once outgrew the
     cache and went on with whatever the new memory held."""
