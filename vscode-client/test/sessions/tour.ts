@@ -28,7 +28,7 @@ def summary(values):
     mean = ???
     return smallest, largest, total, mean
 `;
-const SMALL = { width: 860, height: 430 };
+const SMALL = { width: 860, height: 480 };
 
 export const tour: Session = async ({ extension, folder }) => {
   const opened = folder({ "shapes.py": SHAPES, "summary.py": SUMMARY });
@@ -36,6 +36,7 @@ export const tour: Session = async ({ extension, folder }) => {
     "editor.minimap.enabled": false,
     "setfill.timeLimitMs": 60_000, // the machine of the tests may be a slow one
     "workbench.activityBar.location": "hidden",
+    "workbench.reduceMotion": "on", // a picture of what fades in is none
   };
   const options = { edition: "newest", extensions: [extension], onPath: [INSTALLED], settings } as const;
   await inEditor(options, async (server) => {
@@ -46,13 +47,15 @@ export const tour: Session = async ({ extension, folder }) => {
       await menu(window);
     });
     await inWindow(server, opened, { file: "summary.py", size: SMALL }, async (window) => {
-      await window.press("Control+B");
       await infills(window);
     });
   });
 };
 
 async function ghostText(window: Window): Promise<void> {
+  const loading = window.page.locator(".statusbar-item", { hasText: "Setfill" }).locator(".codicon-loading");
+  await loading.waitFor();
+  await loading.waitFor({ state: "detached", timeout: 180_000 });
   await window.goTo(8, 1);
   await window.press("Tab");
   assert.equal((await window.lines())[7], "    ", "Tab indents while nothing shows");
@@ -115,6 +118,10 @@ async function infills(window: Window): Promise<void> {
     const lines = await window.lines();
     return lines.some((line) => line.includes("largest = ")) && !lines.some((line) => line.includes("???"));
   });
+  await until("the preview is closed", async () => {
+    return (await window.page.locator(".tab", { hasText: "3 infills" }).count()) === 0;
+  });
+  await window.goTo(6, 1);
   await window.runCommand("Setfill: Show How the Last Infill Was Decoded");
   await window.sees("How summary.py was filled", ".tab");
   const page = window.page.frameLocator("iframe.webview").frameLocator("iframe#active-frame");
