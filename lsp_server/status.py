@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from lsp_server.protocol import contained
@@ -9,6 +10,7 @@ from lsp_server.server import SetfillServer
 from model.errors import SetfillError
 
 RESTART = "setfill.restart"
+_STATS_SECONDS = 3.0  # for the worker's own figures, which wait for what it is doing
 
 
 def register(server: SetfillServer) -> None:
@@ -18,11 +20,12 @@ def register(server: SetfillServer) -> None:
     @contained
     async def status(params: Any) -> dict[str, Any]:
         worker = server.worker
+        problem = await worker.complaint()  # first: all that follows is of one moment
         described = worker.description
         answer: dict[str, Any] = {
             "state": worker.state,
             "progress": 1.0 if described else worker.loaded_share,
-            "problem": worker.problem,
+            "problem": problem,
             "model": described.name if described else server.settings.model,
             "infill": described.infill if described else None,
             "precision": described.precision if described else None,
@@ -31,11 +34,15 @@ def register(server: SetfillServer) -> None:
             "decodeMs": round(server.suggester.pace.decode_ms, 1),
             "workerPid": worker.client.pid,
             "workerRestarts": worker.client.restarts,
+            "lastDeath": worker.last_death,
             "statistics": dict(server.statistics.since_start),
         }
         if described and isinstance(params, dict) and params.get("worker"):
             try:
-                answer["worker"] = await worker.client.stats()
+                async with asyncio.timeout(_STATS_SECONDS):
+                    answer["worker"] = await worker.client.stats()
+            except TimeoutError:
+                pass  # it is busy, or does not answer: see the problem
             except SetfillError as error:
                 answer["problem"] = str(error)
         return answer
@@ -43,5 +50,4 @@ def register(server: SetfillServer) -> None:
     @server.command(RESTART)
     @contained
     async def restart(argument: Any) -> None:
-        server.worker.start()
-        await server.worker.ready()
+        await server.worker.restart()

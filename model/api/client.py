@@ -6,9 +6,9 @@
 
 Files are opened, edited and closed without waiting, in the order of the calls,
 so that a synchronous handler can do it; a wrong call raises at once, as the
-client has the text too. When the worker dies it is started again, once for all
-who wait, and the documents are opened there with their current text. Imports no
-torch; knows no LSP.
+client has the text too. When the worker dies, or hangs and is ended, it is
+started again, once for all who wait, and the documents are opened there with
+their current text. Imports no torch; knows no LSP.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -38,6 +38,7 @@ from model.api.messages import (
     WorkerStatus,
 )
 from model.api.types import Edit, Infill, InfillRequest, ModelDescription, Score, ScoreRequest, Snippet
+from model.api.watchdog import Patience
 from model.errors import FrameError, InputError, RangeError, SetfillError, UnknownFileError, VersionError, WorkerError
 
 __all__ = ["WorkerClient", "WorkerOptions"]
@@ -62,10 +63,12 @@ class Document:
 class WorkerClient:
     """A worker that is there when it is needed. Use from one event loop only."""
 
-    def __init__(self, options: WorkerOptions) -> None:
+    def __init__(self, options: WorkerOptions, patience: Patience | None = None) -> None:
         self.options = options
+        self.on_death: Callable[[str, bool], None] = lambda reason, was_hung: None
         self.documents: dict[str, Document] = {}
         self.restarts = 0  # workers started after the first one
+        self._patience = patience or Patience()
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
         self._deaths: deque[float] = deque(maxlen=_MANY_DEATHS)  # times, in seconds of the monotonic clock
@@ -86,6 +89,19 @@ class WorkerClient:
         """Have a worker running. WorkerError when none can be had. Also ends a client's having given up."""
         self._deaths.clear()
         await self._ready()
+
+    async def connect(self) -> None:
+        """Have a worker running. WorkerError when none can be had, or when this client has given up for now."""
+        await self._ready()
+
+    async def restart(self) -> None:
+        """End the worker, a shared one for all its clients, and have another running. WorkerError as for `start`."""
+        if self._connecting:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        if self._connection:
+            await self._connection.end()
+        await self.start()
 
     async def stop(self) -> None:
         """Leave the worker: a child ends, a shared one goes on for others. Pending requests end with WorkerError."""
@@ -111,6 +127,13 @@ class WorkerClient:
     def pid(self) -> int | None:
         """The worker's process id, None while there is none."""
         return self._connection.pid if self._connection else None
+
+    @property
+    def rests_s(self) -> float:
+        """How long no worker is started, because too many died: 0 when one may be."""
+        if len(self._deaths) < _MANY_DEATHS:
+            return 0.0
+        return max(0.0, self._deaths[0] + _DEATHS_WINDOW_S - time.monotonic())
 
     # Documents
 
@@ -182,6 +205,17 @@ class WorkerClient:
         answer: WorkerStatus = await self._ask(AskStatus())
         return answer
 
+    async def status_within(self, seconds: float) -> WorkerStatus | None:
+        """Return how far the worker is; None when there is none, or when it does not say so in time."""
+        if not self._connection or self._connection.lost:
+            return None
+        try:
+            async with asyncio.timeout(seconds):
+                answer: WorkerStatus = await self._connection.request(AskStatus())
+                return answer
+        except (TimeoutError, SetfillError):
+            return None
+
     async def stats(self) -> dict[str, int | float | str]:
         """Return the worker's counters by name."""
         answer = await self._ask(AskStats())
@@ -235,7 +269,7 @@ class WorkerClient:
             raise
         self.restarts += self._started
         self._started = True
-        self._connection = Connection(link, self._lost)
+        self._connection = Connection(link, self._lost, self._patience)
         for file_id in self.documents:
             self._post_open(file_id)
         return self._connection
@@ -243,7 +277,7 @@ class WorkerClient:
     def _backoff_s(self) -> float:
         """Return how long to wait before the next start. WorkerError when it is not worth trying."""
         deaths = [when for when in self._deaths if when > time.monotonic() - _DEATHS_WINDOW_S]
-        if len(deaths) >= _MANY_DEATHS:
+        if self.rests_s:
             raise WorkerError(
                 f"the model worker died {len(deaths)} times in {_DEATHS_WINDOW_S:.0f} s and is not started again "
                 f"for now; the last time: {self._last_death}"
@@ -258,6 +292,7 @@ class WorkerClient:
             self._remember_death(reason)
             if self.documents:
                 self._connect_soon()  # encoding can begin before the next request
+            self.on_death(reason, connection.was_hung)
 
     def _remember_death(self, reason: str) -> None:
         self._deaths.append(time.monotonic())

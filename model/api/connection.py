@@ -14,13 +14,16 @@ from typing import Any
 
 from model.api import wire
 from model.api.launch import Link
-from model.api.messages import Cancel, Failed
+from model.api.messages import AskStatus, Cancel, Failed, Shutdown, WorkerStatus
 from model.api.types import PartialInfill
+from model.api.watchdog import Patience, Watchdog, signs_of
 from model.errors import SetfillError, WorkerError, all_errors
 
 logger = logging.getLogger(__name__)
 
 OnPartial = Callable[[PartialInfill], None]
+
+_SHUTDOWN_SECONDS = 3.0  # for a worker to end by itself when it is asked to
 
 
 @dataclass
@@ -31,11 +34,19 @@ class _Pending:
 
 
 class Connection:
-    """Requests and answers over one link. `on_lost` is told, once, how the worker came to its end."""
+    """Requests and answers over one link. `on_lost` is told, once, how the worker came to its end.
 
-    def __init__(self, link: Link, on_lost: Callable[[Connection, str], None]) -> None:
+    A worker that is found hung while a request waits is ended.
+    """
+
+    def __init__(self, link: Link, on_lost: Callable[[Connection, str], None], patience: Patience) -> None:
         self.lost = False
+        self.was_hung = False
         self.pid = link.pid
+        self._patience = patience
+        self._watchdog = Watchdog(patience)
+        self._looking: asyncio.TimerHandle | None = None
+        self._reason: str | None = None  # why we ended the worker
         self._link = link
         self._on_lost = on_lost
         self._ids = itertools.count(1)
@@ -71,9 +82,24 @@ class Connection:
             if chosen(pending.message):
                 self._cancel(request_id)
 
+    @property
+    def silent_s(self) -> float:
+        """How long the worker has said nothing while something was awaited of it."""
+        return self._watchdog.silent_s
+
+    async def end(self) -> None:
+        """Have the worker exit, of itself if it can, and wait until it is gone. `on_lost` is told."""
+        self._reason = "it was ended by request"
+        self.post(Shutdown(), lambda error: None)
+        if not (await asyncio.wait([self._reading], timeout=_SHUTDOWN_SECONDS))[0]:
+            self._link.kill()
+            await asyncio.wait([self._reading])
+
     async def close(self) -> None:
         """Leave the worker. What is still pending ends with WorkerError."""
         self.lost = True
+        if self._looking:
+            self._looking.cancel()
         self._reading.cancel()
         await asyncio.wait([self._reading])
         self._fail_pending(WorkerError("the connection to the model worker was closed"))
@@ -89,15 +115,43 @@ class Connection:
         else:
             self._pending[request_id] = _Pending(message, answer, on_partial)
             self._link.writer.write(frame)
+            if self._looking is None:
+                self._watchdog.rest()
+                self._look_later()
         return request_id, answer
 
     def _cancel(self, request_id: int) -> None:
         if not self.lost:
             self._link.writer.write(wire.encode_frame(wire.NO_REQUEST, Cancel(request_id)))
 
+    def _look_later(self) -> None:
+        self._looking = asyncio.get_running_loop().call_later(self._patience.tick_s, self._look)
+
+    def _look(self) -> None:
+        """See whether the worker still works. Ends by itself when nothing is awaited."""
+        self._looking = None
+        awaited = [pending.message for pending in self._pending.values()]
+        if self.lost or self.was_hung or not awaited:
+            return
+        computes = not all(isinstance(message, AskStatus) for message in awaited)
+        reason = self._watchdog.tick(signs_of(self.pid), computes)
+        if reason is not None:
+            logger.error("the model worker (process %d) hangs: %s", self.pid, reason)
+            self.was_hung, self._reason = True, f"{reason}, and was ended"
+            self._link.kill()
+            return
+        self._look_later()
+        if computes and not any(isinstance(message, AskStatus) for message in awaited):
+            self._send(AskStatus())[1].add_done_callback(self._told)
+
+    def _told(self, answer: asyncio.Future[Any]) -> None:
+        if not answer.cancelled() and answer.exception() is None and isinstance(answer.result(), WorkerStatus):
+            self._watchdog.told(answer.result())
+
     async def _read(self) -> None:
         try:
             while (frame := await wire.read_frame(self._link.reader)) is not None:
+                self._watchdog.heard()
                 self._receive(*frame)
         except Exception as error:  # whatever it is, those who wait must learn of it
             logger.warning("what the model worker sends cannot be read (%s)", type(error).__name__)
@@ -106,6 +160,7 @@ class Connection:
             reason = await self._link.close()
         except WorkerError as error:
             reason = str(error)
+        reason = self._reason or reason
         self._on_lost(self, reason)
         self._fail_pending(WorkerError(f"the model worker died: {reason}"))
 

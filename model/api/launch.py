@@ -8,12 +8,16 @@ that change how Python imports. Imports no torch.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -21,9 +25,16 @@ from typing import IO
 from model.api import runtime, wire
 from model.api.messages import Failed, Hello, Welcome
 from model.api.pipes import open_pipes
+from model.api.watchdog import signs_of
 from model.errors import FrameError, SetfillError, WorkerError, all_errors
 
-_START_TIMEOUT_S = 30.0  # until the hello is answered; weights are loaded after it
+logger = logging.getLogger(__name__)
+
+_CREDENTIALS = struct.Struct("3i")  # of a socket's peer: process, user, group
+# Until the hello is answered. The weights are loaded after it, but importing torch, which begins at once, holds the
+# interpreter's lock for as long as the disk takes.
+_START_TIMEOUT_S = 120.0
+_HUNG_TIMEOUT_S = 10.0  # until a shared worker that says and does nothing is given up
 _STOP_TIMEOUT_S = 5.0  # after the streams are closed; then the child is killed
 _KEPT_PYTHON_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8")
 # OpenMP threads that wait for each other spin, for milliseconds by default. Beside any other busy program (a
@@ -65,6 +76,15 @@ class Link:
     child: Child | None = None
     read_transport: asyncio.BaseTransport | None = None  # of a child, whose two pipes are closed one by one
 
+    def kill(self) -> None:
+        """End the worker's process at once, also a shared one. Its streams end with it."""
+        if self.child:
+            self.child.process.kill()
+        elif _peer_pid(self.writer) == self.pid:
+            _kill(self.pid)
+        else:  # it lives where process ids mean others, in a container perhaps
+            self.writer.transport.abort()
+
     async def close(self) -> str:
         """Close the streams; of a child, wait until it has ended. Return how it ended, as far as can be told."""
         await _close(self.writer)
@@ -97,14 +117,13 @@ class Child:
         return await asyncio.to_thread(self._reap)
 
     def _reap(self) -> int:
-        for ask_harder in (self.process.terminate, self.process.kill, None):
+        for _ in range(2):
             try:
                 status = self.process.wait(_STOP_TIMEOUT_S)
                 self._listener.join(_STOP_TIMEOUT_S)
                 return status
             except subprocess.TimeoutExpired:
-                if ask_harder:
-                    ask_harder()
+                self.process.kill()
         raise WorkerError(f"the model worker (process {self.process.pid}) cannot be ended")
 
     def last_words(self) -> str:
@@ -164,6 +183,7 @@ async def _start_child(options: WorkerOptions) -> Link:
         await link.close()
         raise _did_not_start(child.process.returncode, child.last_words()) from None
     except BaseException:
+        child.process.kill()
         await link.close()
         raise
     return link
@@ -193,10 +213,15 @@ async def _try_socket(path: Path) -> Link | None:
         return None
     except OSError as error:
         raise WorkerError(f"cannot connect to the model worker on {path}: {error.strerror}") from None
+    pid = _peer_pid(writer)
+    before = signs_of(pid) if pid else None
     try:
-        welcome = await _shake_hands(reader, writer)
+        welcome = await _shake_hands(reader, writer, _HUNG_TIMEOUT_S)
     except (WorkerError, OSError):
         await _close(writer)
+        if pid and before and signs_of(pid) == before and not before.is_in_disk:
+            logger.error("the shared model worker (process %d) hangs: it is ended", pid)
+            _kill(pid)
         return None
     except BaseException:
         await _close(writer)
@@ -243,13 +268,15 @@ def _spawn(command: list[str], stdin: int, stdout: int, stderr: int | IO[bytes])
         raise WorkerError(f"the model worker cannot be started: {command[0]}: {error.strerror}") from None
 
 
-async def _shake_hands(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Welcome:
+async def _shake_hands(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float = _START_TIMEOUT_S
+) -> Welcome:
     writer.write(wire.encode_frame(wire.NO_REQUEST, Hello(wire.PROTOCOL, runtime.package_version())))
     try:
-        async with asyncio.timeout(_START_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             frame = await wire.read_frame(reader)
     except TimeoutError:
-        raise WorkerError(f"the model worker did not answer within {_START_TIMEOUT_S:.0f} s") from None
+        raise WorkerError(f"the model worker did not answer within {timeout_s:.0f} s") from None
     match frame:
         case (_, Welcome() as welcome):
             return welcome
@@ -263,9 +290,32 @@ async def _shake_hands(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
     try:
-        await writer.wait_closed()
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await writer.wait_closed()
+    except TimeoutError:  # what is buffered is not read: the worker hangs
+        writer.transport.abort()
     except OSError:
         pass
+
+
+def _peer_pid(writer: asyncio.StreamWriter) -> int | None:
+    """Return the process that listens at the other end of a socket, by our process ids; None where that is not known.
+
+    What a worker says of itself may be an id of another container.
+    """
+    if sys.platform != "linux":
+        return None
+    with suppress(OSError):
+        credentials = writer.get_extra_info("socket").getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+        )
+        return int(_CREDENTIALS.unpack(credentials)[0]) or None
+    return None
+
+
+def _kill(pid: int) -> None:
+    with suppress(OSError):  # gone already
+        os.kill(pid, signal.SIGKILL)
 
 
 def _did_not_start(status: int, last_words: str) -> WorkerError:

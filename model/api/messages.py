@@ -74,7 +74,9 @@ class WorkerStatus:
     """How far the worker is: `state` is `loading`, `ready` or `failed`.
 
     `progress` runs from 0 to 1 while loading. `error_code` and `error_text` say
-    why the weights could not be loaded.
+    why the weights could not be loaded. `steps` counts what the compute thread
+    has finished, forwards and requests among it: while there is something to do
+    it grows, or that thread hangs. `cpu_ms` is the processor time used so far.
     """
 
     state: str
@@ -83,6 +85,8 @@ class WorkerStatus:
     pid: int
     error_code: str | None = None
     error_text: str | None = None
+    steps: int = 0
+    cpu_ms: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from model.api.messages import WorkerStatus
@@ -115,11 +116,17 @@ class Compute:
 
     def __init__(self, load: Load, model: str, pid: int, on_crash: Callable[[], None]) -> None:
         self.queue = FairQueue()
-        self.status = WorkerStatus("loading", 0.0, model, pid)  # replaced as a whole, so any thread may read it
+        self._status = WorkerStatus("loading", 0.0, model, pid)  # replaced as a whole, so any thread may read it
+        self._steps = 0  # written by the compute thread alone
         self._load = load
         self._on_crash = on_crash  # called from the compute thread when it ends without being told to
         self._files: dict[int, OpenFiles] = {}
         self._thread = threading.Thread(target=self._run, name="compute", daemon=True)
+
+    @property
+    def status(self) -> WorkerStatus:
+        """How far the worker is. Any thread may ask."""
+        return replace(self._status, steps=self._steps, cpu_ms=int(1000 * time.process_time()))
 
     def start(self) -> None:
         self._thread.start()
@@ -142,21 +149,23 @@ class Compute:
         except Exception as error:
             self._refuse_all(error)
             return
-        self.status = WorkerStatus("ready", 1.0, self.status.model, self.status.pid)
+        self._status = WorkerStatus("ready", 1.0, self._status.model, self._status.pid)
         logger.info("the weights are loaded")
         self._serve(engine)
 
     def _tell_progress(self, fraction: float) -> None:
-        self.status = WorkerStatus("loading", min(1.0, max(0.0, fraction)), self.status.model, self.status.pid)
+        self._steps += 1
+        self._status = WorkerStatus("loading", min(1.0, max(0.0, fraction)), self._status.model, self._status.pid)
 
     def _refuse_all(self, error: Exception) -> None:
         """Answer every request, from now on, with the reason why there are no weights."""
         reason = failure(error, "loading the model")
-        self.status = WorkerStatus(
-            "failed", 0.0, self.status.model, self.status.pid, error_code=reason.code, error_text=reason.text
+        self._status = WorkerStatus(
+            "failed", 0.0, self._status.model, self._status.pid, error_code=reason.code, error_text=reason.text
         )
         logger.error("the weights could not be loaded (%s)", reason.code)
         while (job := self.queue.take(wait=True)) is not None:
+            self._steps += 1
             if isinstance(job, Job):
                 job.answer(reason)
 
@@ -164,6 +173,7 @@ class Compute:
         more_idle_work = True
         while True:
             job = self.queue.take(wait=not more_idle_work)
+            self._steps += 1
             if isinstance(job, Job):
                 self._answer(engine, job)
                 more_idle_work = True
@@ -177,10 +187,17 @@ class Compute:
     def _answer(self, engine: Engine, job: Job) -> None:
         files = self._files.setdefault(job.connection, OpenFiles(job.connection))
         doing = type(job.message).__name__
+
+        def cancelled() -> bool:
+            self._steps += 1  # it is asked between forwards
+            return job.cancelled
+
         try:
-            answer = carry_out(engine, files, job.message, job.on_partial, lambda: job.cancelled)
+            answer = carry_out(engine, files, job.message, job.on_partial, cancelled)
         except Exception as error:
             answer = failure(error, doing)
+            if isinstance(error, Cancelled) and self.queue.stopped:
+                return  # not by its client, who will ask another worker
         job.answer(answer)
 
 

@@ -6,6 +6,7 @@ file's path; its text spells the file's own text, so that a mix-up shows.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -83,6 +84,12 @@ class StandInEngine:
                 on_partial(PartialInfill(0, text))
                 time.sleep(0.005)
             raise Cancelled("withdrawn")
+        if path == "stuck.py":
+            time.sleep(600)  # and never looks whether it should stop
+        if path == "busy.py":
+            until = time.monotonic() + 6
+            while time.monotonic() < until:
+                pass
         if path == "noisy.py":
             print("stray print", flush=True)
             os.write(1, b"stray bytes on descriptor 1\n")
@@ -121,6 +128,13 @@ def load_slowly(tell_progress: Callable[[float], None]) -> StandInEngine:
     return StandInEngine()
 
 
+def load_holding_the_interpreter(tell_progress: Callable[[float], None]) -> StandInEngine:
+    """As while torch is imported from a slow disk: no thread runs, and no processor time is used."""
+    ctypes.PyDLL(None).usleep(6_000_000)
+    time.sleep(1.0)
+    return StandInEngine()
+
+
 def fail_to_load(tell_progress: Callable[[float], None]) -> StandInEngine:
     raise CheckpointError("the checkpoint lacks its tokenizer: import the model again")
 
@@ -128,7 +142,7 @@ def fail_to_load(tell_progress: Callable[[float], None]) -> StandInEngine:
 if __name__ == "__main__":
     from model.worker.process import run_and_exit
 
-    loads = {"load": load, "slow": load_slowly, "fail": fail_to_load}
+    loads = {"load": load, "slow": load_slowly, "held": load_holding_the_interpreter, "fail": fail_to_load}
     if sys.argv[1] == "crash":
         sys.exit("No module named 'torch'")
     run_and_exit(sys.argv[2:], loads[sys.argv[1]])
