@@ -9,7 +9,7 @@ TORCH := 2.13.0
 TORCH_BUILD := $(TORCH)$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow mutation check format bench rehearse clean vsix check-vscode editors test-editors
+.PHONY: help setup demo test test-slow mutation check format bench soak rehearse clean vsix check-vscode editors test-editors
 
 help:
 	@echo "make demo       infill real source files with the default model"
@@ -19,6 +19,7 @@ help:
 	@echo "make check      formatting, lint, types, grammar queries"
 	@echo "make format     put the code into shape"
 	@echo "make bench      measure forwards, decoding and the server, each beside its peer"
+	@echo "make soak       edit for MINUTES=4: texts stay equal, memory flat, every request is answered"
 	@echo "make rehearse   the training pipeline on a tiny model, to its last step (about 8 minutes)"
 	@echo "make vsix       the VS Code extension, as vscode-client/setfill.vsix"
 	@echo "make check-vscode  formatting, lint, types and unit tests of the extension"
@@ -72,6 +73,10 @@ bench: setup
 	$(BIN)/python -m benchmarks.forward
 	$(BIN)/python -m benchmarks.decoding
 	$(BIN)/python -m benchmarks.server
+
+MINUTES ?= 4
+soak: setup
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 rehearse: setup
 	$(BIN)/python -m model.training.rehearse
