@@ -1,8 +1,9 @@
 """Python without what only POSIX systems have: `python -P tests/without_posix.py SCRIPT ARGUMENTS`, or `-m MODULE ...`.
 
 A stand-in for Windows where there is none: what is taken away here is absent there. The standard library is Linux's
-and keeps what it has bound already, so this shows what our code leans on, not that Windows works. Python started by
-our code, which calls it `sys.executable`, comes here too: SETFILL_TEST_PYTHON names a script that does that.
+and keeps what it has bound already, and what libraries use because `sys.platform` says Linux stays (filelock's
+os.fchmod, numpy's os.uname). So this shows what our code leans on, not that Windows works. Python started by our code,
+which calls it `sys.executable`, comes here too: SETFILL_TEST_PYTHON names a script that does that.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NAMES: dict[Any, tuple[str, ...]] = {
     os: (
         *("getuid", "geteuid", "getgid", "getegid", "getresuid", "getgroups", "getlogin", "setuid", "setgroups"),
         *("getpgid", "getpgrp", "killpg", "setsid", "setpgid", "fork", "forkpty", "nice", "wait", "wait3", "wait4"),
-        *("fchmod", "fchown", "chown", "lchown", "chroot", "mkfifo", "mknod", "statvfs", "fstatvfs", "pathconf"),
+        *("fchown", "chown", "lchown", "chroot", "mkfifo", "mknod", "statvfs", "fstatvfs", "pathconf"),
         *("getxattr", "setxattr", "listxattr", "removexattr", "sendfile", "pread", "pwrite", "readv", "writev"),
         *("sched_getaffinity", "sched_setaffinity", "getloadavg", "sysconf", "ctermid", "openpty", "memfd_create"),
         *("O_NOFOLLOW", "O_CLOEXEC", "O_NONBLOCK", "O_DIRECTORY", "O_SYNC", "EX_OK", "EX_SOFTWARE", "EX_USAGE"),
