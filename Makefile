@@ -9,7 +9,7 @@ TORCH := 2.13.0
 TORCH_BUILD := $(TORCH)$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow mutation check format bench soak rehearse clean vsix check-vscode editors test-editors
+.PHONY: help setup demo test test-slow mutation check format bench soak rehearse clean vsix check-vscode editors test-editors bundle
 
 help:
 	@echo "make demo       infill real source files with the default model"
@@ -22,6 +22,7 @@ help:
 	@echo "make soak       edit for MINUTES=4: texts stay equal, memory flat, every request is answered"
 	@echo "make rehearse   the training pipeline on a tiny model, to its last step (about 8 minutes)"
 	@echo "make vsix       the VS Code extension, as vscode-client/setfill.vsix"
+	@echo "make bundle     all wheels that Setfill needs on this kind of machine, in dist/bundle: it installs without a network"
 	@echo "make check-vscode  formatting, lint, types and unit tests of the extension"
 	@echo "make test-editors  the extension in real VS Codes, the newest and the oldest that it supports (downloads 300 MB)"
 	@echo "make setup      only install into $(VENV)"
@@ -100,6 +101,13 @@ vsix: $(CLIENT)/node_modules/.package-lock.json
 check-vscode: $(CLIENT)/node_modules/.package-lock.json
 	$(NPM) run --silent check
 	$(NPM) run --silent test
+
+# For the Python that makes it: `setfill.environment.wheels` wants wheels for the one that the environment is made with.
+bundle: setup
+	rm -rf dist/bundle build weights/build
+	$(BIN)/pip wheel -q --no-deps --wheel-dir dist/bundle . ./weights
+	$(BIN)/pip download -q --only-binary :all: -c constraints.txt -d dist/bundle "torch==$(TORCH_BUILD)" dist/bundle/setfill-*.whl
+	@du -sh dist/bundle
 
 editors: $(EDITORS)/node/.installed
 	PYTHON=$(CURDIR)/$(BIN)/python $(CLIENT)/test/editors/install $(EDITORS) all

@@ -45,6 +45,7 @@ export class Client implements vscode.Disposable {
   private client: LanguageClient | undefined;
   private changing: Promise<void> = Promise.resolve(); // starts and stops, one after the other
   private isWanted = false;
+  private found: ServerCommand | Explanation | undefined; // what the last start found
 
   constructor(
     private readonly context: vscode.ExtensionContext,
@@ -85,6 +86,17 @@ export class Client implements vscode.Disposable {
     this.isWanted = true;
     this.restarts.forget();
     return this.next(() => this.launch());
+  }
+
+  /** Have the server that would be found now, if that is another than the one that was. */
+  reconsider(): Promise<void> {
+    return this.next(async () => {
+      if (!this.isWanted || sameServer(await findServer(this.context), this.found)) {
+        return;
+      }
+      this.restarts.forget();
+      await this.launch();
+    });
   }
 
   stop(): Promise<void> {
@@ -131,7 +143,7 @@ export class Client implements vscode.Disposable {
     await this.close();
     this.become({ kind: "starting" });
     try {
-      const found = await findServer(this.context);
+      const found = (this.found = await findServer(this.context));
       if (isExplanation(found)) {
         this.fail(found);
         return;
@@ -205,6 +217,10 @@ export class Client implements vscode.Disposable {
     this.current = state;
     this.changed.fire(state);
   }
+}
+
+function sameServer(one: ServerCommand | Explanation, other: ServerCommand | Explanation | undefined): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 function serverOptions(found: ServerCommand): ConstructorParameters<typeof LanguageClient>[2] {

@@ -13,6 +13,8 @@ import * as choices from "./presence/choices";
 import { showMenu, SNOOZE_MINUTES } from "./presence/menu";
 import { Snooze } from "./presence/snooze";
 import { Status } from "./presence/status";
+import { onDidSelectPython } from "./server/selected_python";
+import { PrivateEnvironment } from "./server/set_up";
 import { ServerSettings } from "./settings";
 import { openWalkthrough, welcome } from "./welcome";
 import { whyNoSuggestion } from "./why";
@@ -59,6 +61,7 @@ export function activate(context: vscode.ExtensionContext): void {
     },
   };
   const started = (client = new Client(context, log, settings, middleware));
+  const environment = new PrivateEnvironment(context, log, started);
   const status = new Status(started, () => snooze.until);
   const preview = new Preview();
   const infills = new InfillCommands(started, preview);
@@ -90,6 +93,10 @@ export function activate(context: vscode.ExtensionContext): void {
     },
     showMenu: () => showMenu(status),
     restartServer: () => started.restart(),
+    setUpEnvironment: environment.setUp,
+    removeEnvironment: environment.remove,
+    openServerSettings: () =>
+      vscode.commands.executeCommand("workbench.action.openSettings", "@ext:setfill.setfill server environment"),
     showLog: () => {
       log.show();
     },
@@ -100,11 +107,26 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.workspace.onDidChangeConfiguration((change) => {
       if (settings.needsRestart(change) && started.state.kind !== "stopped") {
         void started.restart();
+      } else if (change.affectsConfiguration("setfill.server") || change.affectsConfiguration("python")) {
+        void started.reconsider();
       }
     }),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void started.reconsider()),
     vscode.extensions.onDidChange(() => void warnOfOthers(context)),
   );
+  let listening: vscode.Disposable | undefined;
+  context.subscriptions.push(
+    started.onDidChangeState(() => {
+      listening ??= onDidSelectPython(() => void started.reconsider());
+    }),
+    {
+      dispose: () => {
+        listening?.dispose();
+      },
+    },
+  );
   started.startWhenNeeded();
+  void environment.offerUpdate();
   void welcome(context);
   void warnOfOthers(context);
 }

