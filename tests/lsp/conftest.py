@@ -37,7 +37,3 @@ def script(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return write
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "editor: drives a real editor, which is fetched into .cache/editors")
