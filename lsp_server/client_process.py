@@ -16,10 +16,10 @@ async def ended(pid: int) -> None:
     if pid <= 0 or os.name != "posix" or not _is_there(pid):
         await asyncio.Event().wait()
     try:
-        descriptor = os.pidfd_open(pid)
+        descriptor = getattr(os, "pidfd_open", _unknown)(pid)
     except ProcessLookupError:
         return
-    except (AttributeError, OSError):  # no Linux, or a kernel or a sandbox without it
+    except OSError:  # no Linux, or a kernel or a sandbox without it
         while _is_there(pid):
             await asyncio.sleep(_LOOK_SECONDS)
         return
@@ -30,6 +30,10 @@ async def ended(pid: int) -> None:
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
+
+
+def _unknown(pid: int) -> int:
+    raise OSError("this system has no pidfd_open")
 
 
 def _is_there(pid: int) -> bool:

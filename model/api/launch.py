@@ -315,7 +315,7 @@ def _peer_pid(writer: asyncio.StreamWriter) -> int | None:
 
 def _kill(pid: int) -> None:
     with suppress(OSError):  # gone already
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows every signal kills
 
 
 def _did_not_start(status: int, last_words: str) -> WorkerError:
