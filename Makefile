@@ -112,7 +112,7 @@ bundle: setup
 editors: $(EDITORS)/node/.installed
 	PYTHON=$(CURDIR)/$(BIN)/python $(CLIENT)/test/editors/install $(EDITORS) all
 
-test-editors: editors vsix
+test-editors: editors vsix bundle
 	$(NPM) run --silent test:editors
 
 clean:

@@ -41,9 +41,9 @@ export class PrivateEnvironment {
     const state = environmentState(this.places);
     const { bundled } = this;
     if (bundled && state.kind === "ready" && isNewer(bundled.version, state.version)) {
-      await this.change("updating Setfill", updateEnvironment, stepsToUpdate);
+      await this.change("updating the private environment", updateEnvironment, stepsToUpdate);
     } else if (await this.isWanted(state.kind === "ready")) {
-      await this.change("setting up Setfill", makeEnvironment, stepsToMake);
+      await this.change("setting up the private environment", makeEnvironment, stepsToMake);
     }
   };
 
