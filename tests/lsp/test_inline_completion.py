@@ -49,13 +49,21 @@ def test_typing_through_and_accepting_ask_the_model_nothing(script: Script) -> N
         async def infills() -> int:
             return (await client.request("setfill/status", {"worker": True}))["worker"]["infills"]
 
-        await asyncio.sleep(0.3)  # what follows is decoded ahead
-        asked = await infills()
+        async def settled() -> int:
+            """Return how many infills there were once no more come: what follows is decoded ahead."""
+            before = -1
+            while (now := await infills()) != before:
+                before = now
+                await asyncio.sleep(0.5)
+            return now
+
+        asked = await settled()
         assert asked == 2
         client.type(URI, len(client.texts[URI].text), item["insertText"])
         (item,) = await client.suggest(URI)
         assert item["insertText"] == "\n\n\ndef volume(r):\n    return 4 / 3 * math.pi * r**3"
         assert await infills() == asked
+        asked = await settled()
         client.type(URI, len(client.texts[URI].text), "!")
         assert await client.suggest(URI) == []
         assert await infills() == asked + 1
