@@ -64,7 +64,8 @@ async def check_trace(client: Client, filled: dict[str, Any]) -> None:
     assert page["title"] == "How shapes.py was filled"
     data = json.loads(page["html"].split('id="data">')[1].split("</script>")[0])
     for gap, shown in zip(data["gaps"], filled["infills"], strict=True):
-        assert gap["text"].startswith(shown["text"].splitlines()[0])
+        if shown["text"]:  # what a network with random weights says is mostly left open, and so not shown
+            assert gap["text"].startswith(shown["text"].splitlines()[0])
     assert data["trace"]["steps"]
     with pytest.raises(RequestError, match="not open"):
         await client.request("setfill/traceLastInfill", {"textDocument": {"uri": "file:///w/other.py"}})
