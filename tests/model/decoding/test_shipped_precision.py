@@ -26,7 +26,7 @@ from model.sessions.islands import IslandStore
 from model.sessions.session import Session, SessionParts
 from tests.model.real import load_real, real_model
 
-GAPS = 150
+GAPS = 1000
 NEAR_TIE = 0.15  # nats between the first and the second choice
 LIMITS = Limits(max_tokens=16, max_lines=2)
 
