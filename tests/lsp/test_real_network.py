@@ -50,7 +50,9 @@ def test_typing_filling_dying(infill: bool, tiny_model: Path, tiny_prefix_model:
         await asyncio.sleep(0.05)
         os.kill(pid, signal.SIGKILL)
         assert isinstance(await asking, list), "asked once more of the next worker"
-        assert (await client.request("setfill/status", {"worker": True}))["worker"]["files"] == 1
+        while "worker" not in (status := await client.request("setfill/status", {"worker": True})):
+            await asyncio.sleep(0.1)  # the next worker is starting
+        assert status["worker"]["files"] == 1
 
     talk(conversation, command=COMMAND, timeout_s=150)
 
