@@ -7,6 +7,7 @@ Only an edit outside the text raises (ValueError): a document that missed an edi
 The package knows no language server, no tokens and no model, and imports none of our other packages.
 """
 
+from grammars.brackets import brackets_of_text
 from grammars.closing import without_loose_end
 from grammars.damage import Damage, error_spans, infill_damage
 from grammars.fitting import fitted_infill, fitted_infills
@@ -39,6 +40,7 @@ __all__ = [
     "SyntaxSnapshot",
     "TreeState",
     "block_span",
+    "brackets_of_text",
     "detect_language",
     "error_spans",
     "expected_stop",

@@ -15,7 +15,7 @@ from lsprotocol import types
 
 from lsp_server.documents import OpenDocument
 from lsp_server.filling import MOST_GAPS, Filled, fill, hole_spans
-from lsp_server.protocol import CONTENT_MODIFIED, contained, invalid_params, request_failed
+from lsp_server.protocol import CONTENT_MODIFIED, contained, invalid_params, request_failed, uri_in
 from lsp_server.server import SetfillServer
 from model.api.types import PartialInfill
 from model.errors import VersionError
@@ -150,11 +150,11 @@ async def _filled(
 
 def _document_of(server: SetfillServer, argument: Any) -> OpenDocument:
     """Return the file that an argument is about, if it still has the version the client speaks of."""
-    identity = argument.get("textDocument") if isinstance(argument, dict) else None
-    if not isinstance(identity, dict) or not isinstance(identity.get("uri"), str):
+    uri = uri_in(argument)
+    if uri is None:
         raise invalid_params("the argument must have textDocument.uri")
-    document = server.document(identity["uri"])
-    if document.version is not None and identity.get("version") not in (None, document.version):
+    document = server.document(uri)
+    if document.version is not None and argument["textDocument"].get("version") not in (None, document.version):
         raise request_failed(_MOVED_ON, CONTENT_MODIFIED)
     return document
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from grammars import Language, PlaceKind, Stop, SyntaxSnapshot, expected_stop, place_at
+from grammars import Language, PlaceKind, Stop, SyntaxSnapshot, brackets_of_text, expected_stop, place_at
 from lsp_server.settings import Settings
 from lsp_server.silence import Reason
 from model.api.policy import VERIFIED, best_policy
@@ -19,8 +19,6 @@ _LINE_TOKENS = 64
 _TOKENS_OF_A_LINE = 24  # on average, generously
 _STATEMENT_LINES = 6
 _CLOSERS = ")]}>;,:\"'` \t"
-_BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
-_STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'')
 _CLOSING_LINE = re.compile(r"[ \t]*(?:[)\]}]+[;,)]*|end|fi|done|esac|endif|endfor|endwhile)[ \t]*$")
 _KEPT_LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|$)")
 
@@ -131,7 +129,7 @@ def cut(text: str, plan: Plan, language: Language) -> str:
 
 def bracket_balance(line: str) -> int:
     """Return how many more brackets `line` opens than it closes; those in strings do not count."""
-    return sum(_BRACKETS.get(character, 0) for character in _STRING.sub("", line))
+    return sum(1 if bracket in "([{" else -1 for bracket in brackets_of_text(line))
 
 
 def _indent(line: str) -> int:

@@ -188,6 +188,13 @@ def place_of(error: BaseException) -> str:
     return f"{type(error).__name__} at {where}"
 
 
+def uri_in(params: Any) -> str | None:
+    """Return `textDocument.uri` of parameters that pygls does not read, None where they have none."""
+    identity = params.get("textDocument") if isinstance(params, dict) else None
+    uri = identity.get("uri") if isinstance(identity, dict) else None
+    return uri if isinstance(uri, str) else None
+
+
 def request_failed(text: str, code: int = REQUEST_FAILED) -> JsonRpcException:
     """Return an error that a client may show to its user."""
     return JsonRpcException(text, code)

@@ -13,7 +13,7 @@ from typing import Any
 from lsprotocol import types
 
 from lsp_server.framing import LARGEST_MESSAGE_BYTES, Skipped
-from lsp_server.protocol import contained
+from lsp_server.protocol import contained, uri_in
 from lsp_server.server import UNREADABLE, SetfillServer
 
 _LARGEST_NUMBER = 2**31 - 1  # of a line or a column, as the protocol has them
@@ -79,9 +79,8 @@ def _skipped(server: SetfillServer, skipped: Skipped) -> None:
 
 
 def _uri(params: Any) -> str:
-    identity = params.get("textDocument") if isinstance(params, dict) else None
-    uri = identity.get("uri") if isinstance(identity, dict) else None
-    if not isinstance(uri, str):
+    uri = uri_in(params)
+    if uri is None:
         raise Unreadable("no textDocument.uri")
     return uri
 

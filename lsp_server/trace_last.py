@@ -1,7 +1,8 @@
 """`setfill/traceLastInfill`: a page that replays how the last fill of a file was decoded.
 
 A decode is not traced as it runs, for few are looked at; it is repeated, from the text of then. Beams leave no trace:
-what they filled is replayed greedily.
+what they filled is replayed greedily. The text is read anew for it, so the cuts of the text behind may lie elsewhere
+than in a file that was edited much: where the model wavers, the replay may say something else.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from lsp_server.documents import OpenDocument
 from lsp_server.filling import LastFill
-from lsp_server.protocol import contained, invalid_params, request_failed
+from lsp_server.protocol import contained, invalid_params, request_failed, uri_in
 from lsp_server.server import SetfillServer
 from model.api import trace_page
 from model.api.policy import VERIFIED
@@ -31,10 +32,10 @@ def register(server: SetfillServer) -> None:
     @server.feature(TRACE_LAST)
     @contained
     async def trace_last(params: Any) -> dict[str, str]:
-        identity = params.get("textDocument") if isinstance(params, dict) else None
-        if not isinstance(identity, dict) or not isinstance(identity.get("uri"), str):
+        uri = uri_in(params)
+        if uri is None:
             raise invalid_params("the parameters must have textDocument.uri")
-        document = server.document(identity["uri"])
+        document = server.document(uri)
         if document.last_fill is None:
             raise request_failed("nothing was filled in this file yet: fill a selection, a cursor or marked holes")
         if not document.is_known_to_worker:

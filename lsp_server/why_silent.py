@@ -14,7 +14,7 @@ from lsprotocol import types
 
 from lsp_server.documents import OpenDocument
 from lsp_server.lengths import silent_here
-from lsp_server.protocol import contained, invalid_params
+from lsp_server.protocol import contained, invalid_params, uri_in
 from lsp_server.server import SetfillServer
 from lsp_server.silence import Outcome, Reason
 from lsp_server.suggester import outcome_of
@@ -65,12 +65,12 @@ def register(server: SetfillServer) -> None:
     @server.feature(WHY_SILENT)
     @contained
     async def why_silent(params: Any) -> dict[str, Any]:
-        identity = params.get("textDocument") if isinstance(params, dict) else None
-        if not isinstance(identity, dict) or not isinstance(identity.get("uri"), str):
+        uri = uri_in(params)
+        if uri is None:
             raise invalid_params("the parameters must have textDocument.uri")
-        if problem := server.documents.unknown.get(identity["uri"]):
+        if problem := server.documents.unknown.get(uri):
             return _answer_for_lost(problem)
-        document = server.documents.get(identity["uri"])
+        document = server.documents.get(uri)
         outcome = outcome_of(document) if document else None
         if document and params.get("position") is not None:
             position = server.protocol.converter.structure(params["position"], types.Position)
