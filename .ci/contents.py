@@ -8,7 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-PACKAGES = ("grammars", "lsp_server", "model", "setfill")
+PACKAGES = ("grammars", "lint", "lsp_server", "model", "setfill")
 OTHERS = (".ci", "benchmarks", "docs", "editors", "tests")  # in the source distribution only
 HASHES = "model/training/data/blocked_13grams.u64"  # a megabyte that only the building of a corpus needs
 LARGEST_WHEEL_BYTES = 1_000_000

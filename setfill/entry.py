@@ -11,7 +11,7 @@ import os
 import site
 import sys
 
-_OURS = ("model", "grammars", "lsp_server")
+_OURS = ("model", "grammars", "lsp_server", "lint")
 
 
 def main(arguments: list[str] | None = None) -> int:
