@@ -196,7 +196,8 @@ class ScoreRequest:
 
     Under left_to_right the clean head scores; under block:B, window:S and
     uniform the mask rows do, over `orders` orders drawn with `seed` (all of
-    them where there are no more).
+    them where there are no more). `as_text` asks, besides, how likely each text
+    is as one that merely follows what stands before its gap: left to right only.
     """
 
     file_id: str
@@ -206,6 +207,7 @@ class ScoreRequest:
     policy: str = "left_to_right"
     orders: int = 8
     seed: int = 0
+    as_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,12 +215,15 @@ class TokenScore:
     """One token of a scored text.
 
     `logprob` is in nats, the mean over orders if there are several; `head` is
-    clean or mask.
+    clean or mask. `best_logprob` is that of the likeliest token there, and
+    `entropy` (nats) says how open the place was: both None for mask rows.
     """
 
     text: str
     logprob: float
     head: str
+    best_logprob: float | None = None
+    entropy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -228,11 +233,14 @@ class GapScore:
     `logprob` is the text's, in nats: the sum over its tokens, or over several
     orders the logarithm of their mean probability. `stop_logprob` is that of
     the text ending there, None for a model that was not trained to stop.
+    `as_text` has the same tokens, if asked for, by rows that follow the text
+    before the gap as if there were no gap and nothing known behind it.
     """
 
     tokens: tuple[TokenScore, ...]
     logprob: float
     stop_logprob: float | None
+    as_text: tuple[TokenScore, ...] = ()
 
 
 @dataclass(frozen=True)

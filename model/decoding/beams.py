@@ -216,10 +216,7 @@ class BeamSearch:
 
     def _as_text(self, logits: Tensor, spelling: Spelling) -> Tensor:
         """Return log-probabilities [V] of what follows `spelling` in text: the text may end, but knows of no gap."""
-        allowed = spelling.allowed().clone()
-        allowed[self._vocabulary.eoi_id] = False
-        allowed[self._sink_id] = spelling.is_settled
-        return log_probabilities(logits, allowed)
+        return log_probabilities(logits, spelling.allowed_as_text(self._sink_id))
 
     def _end(self, beam: _Beam, log_probs: Tensor) -> None:
         """Let the beam end where it is, if the gap's rows think that possible."""

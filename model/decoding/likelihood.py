@@ -22,6 +22,7 @@ from model.api.types import GapScore, TokenScore
 from model.decoding.any_order import ending_distribution
 from model.decoding.gap_rows import UNSEEN, GapRow, GapRows
 from model.decoding.hitting_times import hitting_times
+from model.decoding.row_tree import RowTree, TreeRow
 from model.decoding.sampling import log_probabilities
 from model.decoding.spelling import Spelling, Vocabulary
 from model.errors import Cancelled, InputError
@@ -42,16 +43,41 @@ def score_left_to_right(window: Window, vocabulary: Vocabulary, text: str) -> Ga
     return clean_score(vocabulary, window.layout.held_back[0], ids, logits, stops=capabilities.infill)
 
 
+def score_as_text(window: Window, vocabulary: Vocabulary, text: str) -> tuple[TokenScore, ...]:
+    """Return the scores of `text` in the first gap of `window` by rows that follow the left stack and know no gap."""
+    ids, first_id = text_ids(window, text), window.gap_first_id(0)
+    rows = [TreeRow(token_id, first_id + n, range(n), follows_left=True) for n, token_id in enumerate(ids)]
+    logits = RowTree(window).feed(rows)
+    return text_scores(vocabulary, window.layout.held_back[0], ids, logits, window.capabilities.sink_id)
+
+
 def clean_score(vocabulary: Vocabulary, held_back: str, ids: Sequence[int], logits: Tensor, stops: bool) -> GapScore:
     """Return the score of `ids` from clean rows' `logits`: row n predicts token n, the row after the last, `<eoi>`."""
     spelling = Spelling(vocabulary, held_back.encode())
     scores = []
     for token_id, token_logits in zip(ids, logits, strict=False):
-        log_probs = log_probabilities(token_logits, spelling.allowed())
+        scores.append(_token_score(vocabulary, token_id, log_probabilities(token_logits, spelling.allowed())))
         spelling.push(token_id)
-        scores.append(TokenScore(_text(vocabulary, token_id), float(log_probs[token_id]), "clean"))
     stop = float(log_probabilities(logits[len(ids)], spelling.allowed())[vocabulary.eoi_id]) if stops else None
     return GapScore(tuple(scores), sum(score.logprob for score in scores), stop)
+
+
+def text_scores(
+    vocabulary: Vocabulary, held_back: str, ids: Sequence[int], logits: Tensor, sink_id: int
+) -> tuple[TokenScore, ...]:
+    """Return the scores of `ids` from `logits` of rows that follow the left stack: row n predicts token n."""
+    spelling = Spelling(vocabulary, held_back.encode())
+    scores = []
+    for token_id, token_logits in zip(ids, logits, strict=False):
+        log_probs = log_probabilities(token_logits, spelling.allowed_as_text(sink_id))
+        scores.append(_token_score(vocabulary, token_id, log_probs))
+        spelling.push(token_id)
+    return tuple(scores)
+
+
+def _token_score(vocabulary: Vocabulary, token_id: int, log_probs: Tensor) -> TokenScore:
+    entropy = float(torch.special.entr(log_probs.exp()).sum())
+    return TokenScore(_text(vocabulary, token_id), float(log_probs[token_id]), "clean", float(log_probs.max()), entropy)
 
 
 def score_in_orders(

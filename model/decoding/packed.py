@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from model.api.types import Gap, GapScore
-from model.decoding.likelihood import clean_score
+from model.decoding.likelihood import clean_score, text_scores
 from model.decoding.spelling import Vocabulary
 from model.errors import Cancelled
 from model.network.decoder import rows_at
@@ -39,10 +40,21 @@ class _PackedGap:
     right_rows: int  # and the first so many right rows, the farthest
 
 
-class PackedScorer:
-    """Scores gaps of one text by the clean head, left to right."""
+@dataclass(frozen=True)
+class _Chain:
+    """Rows that each see those before them, and so many rows of the context."""
 
-    def __init__(self, parts: SessionParts, vocabulary: Vocabulary, path: str) -> None:
+    ids: list[int]
+    first_id: int  # position id of the first; the others follow
+    left_rows: int
+    right_rows: int
+
+
+class PackedScorer:
+    """Scores gaps of one text by the clean head, left to right; `as_text`, also as text that knows of no gap."""
+
+    def __init__(self, parts: SessionParts, vocabulary: Vocabulary, path: str, as_text: bool = False) -> None:
+        self._as_text = as_text
         known = self._capabilities = parts.capabilities
         self._network, self._tokenizer, self._vocabulary = parts.network, parts.tokenizer, vocabulary
         self._geometry = parts.full.geometry
@@ -81,13 +93,14 @@ class PackedScorer:
         reach = [gap.left_rows + gap.right_rows + len(gap.ids) + 2 for gap in present.values()]
         if not reach or max(reach) > self._network.config.context_length:
             return [None] * len(gaps)
-        left_ids, longest = self._header + left.ids, max(len(gap.ids) + 1 for gap in present.values())
-        cache = self._encode(chunks, left_ids, SLICE_ROWS + longest, cancelled)
+        left_ids = self._header + left.ids
+        rows = {index: sum(len(chain.ids) for chain in self._chains(gap, left_ids)) for index, gap in present.items()}
+        cache = self._encode(chunks, left_ids, SLICE_ROWS + max(rows.values()), cancelled)
         scores: dict[int, GapScore] = {}
         waiting: dict[int, _PackedGap] = {}
         for index, gap in present.items():
             waiting[index] = gap
-            if sum(len(other.ids) + 1 for other in waiting.values()) >= SLICE_ROWS or index == max(present):
+            if sum(rows[other] for other in waiting) >= SLICE_ROWS or index == max(present):
                 found = self._score_batch(cache, list(waiting.values()), left_ids)
                 scores.update(zip(waiting, found, strict=True))
                 waiting = {}
@@ -132,36 +145,50 @@ class PackedScorer:
 
     def _score_batch(self, cache: KVCache, batch: Sequence[_PackedGap], left_ids: Sequence[int]) -> list[GapScore]:
         """Feed all rows of `batch` in one forward and return its scores."""
-        infill, infill_id = self._capabilities.infill, self._capabilities.infill_id
-        before = 0 if infill else 1  # without <infill>, the last row before the gap is fed again in its place
-        ids: list[int] = []
-        position_ids: list[int] = []
-        rows = sum(len(gap.ids) + 1 for gap in batch)
-        see_begin = cache.right_begin if infill else cache.left_begin
-        visible = torch.zeros(rows, cache.left_end + rows - see_begin, dtype=torch.bool)
+        infill = self._capabilities.infill
+        chains = [chain for gap in batch for chain in self._chains(gap, left_ids)]
+        logits = iter(self._feed(cache, chains).split([len(chain.ids) for chain in chains]))
+        scores = []
         for gap in batch:
-            first = left_ids[gap.left_rows - 1] if infill_id is None else infill_id
-            own = slice(len(ids), len(ids) + len(gap.ids) + 1)
-            first_id = gap.left_rows - before
-            position_ids += range(first_id, first_id + len(gap.ids) + 1)
-            ids += [first, *gap.ids]
-            if infill:
-                visible[own, cache.right_end - gap.right_rows - see_begin : cache.right_end - see_begin] = True
-            left = cache.left_begin - see_begin
-            visible[own, left : left + gap.left_rows - before] = True
-            chain = cache.left_end - see_begin
-            causal = torch.ones(len(gap.ids) + 1, len(gap.ids) + 1, dtype=torch.bool).tril()
-            visible[own, chain + own.start : chain + own.stop] = causal
-        fed = rows_at(cache.left_end, see_begin, ids, position_ids, visible)
-        logits = self._network.forward(fed, cache, list(range(rows)))
-        self.rows_computed += rows
-        assert logits is not None
-        scores, begin = [], 0
-        for gap in batch:
-            own_logits = logits[begin : begin + len(gap.ids) + 1]
-            scores.append(clean_score(self._vocabulary, gap.held_back, gap.ids, own_logits, stops=infill))
-            begin += len(gap.ids) + 1
+            score = clean_score(self._vocabulary, gap.held_back, gap.ids, next(logits), stops=infill)
+            if self._as_text and infill:
+                sink_id = self._capabilities.sink_id
+                as_text = text_scores(self._vocabulary, gap.held_back, gap.ids, next(logits), sink_id)
+                score = replace(score, as_text=as_text)
+            elif self._as_text:
+                score = replace(score, as_text=score.tokens)  # such a model reads on, whatever it is asked
+            scores.append(score)
         return scores
+
+    def _chains(self, gap: _PackedGap, left_ids: Sequence[int]) -> list[_Chain]:
+        """Return the rows of `gap`: those of the gap itself, then those of its text as text, if asked for."""
+        # Without <infill>, the last row before the gap is fed again in its place.
+        before = gap.left_rows - 1
+        text = _Chain([left_ids[before], *gap.ids], before, before, 0)
+        if (infill_id := self._capabilities.infill_id) is None:
+            return [text]
+        own = _Chain([infill_id, *gap.ids], gap.left_rows, gap.left_rows, gap.right_rows)
+        return [own, text] if self._as_text else [own]
+
+    def _feed(self, cache: KVCache, chains: Sequence[_Chain]) -> Tensor:
+        """Feed `chains` beside each other and return the logits [rows, V] of all of them."""
+        ids = [token_id for chain in chains for token_id in chain.ids]
+        position_ids = [chain.first_id + n for chain in chains for n in range(len(chain.ids))]
+        see_begin = cache.right_begin if self._capabilities.infill else cache.left_begin
+        visible = torch.zeros(len(ids), cache.left_end + len(ids) - see_begin, dtype=torch.bool)
+        left, own, begin = cache.left_begin - see_begin, cache.left_end - see_begin, 0
+        for chain in chains:
+            end = begin + len(chain.ids)
+            if chain.right_rows:
+                visible[begin:end, cache.right_end - chain.right_rows - see_begin : cache.right_end - see_begin] = True
+            visible[begin:end, left : left + chain.left_rows] = True
+            visible[begin:end, own + begin : own + end] = torch.ones(end - begin, end - begin, dtype=torch.bool).tril()
+            begin = end
+        fed = rows_at(cache.left_end, see_begin, ids, position_ids, visible)
+        logits = self._network.forward(fed, cache, list(range(len(ids))))
+        self.rows_computed += len(ids)
+        assert logits is not None
+        return logits
 
 
 def _go_on(cancelled: Callable[[], bool]) -> None:

@@ -90,6 +90,13 @@ class Spelling:
         """Return the tokens allowed next, as bool [V]."""
         return self.vocabulary.allowed(self.held_back[len(self.spelled) :], unfinished(self.spelled))
 
+    def allowed_as_text(self, sink_id: int) -> Tensor:
+        """Return the tokens allowed next, as bool [V], in text that knows of no gap: `sink_id`, where it may end."""
+        allowed = self.allowed().clone()
+        allowed[self.vocabulary.eoi_id] = False
+        allowed[sink_id] = self.is_settled
+        return allowed
+
     @property
     def is_settled(self) -> bool:
         """Whether the held-back piece is spelled and no character is begun."""

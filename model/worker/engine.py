@@ -10,6 +10,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ from model.api.types import (
 from model.checkpoint.loading import load_checkpoint
 from model.checkpoint.record import Checkpoint, expected_shapes
 from model.decoding.infill import InfillRun
-from model.decoding.likelihood import score_in_orders, score_left_to_right
+from model.decoding.likelihood import score_as_text, score_in_orders, score_left_to_right
 from model.decoding.packed import PackedScorer
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner
@@ -38,6 +39,7 @@ from model.errors import InputError, UnknownFileError, VersionError
 from model.network.linear import Precision, choose_precision
 from model.sessions.geometry import FULL, NEAR, WindowLimits
 from model.sessions.session import Session, SessionParts, check_gaps
+from model.sessions.window import Window
 
 DEFAULT_MEMORY_BUDGET_MB = 512
 ISLAND_SHARE = 0.25  # of the memory budget, for context islands
@@ -166,6 +168,8 @@ class Engine:
         if request.orders < 1:
             raise InputError(f"orders is {request.orders}: it must be at least 1")
         policy, _ = parse_policy(request.policy)
+        if request.as_text and policy.kind != "left_to_right":
+            raise InputError("texts are read as text from left to right only: score them by left_to_right")
         if policy.kind == "beam":
             raise InputError("beam is a way to search, not an order to score in: score by left_to_right")
         if policy.kind == "left_to_right":
@@ -184,15 +188,22 @@ class Engine:
     def _score_left_to_right(
         self, session: Session, request: ScoreRequest, cancelled: Callable[[], bool]
     ) -> list[GapScore]:
-        scorer = PackedScorer(self._parts, self._vocabulary, session.path)
+        scorer = PackedScorer(self._parts, self._vocabulary, session.path, request.as_text)
         packed: list[GapScore | None] = [None] * len(request.gaps)
         if len(request.gaps) > 1:
             packed = scorer.score(session.readable, request.gaps, request.texts, cancelled)
         self._rows_computed += scorer.rows_computed
         return [
-            score or score_left_to_right(session.window_at((gap,), cancelled), self._vocabulary, text)
+            score or self._score_alone(session.window_at((gap,), cancelled), text, request.as_text)
             for score, gap, text in zip(packed, request.gaps, request.texts, strict=True)
         ]
+
+    def _score_alone(self, window: Window, text: str, as_text: bool) -> GapScore:
+        score = score_left_to_right(window, self._vocabulary, text)
+        if not as_text:
+            return score
+        knows_gaps = self._parts.capabilities.infill  # others read on, whatever they are asked
+        return replace(score, as_text=score_as_text(window, self._vocabulary, text) if knows_gaps else score.tokens)
 
     def idle_slice(self) -> bool:
         """Do one slice of at most about 64 rows for the file used last; return whether there may be more to do."""

@@ -12,7 +12,7 @@ import torch
 from model.api.policy import parse_policy
 from model.api.types import Gap, Limits, ScoreRequest
 from model.decoding.gap_rows import GapRow, GapRows
-from model.decoding.likelihood import clean_score, score_in_orders, score_left_to_right, score_sets
+from model.decoding.likelihood import clean_score, score_in_orders, score_left_to_right, score_sets, text_scores
 from model.decoding.open_gap import open_gaps
 from model.decoding.packed import PackedScorer
 from model.decoding.sampling import log_probabilities
@@ -155,7 +155,7 @@ def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
     checkpoint = tiny_checkpoint(seed=2, infill=infill)
     shared = parts(checkpoint)
     vocabulary = Vocabulary(shared.tokenizer, EOI if infill else SINK)
-    scorer = PackedScorer(shared, vocabulary, "a.py")
+    scorer = PackedScorer(shared, vocabulary, "a.py", as_text=True)
     cuts = sorted(rng.sample(range(1, len(text)), 24))
     gaps = [Gap(start, end) for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
     texts = [text[gap.start : gap.end] for gap in gaps]
@@ -188,7 +188,13 @@ def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
             asked = rows.add_chain([INFILL, *ids], len(left), context + right)
         else:
             asked = [context[-1], *rows.add_chain(ids, len(left), context)]
-        expected = clean_score(vocabulary, held_back, ids, dense_logits(checkpoint, rows)[asked], stops=infill)
+        as_text = [context[-1], *rows.add_chain(ids, len(left), context)]
+        logits = dense_logits(checkpoint, rows)
+        expected = clean_score(vocabulary, held_back, ids, logits[asked], stops=infill)
+        expected_text = text_scores(vocabulary, held_back, ids, logits[as_text], SINK) if infill else expected.tokens
+        assert [token.logprob for token in score.as_text] == pytest.approx(
+            [token.logprob for token in expected_text], abs=1e-3
+        )
         assert score.logprob == pytest.approx(expected.logprob, abs=2e-3)
         assert [token.logprob for token in score.tokens] == pytest.approx(
             [token.logprob for token in expected.tokens], abs=1e-3
@@ -207,6 +213,42 @@ def test_gaps_that_cannot_be_packed_are_scored_alone() -> None:
     assert all(math.isfinite(gap.logprob) and gap.tokens for gap in score.gaps)
 
 
+@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
+def test_text_scored_as_text_knows_nothing_behind_it(infill: bool) -> None:
+    """One gap alone: its text as text is what the dense reference says of the file up to there, read on."""
+    checkpoint = tiny_checkpoint(seed=3, infill=infill)
+    engine = Engine(checkpoint, Precision.FLOAT32)
+    start, text = STANDARD_TEXT.index("\n", 200) + 1, "self.name = 1"
+    engine.open("f", "a.py", STANDARD_TEXT, 1)
+    (score,) = engine.score(ScoreRequest("f", 1, (Gap(start, start + 9),), (text,), as_text=True)).gaps
+    shared = parts(checkpoint)
+    scorer = PackedScorer(shared, vocabulary := Vocabulary(shared.tokenizer, EOI if infill else SINK), "a.py")
+    cut = left_cut(shared.tokenizer, STANDARD_TEXT[:start])
+    left = scorer._header + shared.tokenizer.encode(STANDARD_TEXT[:cut])
+    held_back, rows = STANDARD_TEXT[cut:start], RowList()
+    context = rows.add_chain(left, 0, [])
+    ids = shared.tokenizer.encode(held_back + text)
+    asked = [context[-1], *rows.add_chain(ids, len(left), context)]
+    logits = dense_logits(checkpoint, rows)[asked]
+    expected = text_scores(vocabulary, held_back, ids, logits, SINK)
+    assert [token.logprob for token in score.as_text] == pytest.approx([t.logprob for t in expected], abs=1e-3)
+    assert [token.text for token in score.as_text] == [token.text for token in score.tokens]
+    assert engine.score(ScoreRequest("f", 1, (Gap(start, start + 9),), (text,))).gaps[0].as_text == ()
+
+
+def test_a_token_s_score_says_how_open_its_place_was() -> None:
+    """The likeliest token and the entropy, of a distribution that can be written down."""
+    setting = Setting(tiny_checkpoint(seed=3), [Gap(0, 0)])
+    vocabulary, token_id = setting.vocabulary, setting.parts.tokenizer.encode("x")[0]
+    other_id = setting.parts.tokenizer.encode("y")[0]
+    logits = torch.full((2, len(vocabulary.token_bytes)), -torch.inf)
+    logits[:, token_id], logits[:, other_id] = math.log(0.25), math.log(0.75)
+    (score,) = clean_score(vocabulary, "", [token_id], logits, stops=False).tokens
+    assert score.logprob == pytest.approx(math.log(0.25))
+    assert score.best_logprob == pytest.approx(math.log(0.75))
+    assert score.entropy == pytest.approx(-0.25 * math.log(0.25) - 0.75 * math.log(0.75))
+
+
 def test_bad_score_requests_are_refused() -> None:
     engine = Engine(tiny_checkpoint(seed=2, infill=False), Precision.FLOAT32)
     engine.open("f", "a.py", "x = 1\n", 1)
@@ -215,6 +257,7 @@ def test_bad_score_requests_are_refused() -> None:
         (ScoreRequest("f", 1, (Gap(0, 1),), ("y",), policy="uniform"), "no mask rows"),
         (ScoreRequest("f", 1, (Gap(0, 1),), ("y",), policy="sideways"), "unknown policy"),
         (ScoreRequest("f", 1, (Gap(0, 1),), ("y",), orders=0), "at least 1"),
+        (ScoreRequest("f", 1, (Gap(0, 1),), ("y",), "block:4", as_text=True), "left to right only"),
         (ScoreRequest("f", 1, (Gap(0, 1),), ("y " * 2000,)), "at most"),
     ):
         with pytest.raises(InputError, match=problem):
