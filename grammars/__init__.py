@@ -7,9 +7,9 @@ Only an edit outside the text raises (ValueError): a document that missed an edi
 The package knows no language server, no tokens and no model, and imports none of our other packages.
 """
 
-from grammars.brackets import brackets_of_text
+from grammars.brackets import Loose, brackets_of_text, loose_brackets
 from grammars.closing import without_loose_end
-from grammars.damage import Damage, error_spans, infill_damage
+from grammars.damage import Damage, Flaw, error_spans, infill_damage, syntax_flaws
 from grammars.fitting import fitted_infill, fitted_infills
 from grammars.grammar import Grammar, grammar_of
 from grammars.indentation import in_file_style, indentation_unit, line_ending
@@ -26,8 +26,10 @@ __all__ = [
     "LANGUAGES",
     "PLAIN_TEXT",
     "Damage",
+    "Flaw",
     "Grammar",
     "Language",
+    "Loose",
     "Name",
     "Names",
     "Outline",
@@ -53,12 +55,14 @@ __all__ = [
     "infill_damage",
     "language_named",
     "line_ending",
+    "loose_brackets",
     "names_in",
     "outline_around",
     "place_at",
     "signature_span",
     "snapshot_of",
     "statement_span",
+    "syntax_flaws",
     "trim_infill",
     "without_loose_end",
 ]

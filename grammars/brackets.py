@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from grammars.captures import captures_between
+from grammars.captures import QUERY_SECONDS, captures_between
 from grammars.offsets import clamp_span
 from grammars.snapshot import SyntaxSnapshot
 
@@ -16,6 +16,15 @@ _BRACKET = frozenset({"bracket.open", "bracket.close"})
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _STRING_OR_BRACKET = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|[()\[\]{}]')
 _ANGLE = re.compile(r"(?<![-=<>\s])<(?![-=<\s])|(?<![-=\s])>(?!=)")
+
+
+@dataclass(frozen=True)
+class Loose:
+    """A bracket without a partner."""
+
+    offset_char: int
+    bracket: str
+    is_closing: bool
 
 
 @dataclass(frozen=True)
@@ -54,25 +63,49 @@ def brackets_of_text(text: str) -> str:
 
 def unmatched(before: str, within: str, behind: str) -> Unmatched:
     """Match the brackets of three texts that stand one behind the other."""
-    stack: list[tuple[str, bool]] = []  # the bracket, and whether it stands within
+    start, end = len(before), len(before) + len(within)
+    lost, surplus = _without_partner(before + within + behind)
+    return Unmatched(
+        before=sum(index < start for index in lost),
+        within=sum(start <= index < end for index in lost),
+        surplus=sum(index >= start for index in surplus),
+    )
+
+
+def loose_brackets(snapshot: SyntaxSnapshot, timeout_seconds: float = QUERY_SECONDS) -> list[Loose]:
+    """The brackets of a text that find no partner, in file order; none without a tree."""
+    size_byte = len(snapshot.offsets.data)
+    tokens = sorted(
+        (capture.end_byte - 1, chr(snapshot.offsets.data[capture.end_byte - 1]))  # `${` is one token, for one
+        for capture in captures_between(snapshot, _BRACKET, 0, size_byte, timeout_seconds)
+        if capture.end_byte > capture.start_byte
+    )
+    tokens = [token for token in tokens if token[1] in "()[]{}"]
+    lost, surplus = _without_partner("".join(bracket for _at, bracket in tokens))
+    return [
+        Loose(snapshot.offsets.char(tokens[index][0]), tokens[index][1], tokens[index][1] in _PAIRS)
+        for index in sorted(lost + surplus)
+    ]
+
+
+def _without_partner(brackets: str) -> tuple[list[int], list[int]]:
+    """Return the indices of those opened and never closed, and of those that close what nothing opened."""
+    stack: list[int] = []
     open_now = dict.fromkeys("([{", 0)
-    lost = {False: 0, True: 0}
-    surplus = 0
-    for part, brackets in enumerate((before, within, behind)):
-        for bracket in brackets:
-            if bracket not in _PAIRS:
-                stack.append((bracket, part == 1))
-                open_now[bracket] += 1
-            elif not open_now[_PAIRS[bracket]]:
-                surplus += part > 0
-            else:
-                while (opened := stack.pop())[0] != _PAIRS[bracket]:
-                    open_now[opened[0]] -= 1
-                    lost[opened[1]] += 1
-                open_now[opened[0]] -= 1
-    for _opened, is_within in stack:
-        lost[is_within] += 1
-    return Unmatched(lost[False], lost[True], surplus)
+    lost: list[int] = []
+    surplus: list[int] = []
+    for index, bracket in enumerate(brackets):
+        if bracket not in _PAIRS:
+            stack.append(index)
+            open_now[bracket] += 1
+        elif not open_now[_PAIRS[bracket]]:
+            surplus.append(index)
+        else:
+            while brackets[opened := stack.pop()] != _PAIRS[bracket]:
+                open_now[brackets[opened]] -= 1
+                lost.append(opened)
+            open_now[brackets[opened]] -= 1
+    return lost + stack, surplus
 
 
 def angle_surplus(line: str) -> int:

@@ -31,6 +31,15 @@ class Damage:
         return self.errors_after > self.errors_before
 
 
+@dataclass(frozen=True)
+class Flaw:
+    """A syntax error: text that the parser skipped, or an empty span where something is missing."""
+
+    span: Span
+    missing: str = ""
+    """What should stand there, as the grammar calls it: `)`, `identifier`. Empty for skipped text."""
+
+
 def infill_damage(
     snapshot: SyntaxSnapshot, start_char: int, end_char: int, infill: str, timeout_seconds: float = DAMAGE_SECONDS
 ) -> Damage | None:
@@ -63,24 +72,34 @@ def error_spans(snapshot: SyntaxSnapshot, deadline: float | None = None) -> list
 
     None without a tree, or when ``deadline`` (of `time.monotonic`) passes first.
     """
+    flaws = syntax_flaws(snapshot, deadline)
+    return None if flaws is None else [flaw.span for flaw in flaws]
+
+
+def syntax_flaws(snapshot: SyntaxSnapshot, deadline: float | None = None) -> list[Flaw] | None:
+    """The syntax errors that the parser found, in file order. At most 200.
+
+    None without a tree, or when ``deadline`` (of `time.monotonic`) passes first.
+    """
     if snapshot.tree is None:
         return None
-    spans: list[Span] = []
+    flaws: list[Flaw] = []
     cursor = snapshot.tree.walk()
     steps = 0
-    while len(spans) < _MAX_ERRORS:
+    while len(flaws) < _MAX_ERRORS:
         node = cursor.node
         assert node is not None
         steps += 1
         if deadline is not None and steps % 1024 == 0 and time.monotonic() > deadline:
             return None
         if node.is_error or node.is_missing:
-            spans.append(span_of(snapshot, node.start_byte, node.end_byte))
+            span = span_of(snapshot, node.start_byte, node.end_byte)
+            flaws.append(Flaw(span, node.type if node.is_missing else ""))
         elif node.has_error and cursor.goto_first_child():
             continue
         if not _goto_next(cursor):
             break
-    return spans
+    return flaws
 
 
 def _goto_next(cursor: tree_sitter.TreeCursor) -> bool:

@@ -30,6 +30,7 @@ class Rule:
     title: str  # a sentence without a period: what a finding of it says in general
     explanation: str  # Markdown, for documentation and SARIF's `help`
     needs_model: bool = False
+    is_unfiltered: bool = False  # its findings are the change's doing on whatever line they stand: none is left out
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def build_parser() -> Parser:
 
 
 def _fail(text: str) -> int:
-    from setfill.display import notes, visible
+    from model.api.visible_text import visible
+    from setfill.display import notes
 
     try:
         out = notes()

@@ -13,12 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from model.api.types import Gap
+from model.api.visible_text import visible
 
 PLAIN_MARKS = "⟦", "⟧"
 _CONTEXT_LINES = 3  # shown before and after
-# Source text may hold control characters; a terminal must show them, not obey them.
-_VISIBLE = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
-_VISIBLE |= dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000)), "�")  # C1 controls, lone surrogates
 
 
 def console(color: str = "auto") -> Console:
@@ -55,11 +53,6 @@ def show_infill(out: Console, text: str, place: Gap) -> None:
         line.rstrip()
         out.print(Text(f"{number:5} │", style="cyan") + (Text(" ") + line if line else ""))
         number += 1
-
-
-def visible(text: str) -> str:
-    """Return `text` with control characters replaced by signs for them."""
-    return text.translate(_VISIBLE)
 
 
 def _start_of_line(text: str, index: int, lines_up: int) -> int:

@@ -20,9 +20,10 @@ from model import store
 from model.api.client import WorkerClient, WorkerOptions
 from model.api.runtime import has_sockets, package_version, runtime_dir
 from model.api.types import Gap, Infill, InfillRequest, Limits
+from model.api.visible_text import visible
 from model.errors import SetfillError
 from setfill.arguments import Parser, add_color, add_model
-from setfill.display import console, visible
+from setfill.display import console
 
 # What the network's low precisions are fast with, by the kernel's names.
 _CPU_FEATURES = (

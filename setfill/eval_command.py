@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from model.api.visible_text import visible
 from setfill.arguments import Parser, add_model, positive, seed
-from setfill.display import console, notes, visible
+from setfill.display import console, notes
 from setfill.fill_command import policy
 
 _LENGTHS = {"self": ("self",), "gold": ("gold",), "both": ("self", "gold")}

@@ -17,9 +17,10 @@ from model.api import trace_page
 from model.api.client import WorkerClient
 from model.api.policy import DEFAULT_BEAMS, VERIFIED, best_policy, parse_policy
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
+from model.api.visible_text import visible
 from model.errors import InputError
 from setfill.arguments import Parser, add_color, add_model, fraction, non_negative, positive, seed
-from setfill.display import console, notes, show_infill, visible
+from setfill.display import console, notes, show_infill
 from setfill.running import child_worker, model_path
 from setfill.text_files import Position, SourceFile, replaced
 

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from model import store
+from model.api.visible_text import visible
 from model.store import ModelInfo
 from setfill.arguments import Parser, add_color
-from setfill.display import console, notes, visible
+from setfill.display import console, notes
 
 _STAGES = {
     "wait": "waiting for another fetch",

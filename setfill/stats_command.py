@@ -7,8 +7,9 @@ import json
 from collections import Counter
 from typing import Any
 
+from model.api.visible_text import visible
 from setfill.arguments import Parser, add_color
-from setfill.display import console, visible
+from setfill.display import console
 
 
 def add_parser(commands: Any) -> None:

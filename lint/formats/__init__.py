@@ -1,0 +1,22 @@
+"""The forms that a report is written in. Each module knows one of them; none knows what is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lint.formats.text import render_text
+from lint.records import Report
+
+_RENDERERS: dict[str, Callable[[Report], str]] = {}
+FORMATS: tuple[str, ...] = ("text", *_RENDERERS)
+"""The names of the formats."""
+
+
+def render(report: Report, format: str, *, color: bool = False) -> str:
+    """Return the report in a format of `FORMATS`, ending with a line break. Only text has colour.
+
+    Raises KeyError for a format that there is none of.
+    """
+    if format == "text":
+        return render_text(report, color=color)
+    return _RENDERERS[format](report)

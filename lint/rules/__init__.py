@@ -1,0 +1,15 @@
+"""The catalogue of rules: those that read a file's text and tree, and those that ask the model."""
+
+from __future__ import annotations
+
+from lint.records import Check, Rule
+from lint.rules.syntax_errors import SYNTAX_ERROR, new_syntax_errors
+from lint.rules.traces import TRACES
+
+RULES: tuple[tuple[Rule, Check], ...] = ((SYNTAX_ERROR, new_syntax_errors), *TRACES)
+"""The rules without the model, each with the function that finds it."""
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule there is, those of the model included."""
+    return tuple(rule for rule, _check in RULES)
