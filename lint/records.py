@@ -133,6 +133,9 @@ class Report:
 Check = Callable[[ChangedFile], Iterable[Finding]]
 """A rule without the model: it yields findings anywhere in the file; whoever asks keeps those on wanted lines."""
 
+Progress = Callable[[int], None]
+"""Told how many more lines have been scored, for who shows how far it is."""
+
 
 def split_lines(text: str) -> tuple[str, ...]:
     """Return the lines of `text` without their breaks, as git counts them: a carriage return alone ends none."""

@@ -1,0 +1,131 @@
+"""From a patch to a report: who is asked, what counts, and in which order it is told.
+
+Asks the rules about each file, keeps what is on wanted lines and not silenced, and
+ranks it. The same patch and settings give the same report. Knows no diffs, no git
+and no formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from lint.baseline import Baseline
+from lint.records import ChangedFile, Check, Finding, Patch, Progress, Report, Rule
+from lint.settings import Filter, Settings
+from lint.suppressions import Suppression, suppressions_in
+from model.api.client import WorkerClient
+
+
+def wanted_lines(file: ChangedFile, lines: Filter) -> frozenset[int]:
+    """Return the numbers of the lines that findings may begin on, or reach."""
+    if lines is Filter.ADDED:
+        return file.added
+    if lines is Filter.DIFF_CONTEXT:
+        return file.shown
+    return frozenset(range(1, len(file.lines) + 1))
+
+
+def lines_to_score(file: ChangedFile, lines: Filter) -> frozenset[int]:
+    """Return the numbers of the lines that the model is asked about: the wanted ones that say something."""
+    return frozenset(line for line in wanted_lines(file, lines) if file.lines[line - 1].strip())
+
+
+@dataclass
+class _Sieve:
+    """What keeps findings of one file silent. `silenced` counts them."""
+
+    file: ChangedFile
+    lines: frozenset[int]
+    suppressions: Sequence[Suppression]
+    baseline: Baseline
+    settings: Settings
+    silenced: int = 0
+
+    def pass_on(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        for finding in findings:
+            level = self.settings.level_of(finding.rule)
+            touched = range(finding.span.line, finding.span.end_line + 1)
+            if level is None or not any(line in self.lines for line in touched):
+                continue
+            if any(each.covers(finding) for each in self.suppressions) or self.baseline.take(finding, self.file):
+                self.silenced += 1
+            else:
+                yield finding if level == finding.rule.level else replace(finding, level=level)
+
+
+async def look(
+    patch: Patch,
+    settings: Settings,
+    client: WorkerClient | None = None,
+    progress: Progress = lambda lines: None,
+    *,
+    baseline: Baseline | None = None,
+    model: str | None = None,
+) -> Report:
+    """Return what rules find in a patch, those with the model only with a `client`, which runs `model`.
+
+    `progress` is told of lines that the model has scored. Errors of the client's as
+    for its questions.
+    """
+    baseline = baseline or Baseline()
+    findings: list[Finding] = []
+    silenced = scored = 0
+    notes = list(patch.notes)
+    for file in patch.files:
+        suppressions, note = _counting(file, settings)
+        notes += [note] if note else []
+        seen = replace(file, before=None) if settings.filter is Filter.ALL else file
+        sieve = _Sieve(file, wanted_lines(file, settings.filter), suppressions, baseline, settings)
+        found = [finding for check in _checks(settings) for finding in check(seen)]
+        if client:
+            lines = lines_to_score(file, settings.filter)
+            found += await _surprising(client, file, lines, progress)
+            scored += len(lines)
+        findings += sieve.pass_on(sorted(dict.fromkeys(found), key=_place))
+        silenced += sieve.silenced
+    findings.sort(key=lambda finding: (-finding.level, -finding.rank, *_place(finding)))
+    most = settings.max_findings
+    return Report(
+        replace(patch, notes=tuple(notes)),
+        tuple(findings[:most]),
+        held_back=tuple(findings[most:]),
+        suppressed=silenced,
+        model=model,
+        lines_scored=scored,
+    )
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    from lint.rules import RULES
+
+    return (check for rule, check in RULES if settings.level_of(rule) is not None)
+
+
+async def _surprising(
+    client: WorkerClient, file: ChangedFile, lines: frozenset[int], progress: Progress
+) -> list[Finding]:
+    from lint.surprise import surprising_lines
+
+    return await surprising_lines(client, file, lines, progress) if lines else []
+
+
+def _counting(file: ChangedFile, settings: Settings) -> tuple[list[Suppression], str]:
+    """Return the comments that may silence findings, and a note about those that may not: the patch added them."""
+    every = suppressions_in(file)
+    if settings.patch_suppressions:
+        return list(every), ""
+    counting = [each for each in every if each.line not in file.added]
+    added = len(every) - len(counting)
+    return counting, f"{file.path}: {added} added comments that ignore findings do not count here" if added else ""
+
+
+def _place(finding: Finding) -> tuple[str, int, int, str, str]:
+    return finding.path, finding.span.line, finding.span.column, finding.rule.id, finding.message
+
+
+def known_rules() -> tuple[Rule, ...]:
+    """Return every rule there is, also those that need the model."""
+    from lint.rules import all_rules
+
+    return tuple(all_rules())
