@@ -45,13 +45,16 @@ class _Sieve:
     def pass_on(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         for finding in findings:
             level = self.settings.level_of(finding.rule)
-            touched = range(finding.span.line, finding.span.end_line + 1)
-            if level is None or not any(line in self.lines for line in touched):
+            if level is None or not self._is_wanted(finding):
                 continue
             if any(each.covers(finding) for each in self.suppressions) or self.baseline.take(finding, self.file):
                 self.silenced += 1
             else:
                 yield finding if level == finding.rule.level else replace(finding, level=level)
+
+    def _is_wanted(self, finding: Finding) -> bool:
+        touched = range(finding.span.line, finding.span.end_line + 1)
+        return finding.rule.is_unfiltered or any(line in self.lines for line in touched)
 
 
 async def look(

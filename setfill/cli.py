@@ -1,7 +1,8 @@
 """The commands of `setfill`, and what happens when one goes wrong.
 
-Exit status: 0 done, 1 `doctor` found something wrong, 2 an error that the user
-can mend (one line says how); setfill.entry adds 130, interrupted.
+Exit status: 0 done, 1 `doctor` found something wrong, or `lint` something
+suspicious, 2 an error that the user can mend (one line says how); setfill.entry
+adds 130, interrupted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from setfill import (
     doctor_command,
     eval_command,
     fill_command,
+    lint_command,
     models_command,
     serve_command,
     stats_command,
@@ -26,9 +28,9 @@ from setfill.arguments import Parser
 from setfill.output import discard_output, prepare_streams
 
 # Each adds its parser, whose `run` takes the options and returns the exit status.
-# To come: lint.
 _COMMANDS = (
     fill_command,
+    lint_command,
     serve_command,
     stats_command,
     models_command,
