@@ -20,7 +20,7 @@ from torch import Tensor
 
 from model.api.policy import OrderPolicy, RevealRule
 from model.decoding.decode import Decode
-from model.decoding.gap_rows import UNSEEN
+from model.decoding.gap_row import UNSEEN
 from model.decoding.hitting_times import hitting_times
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap

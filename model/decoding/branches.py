@@ -20,7 +20,7 @@ from torch import Tensor
 
 from model.decoding.decode import Decode
 from model.decoding.drafts import Draft, TextDrafts
-from model.decoding.gap_rows import GapRow
+from model.decoding.gap_row import GapRow
 from model.decoding.open_gap import OpenGap
 from model.decoding.sampling import draw_next, log_probabilities
 from model.decoding.widths import WidthPlanner, Widths

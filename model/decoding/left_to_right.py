@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model.decoding.decode import Decode
-from model.decoding.gap_rows import GapRow
+from model.decoding.gap_row import GapRow
 from model.decoding.open_gap import OpenGap
 from model.decoding.sampling import draw_next, log_probabilities
 

@@ -20,7 +20,8 @@ from torch import Tensor
 from model.api.policy import UNIFORM_MAX_TOKENS, OrderPolicy
 from model.api.types import GapScore, TokenScore
 from model.decoding.any_order import ending_distribution
-from model.decoding.gap_rows import UNSEEN, GapRow, GapRows
+from model.decoding.gap_row import UNSEEN, GapRow
+from model.decoding.gap_rows import GapRows
 from model.decoding.hitting_times import hitting_times
 from model.decoding.row_tree import RowTree, TreeRow
 from model.decoding.sampling import log_probabilities

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from model.api.types import Gap, GapInfill, Limits
-from model.decoding.gap_rows import GapRow
+from model.decoding.gap_row import GapRow
 from model.decoding.spelling import Spelling, Vocabulary
 from model.sessions.window import Window
 

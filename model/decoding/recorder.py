@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from model.api.types import TraceReveal, TraceRow, TraceStep
 from model.checkpoint.tokenization import ByteTokenizer
-
-if TYPE_CHECKING:
-    from model.decoding.gap_rows import GapRow
+from model.decoding.gap_row import GapRow
 
 _ALTERNATIVES = 3
 

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from model.decoding.decode import Decode
 from model.decoding.drafts import Draft
-from model.decoding.gap_rows import GapRow
+from model.decoding.gap_row import GapRow
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap
 from model.decoding.sampling import draw, draw_from, draw_next, log_probabilities, shaped

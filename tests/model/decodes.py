@@ -13,7 +13,8 @@ from model.api.types import Gap, Limits, Sampling
 from model.checkpoint.record import Checkpoint
 from model.decoding.decode import Decode
 from model.decoding.decoders import DECODERS
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.gap_row import GapRow
+from model.decoding.gap_rows import GapRows
 from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner

@@ -8,7 +8,8 @@ import torch
 
 from model.api.types import Gap
 from model.checkpoint.tokenization import ByteTokenizer
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.gap_row import GapRow
+from model.decoding.gap_rows import GapRows
 from model.network.decoder import Decoder
 from model.network.linear import Precision
 from model.sessions.geometry import WindowLimits

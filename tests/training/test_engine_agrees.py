@@ -13,7 +13,8 @@ from model.api.types import Gap, Snippet
 from model.checkpoint.loading import load_checkpoint
 from model.checkpoint.record import Checkpoint
 from model.checkpoint.tokenization import ByteTokenizer
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.gap_row import GapRow
+from model.decoding.gap_rows import GapRows
 from model.network.decoder import Decoder, Rows
 from model.network.kv_cache import KVCache
 from model.network.linear import Precision

@@ -19,7 +19,8 @@ from torch import Tensor
 from model.api.policy import parse_policy
 from model.api.types import Gap, GapInfill, Limits, Sampling
 from model.decoding.drafts import MAX_DRAFT_TOKENS, Draft, TextDrafts
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.gap_row import GapRow
+from model.decoding.gap_rows import GapRows
 from model.decoding.hitting_times import first_hitting_times, hitting_times
 from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.spelling import Vocabulary

@@ -11,7 +11,8 @@ import torch
 
 from model.api.policy import parse_policy
 from model.api.types import Gap, Limits, ScoreRequest
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.gap_row import GapRow
+from model.decoding.gap_rows import GapRows
 from model.decoding.likelihood import clean_score, score_in_orders, score_left_to_right, score_sets, text_scores
 from model.decoding.open_gap import open_gaps
 from model.decoding.packed import PackedScorer

@@ -9,7 +9,8 @@ import pytest
 from torch import Tensor
 
 from model.api.types import Edit, Gap
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.gap_row import GapRow
+from model.decoding.gap_rows import GapRows
 from model.network.decoder import Decoder, Rows
 from model.network.kv_cache import KVCache
 from model.sessions.geometry import FULL, NEAR

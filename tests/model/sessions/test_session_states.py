@@ -28,7 +28,8 @@ from model.api.types import Edit, Gap, Snippet
 from model.checkpoint.config import Capabilities
 from model.checkpoint.record import Checkpoint
 from model.checkpoint.tokenization import ByteTokenizer
-from model.decoding.gap_rows import GapRow, GapRows
+from model.decoding.gap_row import GapRow
+from model.decoding.gap_rows import GapRows
 from model.errors import Cancelled, RangeError
 from model.network.decoder import Decoder, Rows
 from model.network.linear import Precision
