@@ -6,8 +6,9 @@ import re
 
 from lsprotocol import types
 
-from lsp_server.documents import OpenDocument
-from lsp_server.inline_completion import accepted_command, answered
+from lsp_server.fates import accepted_command
+from lsp_server.inline_completion import answered
+from lsp_server.open_document import OpenDocument
 from lsp_server.protocol import contained
 from lsp_server.server import SetfillServer
 from lsp_server.suggester import Ask, Suggestion
@@ -18,31 +19,27 @@ _WORD = re.compile(r"\w*$")
 
 
 def register(server: SetfillServer) -> None:
-    """Have the feature offered to clients without inline completion; others would show everything twice."""
-    initialize = server.protocol.fm.features[types.INITIALIZE]
+    """Add the feature for a client without inline completion; others would show everything twice."""
+    text_document = server.client_capabilities.text_document
+    if text_document and text_document.inline_completion:
+        return
+    state = server.state
+    options = types.CompletionOptions(trigger_characters=_TRIGGERS, resolve_provider=False)
 
-    def offer(params: types.InitializeParams) -> None:
-        initialize(params)
-        text_document = params.capabilities.text_document
-        if text_document is None or text_document.inline_completion is None:
-            options = types.CompletionOptions(trigger_characters=_TRIGGERS, resolve_provider=False)
-            server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(complete)
-
+    @server.feature(types.TEXT_DOCUMENT_COMPLETION, options)
     @contained
     async def complete(params: types.CompletionParams) -> types.CompletionList | None:
-        document = server.documents.get(params.text_document.uri)
+        document = state.documents.get(params.text_document.uri)
         nothing = types.CompletionList(is_incomplete=True, items=[])
-        if document is None or server.is_disabled(document) or not server.settings.automatic:
+        if document is None or state.documents.admission.is_disabled(document) or not state.settings.automatic:
             return nothing
-        cursor = document.document.char_at(params.position)
-        suggestions = await answered(server, document, Ask(cursor, candidates=server.settings.candidates))
+        cursor = document.content.char_at(params.position)
+        suggestions = await answered(state, document, Ask(cursor, candidates=state.settings.candidates))
         if suggestions is None:
             return nothing
         return types.CompletionList(
             is_incomplete=True, items=[_item(document, each, rank) for rank, each in enumerate(suggestions)]
         )
-
-    server.protocol.fm.features[types.INITIALIZE] = offer
 
 
 def _item(document: OpenDocument, suggestion: Suggestion, rank: int) -> types.CompletionItem:
@@ -63,6 +60,6 @@ def _item(document: OpenDocument, suggestion: Suggestion, rank: int) -> types.Co
         filter_text=whole,
         sort_text=f"\uffff{rank}",  # behind what a language server knows
         insert_text_mode=types.InsertTextMode.AsIs,
-        text_edit=types.TextEdit(document.document.range_at(start, suggestion.end_char), whole),
+        text_edit=types.TextEdit(document.content.range_at(start, suggestion.end_char), whole),
         command=accepted_command(suggestion.number),
     )

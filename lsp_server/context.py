@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grammars import Language, detect_language, outline_around, snapshot_of
-from lsp_server.documents import OpenDocument
 from lsp_server.imports import imported_files
+from lsp_server.open_document import OpenDocument
 from lsp_server.privacy import Privacy
 from lsp_server.server import SetfillServer
 from lsp_server.settings import Settings
+from lsp_server.state import State
 from model.api.types import Snippet
 
 _IDLE_SECONDS = 0.8
@@ -40,16 +41,19 @@ class _Open:
 
 def register(server: SetfillServer) -> None:
     """Add the feature to a server."""
-    keeper = ContextKeeper(server)
-    server.on_document_changed = keeper.changed
-    server.on_settings_changed = keeper.settings_changed
+    state = server.state
+    keeper = ContextKeeper(state)
+    state.documents.on_opened.append(keeper.changed)
+    state.documents.on_edited.append(keeper.changed)
+    state.on_settings_changed.append(keeper.settings_changed)
+    state.on_end.append(keeper.end)
 
 
 class ContextKeeper:
     """Keeps the worker's snippets for each open file fresh."""
 
-    def __init__(self, server: SetfillServer) -> None:
-        self._server = server
+    def __init__(self, state: State) -> None:
+        self._state = state
         self._timer: asyncio.TimerHandle | None = None
         self._gathering: asyncio.Task[None] | None = None
 
@@ -61,9 +65,16 @@ class ContextKeeper:
 
     def settings_changed(self) -> None:
         """Take back what was shown: it may be of files that are excluded by now."""
-        for document in self._server.documents:
+        for document in self._state.documents:
             document.show_snippets(())
             self.changed(document)
+
+    def end(self) -> None:
+        """Stop gathering."""
+        if self._timer:
+            self._timer.cancel()
+        if self._gathering:
+            self._gathering.cancel()
 
     def _begin(self, document: OpenDocument) -> None:
         if self._gathering and not self._gathering.done():
@@ -72,8 +83,8 @@ class ContextKeeper:
             self._gathering = asyncio.create_task(self._gather(document))
 
     async def _gather(self, document: OpenDocument) -> None:
-        server, settings = self._server, self._server.settings
-        described = server.worker.description
+        state, settings = self._state, self._state.settings
+        described = state.worker.description
         is_of_use = described is None or described.infill  # an unadapted model sees no islands
         if document.path is None or not is_of_use or not document.is_known_to_worker:
             return
@@ -82,11 +93,11 @@ class ContextKeeper:
             here = _Open(document.path, document.language, document.text, document.last_edit_char)
             others = [
                 _Open(other.path, other.language, other.text, other.last_edit_char)
-                for other in server.documents
+                for other in state.documents
                 if other is not document and other.path and other.is_known_to_worker
             ]
-            snippets = await asyncio.to_thread(gathered, here, others, list(server.documents.roots), settings)
-        if server.documents.get(document.uri) is document and server.settings is settings:
+            snippets = await asyncio.to_thread(gathered, here, others, list(state.documents.roots), settings)
+        if state.documents.get(document.uri) is document and state.settings is settings:
             document.show_snippets(snippets)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from cattrs.errors import BaseValidationError
 from lsprotocol import types
 
-from lsp_server.documents import OpenDocument
 from lsp_server.filling import MOST_GAPS, Filled, fill, hole_spans
+from lsp_server.open_document import OpenDocument
 from lsp_server.protocol import CONTENT_MODIFIED, contained, invalid_params, request_failed, uri_in
 from lsp_server.server import SetfillServer
 from model.api.types import PartialInfill
@@ -33,9 +33,9 @@ def register(server: SetfillServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[_KIND]))
     @contained
     def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
-        document = server.documents.get(params.text_document.uri)
+        document = server.state.documents.get(params.text_document.uri)
         only = params.context.only
-        if document is None or server.is_disabled(document) or not _is_wanted(only):
+        if document is None or server.state.documents.admission.is_disabled(document) or not _is_wanted(only):
             return []
         return _actions(server, document, params.range)
 
@@ -85,14 +85,14 @@ def register(server: SetfillServer) -> None:
 
 def _actions(server: SetfillServer, document: OpenDocument, span: types.Range) -> list[types.CodeAction]:
     identity = {"uri": document.uri, "version": document.version}
-    start, end = document.document.chars_of(span)
+    start, end = document.content.chars_of(span)
     title = "Setfill: fill in here" if start == end else "Setfill: replace the selection by an infill"
     plain_range = {
         "start": {"line": span.start.line, "character": span.start.character},
         "end": {"line": span.end.line, "character": span.end.character},
     }
     actions = [_action(server, title, FILL, {"textDocument": identity, "ranges": [plain_range]})]
-    holes = len(hole_spans(document.text, server.settings.hole_marker))
+    holes = len(hole_spans(document.text, server.state.settings.hole_marker))
     if 0 < holes <= MOST_GAPS:
         title = f"Setfill: fill all {holes} holes together" if holes > 1 else "Setfill: fill the marked hole"
         actions.append(_action(server, title, FILL_HOLES, {"textDocument": identity}))
@@ -116,7 +116,7 @@ async def _fill_and_edit(server: SetfillServer, document: OpenDocument, spans: l
     filled = await _filled(server, document, spans)
     if all(not each.text for each in filled):
         raise request_failed("the model suggests nothing here")
-    edits = [types.TextEdit(document.document.range_at(each.start_char, each.end_char), each.text) for each in filled]
+    edits = [types.TextEdit(document.content.range_at(each.start_char, each.end_char), each.text) for each in filled]
     workspace = server.client_capabilities.workspace
     can_version = workspace and workspace.workspace_edit and workspace.workspace_edit.document_changes
     if can_version:
@@ -125,7 +125,7 @@ async def _fill_and_edit(server: SetfillServer, document: OpenDocument, spans: l
     else:
         edit = types.WorkspaceEdit(changes={document.uri: edits})
     has_moved_on = document.version != version or document.text != text  # not every client counts versions
-    if has_moved_on or server.documents.get(document.uri) is not document:
+    if has_moved_on or server.state.documents.get(document.uri) is not document:
         raise request_failed(_MOVED_ON, CONTENT_MODIFIED)
     result = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label="Setfill"))
     if not result.applied:
@@ -141,9 +141,18 @@ async def _filled(
 ) -> list[Filled]:
     if not document.is_known_to_worker:
         raise request_failed("this file is excluded from Setfill, see the setting `exclude`")
-    server.suggester.overtake(document)
+    state = server.state
+    state.suggester.overtake(document)
     try:
-        return await fill(document, spans, server.worker, server.long_work, server.settings, on_partial, candidates)
+        return await fill(
+            document,
+            spans,
+            state.worker,
+            state.editor.long_work,
+            state.settings,
+            on_partial,
+            candidates,
+        )
     except VersionError:
         raise request_failed(_MOVED_ON, CONTENT_MODIFIED) from None
 
@@ -153,7 +162,7 @@ def _document_of(server: SetfillServer, argument: Any) -> OpenDocument:
     uri = uri_in(argument)
     if uri is None:
         raise invalid_params("the argument must have textDocument.uri")
-    document = server.document(uri)
+    document = server.state.document(uri)
     if document.version is not None and argument["textDocument"].get("version") not in (None, document.version):
         raise request_failed(_MOVED_ON, CONTENT_MODIFIED)
     return document
@@ -163,17 +172,17 @@ def _spans_of(server: SetfillServer, document: OpenDocument, argument: Any) -> l
     ranges = argument.get("ranges")
     if not isinstance(ranges, list) or not 1 <= len(ranges) <= MOST_GAPS:
         raise invalid_params(f"ranges must be a list of 1 to {MOST_GAPS} ranges")
-    return [document.document.chars_of(_structured(server, each, types.Range)) for each in ranges]
+    return [document.content.chars_of(_structured(server, each, types.Range)) for each in ranges]
 
 
 def _holes_of(server: SetfillServer, document: OpenDocument, argument: Any) -> list[tuple[int, int]]:
     """Return the marked holes of a file, or of a range of it. A failure when there are none."""
-    spans = hole_spans(document.text, server.settings.hole_marker)
+    spans = hole_spans(document.text, server.state.settings.hole_marker)
     if argument.get("range") is not None:
-        first, last = document.document.chars_of(_structured(server, argument["range"], types.Range))
+        first, last = document.content.chars_of(_structured(server, argument["range"], types.Range))
         spans = [span for span in spans if first <= span[0] and span[1] <= last]
     if not spans:
-        raise request_failed(f"no hole is marked: write {server.settings.hole_marker} where code is missing")
+        raise request_failed(f"no hole is marked: write {server.state.settings.hole_marker} where code is missing")
     return spans
 
 
@@ -185,7 +194,7 @@ def _structured(server: SetfillServer, value: Any, kind: type) -> Any:
 
 
 def _answer(document: OpenDocument, filled: Filled) -> dict[str, Any]:
-    span = document.document.range_at(filled.start_char, filled.end_char)
+    span = document.content.range_at(filled.start_char, filled.end_char)
     return {
         "range": span,
         "text": filled.text,

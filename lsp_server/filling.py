@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from grammars import SyntaxSnapshot
-from lsp_server.documents import OpenDocument
 from lsp_server.lengths import Plan, plan_fill
+from lsp_server.open_document import LastFill, OpenDocument
 from lsp_server.progress import Progress
 from lsp_server.settings import Settings
 from lsp_server.shaping import confidence, finished, finished_jointly
@@ -20,14 +20,6 @@ from model.errors import Cancelled, InputError, VersionError
 
 _SHOW_PROGRESS_SECONDS = 0.5
 MOST_GAPS = 32
-
-
-@dataclass(frozen=True)
-class LastFill:
-    """What was asked of a file the last time it was filled, and its text then."""
-
-    text: str
-    request: InfillRequest
 
 
 @dataclass(frozen=True)

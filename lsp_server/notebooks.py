@@ -11,7 +11,8 @@ from functools import partial
 
 from lsprotocol import types
 
-from lsp_server.documents import OpenDocument
+from lsp_server.documents import Documents
+from lsp_server.open_document import OpenDocument
 from lsp_server.protocol import contained
 from lsp_server.server import SetfillServer
 
@@ -21,7 +22,7 @@ _BETWEEN_CELLS = "\n\n"
 
 def register(server: SetfillServer) -> None:
     """Add the feature to a server."""
-    notebooks = Notebooks(server)
+    notebooks = Notebooks(server.state.documents)
 
     @server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)
     @contained
@@ -43,8 +44,8 @@ def register(server: SetfillServer) -> None:
 class Notebooks:
     """The open notebooks: which cells they have, in which order. The cells' texts are open documents."""
 
-    def __init__(self, server: SetfillServer) -> None:
-        self._server = server
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
         self._cells: dict[str, list[types.NotebookCell]] = {}  # by the notebook's URI
 
     def open(self, notebook: types.NotebookDocument, texts: Sequence[types.TextDocumentItem]) -> None:
@@ -65,19 +66,19 @@ class Notebooks:
             for item in structure.did_open or ():
                 self._open_cell(uri, item)
             for gone in structure.did_close or ():
-                self._server.close_document(gone.uri)
+                self._documents.close(gone.uri)
         newer = {cell.document: cell for cell in changes.data or ()}
         cells[:] = [newer.get(cell.document, cell) for cell in cells]
         for content in changes.text_content or ():
-            self._server.change_document(content.document.uri, content.document.version, content.changes)
+            self._documents.change(content.document.uri, content.document.version, content.changes)
 
     def close(self, uri: str) -> None:
         """Forget a notebook and its cells."""
         for cell in self._cells.pop(uri, ()):
-            self._server.close_document(cell.document)
+            self._documents.close(cell.document)
 
     def _open_cell(self, uri: str, item: types.TextDocumentItem) -> None:
-        self._server.open_document(item, uri, partial(self._text_before, uri))
+        self._documents.open(item, uri, partial(self._text_before, uri))
 
     def _text_before(self, uri: str, document: OpenDocument) -> str:
         """Return what the cells before one say."""
@@ -86,10 +87,14 @@ class Notebooks:
         texts: list[str] = []
         room_char = _MOST_CHAR
         for cell in reversed(cells[:index]):
-            other = self._server.documents.get(cell.document)
+            other = self._documents.get(cell.document)
             if other is None or cell.kind is not types.NotebookCellKind.Code:
                 continue
-            if other.language is not document.language or self._server.is_excluded(other) or not other.text.strip():
+            if (
+                other.language is not document.language
+                or self._documents.admission.is_excluded(other)
+                or not other.text.strip()
+            ):
                 continue
             text = other.text.rstrip() + _BETWEEN_CELLS
             room_char -= len(text)

@@ -16,9 +16,9 @@ _CREATE_TIMEOUT_SECONDS = 5.0
 class Progress:
     """Work done progress of one client."""
 
-    def __init__(self, server: LanguageServer) -> None:
-        self.is_supported = False
+    def __init__(self, server: LanguageServer, *, is_supported: bool) -> None:
         self._server = server
+        self._is_supported = is_supported
         self._numbers = itertools.count(1)
 
     @asynccontextmanager
@@ -47,7 +47,7 @@ class Progress:
             showing.cancel()
 
     async def _begin(self, token: str, title: str, on_cancel: Callable[[], object], after_seconds: float) -> bool:
-        if not self.is_supported:
+        if not self._is_supported:
             return False
         await asyncio.sleep(after_seconds)
         progress = self._server.work_done_progress

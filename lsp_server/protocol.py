@@ -200,6 +200,11 @@ def request_failed(text: str, code: int = REQUEST_FAILED) -> JsonRpcException:
     return JsonRpcException(text, code)
 
 
+def not_initialized() -> JsonRpcException:
+    """Return the error for what comes before `initialize`."""
+    return JsonRpcException("the server is not initialized", types.ErrorCodes.ServerNotInitialized.value)
+
+
 def _answer(error: Exception) -> JsonRpcException:
     if isinstance(error, JsonRpcException):
         return error

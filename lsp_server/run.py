@@ -8,7 +8,9 @@ import secrets
 import sys
 from typing import Any
 
-from lsp_server.server import Options, SetfillServer, build_server, default_worker_options
+from lsp_server.features import build_server
+from lsp_server.life_cycle import Options, default_worker_options
+from lsp_server.server import SetfillServer
 from lsp_server.streams import check_standard_streams, serve, standard_streams
 from model.errors import WorkerError
 

@@ -15,27 +15,28 @@ _STATS_SECONDS = 3.0  # for the worker's own figures, which wait for what it is 
 
 def register(server: SetfillServer) -> None:
     """Add the features to a server."""
+    state = server.state
 
     @server.feature("setfill/status")
     @contained
     async def status(params: Any) -> dict[str, Any]:
-        worker = server.worker
+        worker = state.worker
         problem = await worker.complaint()  # first: all that follows is of one moment
         described = worker.description
         answer: dict[str, Any] = {
             "state": worker.state,
             "progress": 1.0 if described else worker.loaded_share,
             "problem": problem,
-            "model": described.name if described else server.settings.model,
+            "model": described.name if described else state.settings.model,
             "infill": described.infill if described else None,
             "precision": described.precision if described else None,
-            "enabled": server.settings.enabled,
-            "debounceMs": round(server.suggester.pace.debounce_ms(server.settings.debounce_ms), 1),
-            "decodeMs": round(server.suggester.pace.decode_ms, 1),
+            "enabled": state.settings.enabled,
+            "debounceMs": round(state.suggester.pace.debounce_ms(state.settings.debounce_ms), 1),
+            "decodeMs": round(state.suggester.pace.decode_ms, 1),
             "workerPid": worker.client.pid,
             "workerRestarts": worker.client.restarts,
             "lastDeath": worker.last_death,
-            "statistics": dict(server.statistics.since_start),
+            "statistics": dict(state.statistics.since_start),
         }
         if described and isinstance(params, dict) and params.get("worker"):
             try:
@@ -50,4 +51,4 @@ def register(server: SetfillServer) -> None:
     @server.command(RESTART)
     @contained
     async def restart(argument: Any) -> None:
-        await server.worker.restart()
+        await state.worker.restart()

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from grammars import Stop, SyntaxSnapshot, fitted_infill
-from lsp_server.documents import OpenDocument
 from lsp_server.lengths import Plan, cut, plan_suggestion, silent_here
+from lsp_server.open_document import OpenDocument
 from lsp_server.pacing import Pace, PowerSupply
 from lsp_server.progress import Progress
 from lsp_server.settings import Settings
@@ -135,6 +135,7 @@ class Suggester:
         self._settings = settings
         self._power = PowerSupply()
         self._numbers = itertools.count(1)
+        self._memories: dict[OpenDocument, Memory] = {}  # of the open files
 
     async def suggest(self, document: OpenDocument, ask: Ask) -> list[Suggestion] | None:
         """Return suggestions, the best first; none of them when silence is better; None when overtaken.
@@ -142,8 +143,8 @@ class Suggester:
         WorkerError and CheckpointError where there is no model to ask.
         """
         self.overtake(document)
-        memory = _memory(document)
-        memory.outcome = Outcome(document.document.range_at(ask.cursor_char, ask.cursor_char).start, ask.invoked)
+        memory = self._memory(document)
+        memory.outcome = Outcome(document.content.range_at(ask.cursor_char, ask.cursor_char).start, ask.invoked)
         running = memory.running = asyncio.create_task(self._suggest(document, memory, ask))
         try:
             await asyncio.wait([running])
@@ -162,7 +163,7 @@ class Suggester:
 
     def overtake(self, document: OpenDocument) -> None:
         """End the request that is under way for a file: it is answered with nothing known."""
-        memory = _memory(document)
+        memory = self._memory(document)
         if memory.running:
             memory.running.cancel()
             memory.running = None
@@ -172,7 +173,7 @@ class Suggester:
     def changed(self, document: OpenDocument) -> None:
         """Note that a file's text changed: answers for the text before are of no use, unless it was typed through."""
         self.overtake(document)
-        memory = _memory(document)
+        memory = self._memory(document)
         known = memory.remembered
         if memory.ahead and not (known and known.is_on_the_way(document.text, document.last_edit_char)):
             memory.ahead.cancel()
@@ -180,9 +181,15 @@ class Suggester:
     def close(self, document: OpenDocument) -> None:
         """Forget a file."""
         self.overtake(document)
-        if ahead := _memory(document).ahead:
+        if ahead := self._memories.pop(document).ahead:
             ahead.cancel()
-        document.memory = None
+
+    def outcome_of(self, document: OpenDocument) -> Outcome | None:
+        """Return what came of the last request for suggestions in a file, None before there was one."""
+        return self._memory(document).outcome
+
+    def _memory(self, document: OpenDocument) -> Memory:
+        return self._memories.setdefault(document, Memory())
 
     async def _suggest(self, document: OpenDocument, memory: Memory, ask: Ask) -> list[Suggestion]:
         text, started = document.text, time.monotonic()
@@ -353,11 +360,6 @@ class Suggester:
             memory.remembered = replace(known, texts=(shown + more, *known.texts[1:]))
 
 
-def outcome_of(document: OpenDocument) -> Outcome | None:
-    """Return what came of the last request for suggestions in a file, None before there was one."""
-    return _memory(document).outcome
-
-
 async def _infill_enough(
     document: OpenDocument,
     request: InfillRequest,
@@ -398,13 +400,6 @@ def _note(memory: Memory, reason: Reason, **details: str) -> None:
     """Keep what came of the request that is under way."""
     if memory.outcome:
         memory.outcome = memory.outcome.because(reason, **details)
-
-
-def _memory(document: OpenDocument) -> Memory:
-    if document.memory is None:
-        document.memory = Memory()
-    memory: Memory = document.memory
-    return memory
 
 
 def _supposed(text: str, ask: Ask) -> _Supposed:

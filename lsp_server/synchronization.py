@@ -12,9 +12,10 @@ from typing import Any
 
 from lsprotocol import types
 
+from lsp_server.documents import UNREADABLE, Documents
 from lsp_server.framing import LARGEST_MESSAGE_BYTES, Skipped
 from lsp_server.protocol import contained, uri_in
-from lsp_server.server import UNREADABLE, SetfillServer
+from lsp_server.server import SetfillServer
 
 _LARGEST_NUMBER = 2**31 - 1  # of a line or a column, as the protocol has them
 _OF_FILES = ("/didOpen", "/didChange", "/didClose")
@@ -26,7 +27,8 @@ class Unreadable(ValueError):
 
 def register(server: SetfillServer) -> None:
     """Add the handlers to a server."""
-    server.protocol.on_skipped = lambda skipped: _skipped(server, skipped)
+    documents = server.state.documents
+    server.protocol.on_skipped = lambda skipped: _skipped(documents, skipped)
 
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     @contained
@@ -35,10 +37,10 @@ def register(server: SetfillServer) -> None:
         try:
             item, version = _opened_item(params["textDocument"])
         except Unreadable:
-            server.lose_document(uri, UNREADABLE)
+            documents.lose(uri, UNREADABLE)
             return
-        server.open_document(item)
-        if document := server.documents.get(uri):
+        documents.open(item)
+        if document := documents.get(uri):
             document.version = version
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
@@ -48,18 +50,18 @@ def register(server: SetfillServer) -> None:
         try:
             version, changes = _version(params["textDocument"]), _changes(params.get("contentChanges"))
         except Unreadable:
-            if server.documents.get(uri):
-                server.lose_document(uri, UNREADABLE)
+            if documents.get(uri):
+                documents.lose(uri, UNREADABLE)
             return
-        server.change_document(uri, version, changes)
+        documents.change(uri, version, changes)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     @contained
     def closed(params: Any) -> None:
-        server.close_document(_uri(params))
+        documents.close(_uri(params))
 
 
-def _skipped(server: SetfillServer, skipped: Skipped) -> None:
+def _skipped(documents: Documents, skipped: Skipped) -> None:
     """Lose the file that a skipped message was about: all of them, if it may have been about any."""
     seen = skipped.head + skipped.tail
     if skipped.method:
@@ -71,8 +73,8 @@ def _skipped(server: SetfillServer, skipped: Skipped) -> None:
     if is_of_file:
         too_large = f"it is too large ({skipped.size_bytes:,} bytes in one message)"
         reason = too_large if skipped.size_bytes > LARGEST_MESSAGE_BYTES else UNREADABLE
-        for uri in [skipped.uri] if skipped.uri else [document.uri for document in server.documents]:
-            server.lose_document(uri, reason)
+        for uri in [skipped.uri] if skipped.uri else [document.uri for document in documents]:
+            documents.lose(uri, reason)
 
 
 # -- parameters ---------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-from lsp_server.documents import OpenDocument
-from lsp_server.filling import LastFill
+from lsp_server.open_document import LastFill, OpenDocument
 from lsp_server.protocol import contained, invalid_params, request_failed, uri_in
 from lsp_server.server import SetfillServer
 from model.api import trace_page
@@ -28,6 +27,7 @@ _numbers = itertools.count(1)
 
 def register(server: SetfillServer) -> None:
     """Add the feature to a server."""
+    state = server.state
 
     @server.feature(TRACE_LAST)
     @contained
@@ -35,16 +35,16 @@ def register(server: SetfillServer) -> None:
         uri = uri_in(params)
         if uri is None:
             raise invalid_params("the parameters must have textDocument.uri")
-        document = server.document(uri)
+        document = state.document(uri)
         if document.last_fill is None:
             raise request_failed("nothing was filled in this file yet: fill a selection, a cursor or marked holes")
         if not document.is_known_to_worker:
             raise request_failed("this file is excluded from Setfill, see the setting `exclude`")
-        last: LastFill = document.last_fill
-        description = await server.worker.ready()
+        last = document.last_fill
+        description = await state.worker.ready()
         repeating = asyncio.ensure_future(_repeated(document, last))
         title = "Setfill: repeating the last infill"
-        async with server.long_work.shown(title, repeating.cancel, after_seconds=_SHOW_PROGRESS_SECONDS):
+        async with state.editor.long_work.shown(title, repeating.cancel, after_seconds=_SHOW_PROGRESS_SECONDS):
             infill = await repeating
         page = await asyncio.to_thread(trace_page.render, document.name, last.text, infill, description.name)
         return {"title": f"How {document.name} was filled", "html": page}

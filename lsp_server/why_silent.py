@@ -12,12 +12,12 @@ from typing import Any
 
 from lsprotocol import types
 
-from lsp_server.documents import OpenDocument
 from lsp_server.lengths import silent_here
+from lsp_server.open_document import OpenDocument
 from lsp_server.protocol import contained, invalid_params, uri_in
 from lsp_server.server import SetfillServer
 from lsp_server.silence import Outcome, Reason
-from lsp_server.suggester import outcome_of
+from lsp_server.state import State
 
 WHY_SILENT = "setfill/whySilent"
 
@@ -61,6 +61,7 @@ _MESSAGES = {
 
 def register(server: SetfillServer) -> None:
     """Add the feature to a server."""
+    state = server.state
 
     @server.feature(WHY_SILENT)
     @contained
@@ -68,26 +69,26 @@ def register(server: SetfillServer) -> None:
         uri = uri_in(params)
         if uri is None:
             raise invalid_params("the parameters must have textDocument.uri")
-        if problem := server.documents.unknown.get(uri):
+        if problem := state.documents.unknown.get(uri):
             return _answer_for_lost(problem)
-        document = server.documents.get(uri)
-        outcome = outcome_of(document) if document else None
+        document = state.documents.get(uri)
+        outcome = state.suggester.outcome_of(document) if document else None
         if document and params.get("position") is not None:
             position = server.protocol.converter.structure(params["position"], types.Position)
-            outcome = await _outcome_at(server, document, position, outcome)
-        return answer(server, document, outcome)
+            outcome = await _outcome_at(state, document, position, outcome)
+        return answer(state, document, outcome)
 
 
 async def _outcome_at(
-    server: SetfillServer, document: OpenDocument, position: types.Position, last: Outcome | None
+    state: State, document: OpenDocument, position: types.Position, last: Outcome | None
 ) -> Outcome | None:
     """Return what would come of a request at another place than the last one, if that can be told; else the last."""
-    description = server.worker.description
+    description = state.worker.description
     if description is None or (last and last.position == position):
         return last
-    cursor_char, text = document.document.char_at(position), document.text
+    cursor_char, text = document.content.char_at(position), document.text
     snapshot = await document.syntax.of(text)
-    here = silent_here(snapshot, cursor_char, server.settings, sees_suffix=description.infill)
+    here = silent_here(snapshot, cursor_char, state.settings, sees_suffix=description.infill)
     return Outcome(position, is_invoked=False).because(here) if here else last
 
 
@@ -97,13 +98,13 @@ def _answer_for_lost(problem: str) -> dict[str, Any]:
     return {"reason": Reason.LOST.value, "message": message, **nothing, "problem": problem}
 
 
-def answer(server: SetfillServer, document: OpenDocument | None, outcome: Outcome | None) -> dict[str, Any]:
+def answer(state: State, document: OpenDocument | None, outcome: Outcome | None) -> dict[str, Any]:
     """Return why a file stayed without a suggestion, as JSON. `outcome`: of the request that is asked about."""
-    reason, details = _reason(server, document, outcome)
+    reason, details = _reason(state, document, outcome)
     is_of_outcome = outcome is not None and reason is outcome.reason
     words = {
         "language": document.language_id or document.language.name if document else "",
-        "limit_ms": server.settings.time_limit_ms * (4 if outcome and outcome.is_invoked else 1),
+        "limit_ms": state.settings.time_limit_ms * (4 if outcome and outcome.is_invoked else 1),
         "line": outcome.position.line + 1 if outcome else 0,
         "took_s": outcome.took_ms / 1000 if outcome else 0.0,
     }
@@ -118,19 +119,17 @@ def answer(server: SetfillServer, document: OpenDocument | None, outcome: Outcom
     }
 
 
-def _reason(
-    server: SetfillServer, document: OpenDocument | None, outcome: Outcome | None
-) -> tuple[Reason, dict[str, Any]]:
+def _reason(state: State, document: OpenDocument | None, outcome: Outcome | None) -> tuple[Reason, dict[str, Any]]:
     """Return what keeps the file silent now; where nothing does, what came of its last request."""
-    worker = server.worker
+    worker = state.worker
     if document is None:
         return Reason.NOT_OPEN, {}
-    if disabled := server.why_disabled(document):
+    if disabled := state.documents.admission.why_disabled(document):
         return disabled, {}
     if worker.problem:
         return Reason.WORKER_DOWN, {"problem": worker.problem}
     if worker.description is None:
         return Reason.LOADING, {"percent": round(100 * worker.loaded_share)}
-    if not server.settings.automatic and not (outcome and outcome.is_invoked):
+    if not state.settings.automatic and not (outcome and outcome.is_invoked):
         return Reason.ON_DEMAND, {}
     return (outcome.reason, outcome.details) if outcome else (Reason.NOT_ASKED, {})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,26 @@ def imports(path: Path) -> Iterator[str]:
 
 def files(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
+
+
+def modules_imported(code: str, modules: Set[str]) -> set[str]:
+    """Return which of `modules` the code names in imports, wherever in it: also those for types alone."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= whole if whole <= modules else whole | {node.module}
+    return found & modules
+
+
+def import_graph(package: str) -> dict[str, set[str]]:
+    """Return which modules of a package each of them names in imports."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files(package)}
+    names = {path: name.removesuffix(".__init__") for path, name in names.items()}
+    modules = set(names.values())
+    return {name: modules_imported(path.read_text(encoding="utf-8"), modules) for path, name in names.items()}
 
 
 # What each room of ARCHITECTURE.md's table must not know, as the imports that it must not have.
@@ -64,6 +85,32 @@ def test_dependencies_point_one_way(folder: str, forbidden: tuple[str, ...]) -> 
             for other in forbidden:
                 assert name != other, f"{path.relative_to(ROOT)} imports {name}"
                 assert not name.startswith(other + "."), f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    try:
+        graphlib.TopologicalSorter(import_graph(package)).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"a circle: {' <- '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("import a.b", {"a.b"}),
+        ("import a.b as c, os", {"a.b"}),
+        ("from a import b", {"a.b"}),
+        ("from a import b, Something", {"a", "a.b"}),
+        ("from a.b import Something", {"a.b"}),
+        ("if TYPE_CHECKING:\n    from a import b", {"a.b"}),
+        ("def f():\n    from a.b import Something", {"a.b"}),
+        ("from os import path", set()),
+    ],
+)
+def test_every_kind_of_import_is_noticed(line: str, expected: set[str]) -> None:
+    """A test of the test above."""
+    assert modules_imported(line, {"a", "a.b"}) == expected
 
 
 def test_the_map_shows_every_room_and_no_other() -> None:

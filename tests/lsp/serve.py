@@ -11,8 +11,8 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from lsp_server import run  # noqa: E402
+from lsp_server.life_cycle import default_worker_options  # noqa: E402
 from lsp_server.pacing import PowerSupply  # noqa: E402
-from lsp_server.server import default_worker_options  # noqa: E402
 from lsp_server.settings import Settings  # noqa: E402
 from model.api.client import WorkerOptions  # noqa: E402
 

@@ -202,6 +202,29 @@ class Connection:
         self.stdout, self.stdin, self.returncode = reader, writer, None
 
 
+def test_a_wrong_token_can_be_mended(script: Script) -> None:
+    """Whatever the first `initialize` began, the second begins it once."""
+
+    async def run() -> None:
+        process = await asyncio.create_subprocess_exec(*SERVE, "--socket", "0", stderr=asyncio.subprocess.PIPE)
+        assert process.stderr
+        try:
+            async with asyncio.timeout(30):
+                port = int((await process.stderr.readline()).rsplit(b":", 1)[1])
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                client = Client(Connection(reader, writer))  # type: ignore[arg-type]
+                with pytest.raises(RequestError, match="socketToken"):
+                    await client.initialize(model=script(), capabilities={}, socketToken="guess")
+                answer = await client.initialize(model=script(), capabilities={}, socketToken="the token")
+                assert answer["capabilities"]["completionProvider"]
+                writer.close()
+        finally:
+            process.kill()
+            await process.wait()
+
+    asyncio.run(run())
+
+
 def test_suggestions_are_counted_on_this_machine_alone(script: Script, tmp_path: Path) -> None:
     async def conversation(client: Client) -> None:
         await client.initialize(model=script("x = one + two\n"), decodeAhead=False)

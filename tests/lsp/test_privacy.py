@@ -10,13 +10,14 @@ import pytest
 from lsprotocol import types
 
 from grammars import language_named, snapshot_of
+from lsp_server.admission import Admission
 from lsp_server.context import _Open, gathered
 from lsp_server.documents import Documents
 from lsp_server.imports import imported_files
-from lsp_server.patterns import Patterns, matches
 from lsp_server.privacy import Privacy
 from lsp_server.settings import DEFAULT_EXCLUDE, Settings, updated
 from lsp_server.text_units import ColumnUnit
+from model.api.client import WorkerClient, WorkerOptions
 from tests.lsp.client import Client, talk
 
 Script = Callable[..., str]
@@ -124,10 +125,11 @@ def test_names_that_it_does_not(uri: str) -> None:
 
 
 def excluded(uri: str) -> bool:
-    documents = Documents(None, ColumnUnit.UTF16)  # type: ignore[arg-type]
-    documents.roots = [Path("/w")]
-    document = documents.open(types.TextDocumentItem(uri, "plaintext", 1, ""))
-    return any(matches(name, Patterns(DEFAULT_EXCLUDE), documents.roots) for name in document.names)
+    client = WorkerClient(WorkerOptions("none"))
+    documents = Documents(client, ColumnUnit.UTF16, Admission(Settings(), [Path("/w")]))
+    documents.open(types.TextDocumentItem(uri, "plaintext", 1, ""))
+    assert documents.get(uri)
+    return uri not in client.documents
 
 
 def test_strings_in_signatures_of_other_files_are_left_out(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from lsprotocol import types
 
+from lsp_server.admission import Admission
 from lsp_server.documents import Documents
+from lsp_server.settings import Settings
 from lsp_server.text_units import ColumnUnit
 from model.api.types import Edit, Gap, Infill, InfillRequest
 from model.errors import VersionError
@@ -44,9 +46,10 @@ def test_requests_at_the_same_time_see_their_own_texts(turns: int, both: bool) -
 
     async def run() -> None:
         worker = Worker()
-        documents = Documents(worker, ColumnUnit.UTF16)  # type: ignore[arg-type]
-        document = documents.open(types.TextDocumentItem("file:///w/a.txt", "plaintext", 1, "x ="))
-        document.tell_worker()
+        documents = Documents(worker, ColumnUnit.UTF16, Admission(Settings(), []))  # type: ignore[arg-type]
+        documents.open(types.TextDocumentItem("file:///w/a.txt", "plaintext", 1, "x ="))
+        document = documents.get("file:///w/a.txt")
+        assert document
         request = InfillRequest("", 0, (Gap(3, 3),))
         ahead = asyncio.create_task(document.infill(request, suppose=Edit(3, 3, " 1")))
         for _ in range(turns):
