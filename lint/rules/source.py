@@ -6,7 +6,7 @@ Knows where lines begin and what kind of text stands where. Does not know what i
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import cached_property, lru_cache
 
 from grammars import PLAIN_TEXT, Language, PlaceKind, SyntaxSnapshot, detect_language, place_at, snapshot_of
@@ -64,7 +64,7 @@ class Source:
         """A finding in this file, at the rule's level."""
         return Finding(rule, self.file.path, span, message, rule.level)
 
-    def added_first(self, lines: Iterator[int]) -> list[int]:
+    def added_first(self, lines: Iterable[int]) -> list[int]:
         """The line numbers with those that the change brought first: what a limit cuts off is the rest."""
         return sorted(lines, key=lambda line: (line not in self.file.added, line))
 
