@@ -5,6 +5,7 @@ Knows lines and the worker's score requests; does not judge.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -53,27 +54,23 @@ def sampled_lines(file: ChangedFile, wanted: frozenset[int], most: int = SAMPLE_
 
     The nearest ones are most like it, and share its encoding.
     """
-    others = {n for n, line in enumerate(file.lines, start=1) if is_scored(line)} - wanted - file.added
-    near: dict[int, None] = {}
-    for distance in range(1, len(file.lines)):
-        for line in sorted(wanted):
-            for number in (line - distance, line + distance):
-                if number in others:
-                    near[number] = None
-                    if len(near) == most:
-                        return frozenset(near)
-        if len(near) == len(others):
-            break
-    return frozenset(near)
+    changed = sorted(wanted | file.added)
+
+    def distance(line: int) -> int:
+        place = bisect_left(changed, line)
+        return min((abs(line - other) for other in changed[max(0, place - 1) : place + 1]), default=0)
+
+    others = [line for line, text in enumerate(file.lines, start=1) if is_scored(text) and distance(line)]
+    return frozenset(sorted(others, key=lambda line: (distance(line), line))[:most])
 
 
 async def score_lines(
     client: WorkerClient,
     file: ChangedFile,
     lines: Iterable[int],
-    tell_progress: Callable[[int], None] = lambda scored: None,
+    tell_scored: Callable[[list[int]], None] = lambda lines: None,
 ) -> dict[int, LineScore]:
-    """Return the score of each of `lines` that is neither blank nor too long; `tell_progress` hears how many came.
+    """Return the score of each of `lines` that is neither blank nor too long; `tell_scored` hears which have one.
 
     Errors as for `WorkerClient.score`.
     """
@@ -89,7 +86,7 @@ async def score_lines(
             answer = await client.score(request)
             for (number, column, _), text, score in zip(asked, given, answer.gaps, strict=True):
                 scores[number] = _line_score(number, column, text, score)
-            tell_progress(len(asked))
+            tell_scored([number for number, _, _ in asked])
         return scores
     finally:
         client.close(file_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lint.records import Check, Rule
 from lint.rules.syntax_errors import SYNTAX_ERROR, new_syntax_errors
 from lint.rules.traces import TRACES
+from lint.surprise import SURPRISING_LINE
 
 RULES: tuple[tuple[Rule, Check], ...] = ((SYNTAX_ERROR, new_syntax_errors), *TRACES)
 """The rules without the model, each with the function that finds it."""
@@ -12,4 +13,4 @@ RULES: tuple[tuple[Rule, Check], ...] = ((SYNTAX_ERROR, new_syntax_errors), *TRA
 
 def all_rules() -> tuple[Rule, ...]:
     """Every rule there is, those of the model included."""
-    return tuple(rule for rule, _check in RULES)
+    return (*(rule for rule, _check in RULES), SURPRISING_LINE)

@@ -9,7 +9,7 @@ each gap by itself between the same seams.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -137,9 +137,9 @@ class PackedScorer:
         for begin in range(0, len(left_ids), SLICE_ROWS):
             _go_on(cancelled)
             push_left(self._network, cache, left_ids[begin : begin + SLICE_ROWS])
-        for chunk in [[], *chunks] if self._capabilities.infill else []:  # the sink row first, by itself
+        for together in _slices(chunks) if self._capabilities.infill else []:
             _go_on(cancelled)
-            push_right(self._network, cache, chunk, self._capabilities.sink_id)
+            push_right(self._network, cache, together, self._capabilities.sink_id)
         self.rows_computed += cache.rows
         return cache
 
@@ -189,6 +189,19 @@ class PackedScorer:
         self.rows_computed += len(ids)
         assert logits is not None
         return logits
+
+
+def _slices(chunks: Sequence[list[int]]) -> Iterator[list[list[int]]]:
+    """Yield chunks that are pushed together, one empty list of them at least: the sink row is wanted anyway."""
+    together: list[list[int]] = []
+    rows = 0
+    for chunk in chunks:
+        if together and rows + len(chunk) > SLICE_ROWS:
+            yield together
+            together, rows = [], 0
+        together.append(chunk)
+        rows += len(chunk)
+    yield together
 
 
 def _go_on(cancelled: Callable[[], bool]) -> None:

@@ -341,7 +341,7 @@ class Window:
 
     def _push_chunk(self) -> None:
         chunk = self.right[self._right_encoded].ids if self.right else []
-        push_right(self.network, self.cache, chunk, self.capabilities.sink_id)
+        push_right(self.network, self.cache, [chunk], self.capabilities.sink_id)
         self._right_encoded += bool(self.right)
 
     def _push_middle(self, slice_rows: int) -> None:

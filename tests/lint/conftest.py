@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.worker.conftest import tiny_model
+
+__all__ = ["tiny_model"]
+
 
 class Git:
     """A work tree that a test commits to."""
