@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lint.formats.as_json import render_json, render_jsonl
+from lint.formats.github import render_github
+from lint.formats.markdown import render_markdown
+from lint.formats.rdjsonl import render_rdjsonl
+from lint.formats.sarif import render_sarif
 from lint.formats.text import render_text
 from lint.records import Report
 
-_RENDERERS: dict[str, Callable[[Report], str]] = {}
+_RENDERERS: dict[str, Callable[[Report], str]] = {
+    "json": render_json,
+    "jsonl": render_jsonl,
+    "github": render_github,
+    "sarif": render_sarif,
+    "rdjsonl": render_rdjsonl,
+    "markdown": render_markdown,
+}
 FORMATS: tuple[str, ...] = ("text", *_RENDERERS)
 """The names of the formats."""
 

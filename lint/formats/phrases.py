@@ -8,14 +8,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from lint.records import Finding, Level, Odds, Report
+from lint.records import Finding, Level, Odds, Report, Rule
 
+HOMEPAGE = "https://github.com/setfill/setfill"
 NO_FINDINGS = "nothing found"
+_DIGITS = 3  # of scores: the last bits are the machine's
 
 
 def level_name(level: Level) -> str:
     """The level as SARIF and people write it: note, warning, error."""
     return level.name.lower()
+
+
+def help_page(rule: Rule) -> str:
+    """Where the rule is explained."""
+    return f"{HOMEPAGE}/blob/main/docs/lint.md#{rule.id}"
+
+
+def rounded(score: float) -> float:
+    """A score as it is written."""
+    return round(score, _DIGITS)
+
+
+def told(finding: Finding) -> list[str]:
+    """What a finding says where there is no room for an excerpt: lines, which may hold anything."""
+    lines = [finding.message]
+    if finding.expected is not None:
+        lines += ["expected something like:", *finding.expected.split("\n")]
+    if finding.odds is not None:
+        lines.append(odds_sentence(finding.odds))
+    return lines
 
 
 def count(number: int, noun: str) -> str:

@@ -68,8 +68,8 @@ def _print_finding(out: Console, finding: Finding, lines: tuple[str, ...], color
         text = (
             _shown_line(finding, number, lines[number - 1], color) if is_own else Text(_cut(lines[number - 1]), "dim")
         )
-        _print_line(out, f"{number:5} │", text)
-        if is_own and not color:
+        _print_line(out, f"{number:5} {'┃' if is_own and last > span.line else '│'}", text)
+        if is_own and not color and last == span.line:
             _print_line(out, "      │", Text(_underline(finding, number, lines[number - 1])))
     if finding.expected is not None:
         expected = Text("expected something like: ", style="italic")
@@ -82,7 +82,7 @@ def _print_finding(out: Console, finding: Finding, lines: tuple[str, ...], color
 
 def _print_line(out: Console, margin: str, text: Text) -> None:
     text.rstrip()
-    out.print(Text(margin, style="cyan") + (Text(" ") + text if text else ""))
+    out.print(Text.assemble((margin, "cyan"), " " if text else "", text))
 
 
 def _shown_line(finding: Finding, number: int, line: str, color: bool) -> Text:
@@ -93,9 +93,10 @@ def _shown_line(finding: Finding, number: int, line: str, color: bool) -> Text:
     start, end = _columns(finding, number, line)
     shown = Text()
     edges = {0, len(line), start, end, *(edge for shade in shades for edge in (shade.column, shade.end_column))}
-    cuts = sorted(edge for edge in edges if 0 <= edge <= min(len(line), _MOST_CHAR))
+    cuts = sorted({min(max(edge, 0), len(line), _MOST_CHAR) for edge in edges})
     for begin, stop in pairwise(cuts):
-        style = Style.parse(_background(shades, begin)) if shades else Style(underline=start <= begin < end)
+        is_within = start <= begin < end and finding.span.line == finding.span.end_line
+        style = Style.parse(_background(shades, begin)) if shades else Style(underline=is_within)
         shown.append(visible(line[begin:stop]), style=style)
     return shown.append("…") if len(line) > _MOST_CHAR else shown
 
