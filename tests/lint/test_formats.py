@@ -130,7 +130,7 @@ def test_fingerprints_know_content_and_order_but_no_line_numbers() -> None:
 
 def test_rdjsonl_counts_in_bytes() -> None:
     diagnostic = json.loads(rendered(REPORT, "rdjsonl").splitlines()[1])
-    assert diagnostic["location"]["range"] == {"start": {"line": 2, "column": 10}, "end": {"line": 2, "column": 23}}
+    assert diagnostic["location"]["range"] == {"start": {"line": 2, "column": 10}, "end": {"line": 2, "column": 25}}
 
 
 def test_github_has_ten_annotations_of_a_level_and_a_line_for_each_other() -> None:
