@@ -56,6 +56,8 @@ export const privateEnvironment: Session = async ({ extension, folder }) => {
         [],
         "nobody can meet it on a socket",
       );
+      assert.match(server.logs(), /starting the server \(private environment\)/);
+      assert.ok(!server.logs().includes("def add("), "no log holds source code");
       assert.ok(!existsSync(proof), "the folder's own command was not run");
     }),
   );
