@@ -88,10 +88,14 @@ export class Client implements vscode.Disposable {
     return this.next(() => this.launch());
   }
 
-  /** Have the server that would be found now, if that is another than the one that was. */
+  /** Have the server that would be found now, if that is another than the one that was. Says no failure twice. */
   reconsider(): Promise<void> {
     return this.next(async () => {
-      if (!this.isWanted || sameServer(await findServer(this.context), this.found)) {
+      if (!this.isWanted) {
+        return;
+      }
+      const now = await findServer(this.context);
+      if (this.current.kind === "failed" ? isExplanation(now) : sameServer(now, this.found)) {
         return;
       }
       this.restarts.forget();

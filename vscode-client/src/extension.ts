@@ -105,9 +105,14 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(log, started, status, ghost, preview, snooze, ...registered(commands, log));
   context.subscriptions.push(
     vscode.workspace.onDidChangeConfiguration((change) => {
-      if (settings.needsRestart(change) && started.state.kind !== "stopped") {
+      const { kind } = started.state;
+      if (settings.needsRestart(change) && kind !== "stopped" && kind !== "failed") {
         void started.restart();
-      } else if (change.affectsConfiguration("setfill.server") || change.affectsConfiguration("python")) {
+      } else if (
+        settings.needsRestart(change) ||
+        change.affectsConfiguration("setfill.server") ||
+        change.affectsConfiguration("python")
+      ) {
         void started.reconsider();
       }
     }),

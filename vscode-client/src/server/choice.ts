@@ -97,6 +97,11 @@ function fromPrivateEnvironment({ privateEnvironment, isTrusted }: Surroundings)
   switch (privateEnvironment.kind) {
     case "ready":
       return { command: privateEnvironment.program, args: ["serve"], env: CLEAN, origin: "private environment" };
+    case "changing":
+      return {
+        problem: "Setfill's private environment is being set up just now; the server starts once it is there.",
+        remedies: [{ title: "Restart", command: "setfill.restartServer" }],
+      };
     case "damaged":
       return {
         problem: `Setfill's private environment cannot be used: ${privateEnvironment.problem}. Set it up anew.`,

@@ -10,7 +10,7 @@ import { versionOfWheel } from "./versions";
 import { besidePython, pythonIn } from "./virtual_environment";
 
 export type EnvironmentState =
-  | { readonly kind: "absent" }
+  | { readonly kind: "absent" | "changing" }
   | { readonly kind: "ready"; readonly program: string; readonly version: string }
   | { readonly kind: "damaged"; readonly problem: string };
 
@@ -40,8 +40,9 @@ export function environmentState(places: Places): EnvironmentState {
   const record = readRecord(places);
   if (record === undefined) return { kind: "absent" };
   if (record.isChanging) {
-    const problem = isLocked(places) ? "it is being changed just now" : "it was being changed when VS Code ended";
-    return { kind: "damaged", problem };
+    return isLocked(places)
+      ? { kind: "changing" }
+      : { kind: "damaged", problem: "it was being changed when VS Code ended" };
   }
   const python = pythonIn(places.folder);
   if (!existsSync(python)) return { kind: "damaged", problem: "the Python that it was made with is gone" };

@@ -6,7 +6,7 @@ import { CodeServer, type Options } from "./code_server";
 import { pause } from "./waiting";
 import { PICTURES, Window } from "./window";
 
-const LIMIT_MS = 400_000; // of one session; only ends one that hangs
+const LIMIT_MS = 480_000; // of one session; only ends one that hangs
 
 /** What a session is given. */
 export interface Surroundings {

@@ -53,6 +53,7 @@ test("then the private environment", () => {
   const nothing = { configured: [], selectedPython: undefined, environment: {} };
   check(nothing, `${PRIVATE.program} serve`);
   check({ ...nothing, privateEnvironment: { kind: "absent" } }, "! Setfill's server is not installed on this machine");
+  check({ ...nothing, privateEnvironment: { kind: "changing" } }, "! Setfill's private environment is being set up");
   check({ ...nothing, privateEnvironment: { kind: "damaged", problem: "it is gone" } }, "cannot be used: it is gone");
 });
 
