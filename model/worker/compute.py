@@ -110,6 +110,12 @@ class FairQueue:
     def stopped(self) -> bool:
         return self._stopped
 
+    @property
+    def newest_connection(self) -> int:
+        """The highest number among the connections that have jobs waiting; 0 if none has."""
+        with self._changed:
+            return max(self._waiting, default=0)
+
 
 class Compute:
     """The compute thread and what it owns: the engine, and the files each connection holds open."""
@@ -144,30 +150,48 @@ class Compute:
             self._on_crash()
 
     def _load_and_serve(self) -> None:
-        try:
-            engine = self._load(self._tell_progress)
-        except Exception as error:
-            self._refuse_all(error)
-            return
+        newcomer: Job | None = None
+        while True:
+            try:
+                engine = self._load(self._tell_progress)
+                break
+            except Exception as error:
+                newcomer = self._refuse(error, newcomer)
+                if newcomer is None:
+                    return
         self._status = WorkerStatus("ready", 1.0, self._status.model, self._status.pid)
         logger.info("the weights are loaded")
+        if newcomer:
+            self._answer(engine, newcomer)
         self._serve(engine)
 
     def _tell_progress(self, fraction: float) -> None:
         self._steps += 1
         self._status = WorkerStatus("loading", min(1.0, max(0.0, fraction)), self._status.model, self._status.pid)
 
-    def _refuse_all(self, error: Exception) -> None:
-        """Answer every request, from now on, with the reason why there are no weights."""
+    def _refuse(self, error: Exception, newcomer: Job | None) -> Job | None:
+        """Answer requests with the reason why there are no weights, also that of `newcomer`.
+
+        Returns the first request of a client that came after that was found out: what was wrong may have been mended
+        before it came. Returns None when stopped.
+        """
         reason = failure(error, "loading the model")
         self._status = WorkerStatus(
             "failed", 0.0, self._status.model, self._status.pid, error_code=reason.code, error_text=reason.text
         )
         logger.error("the weights could not be loaded (%s)", reason.code)
+        newest = self.queue.newest_connection
+        if newcomer:
+            newcomer.answer(reason)
+            newest = max(newest, newcomer.connection)
         while (job := self.queue.take(wait=True)) is not None:
             self._steps += 1
             if isinstance(job, Job):
+                if job.connection > newest:
+                    self._tell_progress(0.0)
+                    return job
                 job.answer(reason)
+        return None
 
     def _serve(self, engine: Engine) -> None:
         more_idle_work = True

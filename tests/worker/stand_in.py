@@ -135,6 +135,13 @@ def load_holding_the_interpreter(tell_progress: Callable[[float], None]) -> Stan
     return StandInEngine()
 
 
+def load_once_fetched(tell_progress: Callable[[float], None]) -> StandInEngine:
+    """Fail as long as the file that the environment names is not there."""
+    if not Path(os.environ["SETFILL_TEST_FETCHED"]).exists():
+        fail_to_load(tell_progress)
+    return load(tell_progress)
+
+
 def fail_to_load(tell_progress: Callable[[float], None]) -> StandInEngine:
     raise CheckpointError("the checkpoint lacks its tokenizer: import the model again")
 
@@ -142,7 +149,13 @@ def fail_to_load(tell_progress: Callable[[float], None]) -> StandInEngine:
 if __name__ == "__main__":
     from model.worker.process import run_and_exit
 
-    loads = {"load": load, "slow": load_slowly, "held": load_holding_the_interpreter, "fail": fail_to_load}
+    loads = {
+        "load": load,
+        "slow": load_slowly,
+        "held": load_holding_the_interpreter,
+        "fail": fail_to_load,
+        "fetched": load_once_fetched,
+    }
     if sys.argv[1] == "crash":
         sys.exit("No module named 'torch'")
     run_and_exit(sys.argv[2:], loads[sys.argv[1]])

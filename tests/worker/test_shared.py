@@ -13,7 +13,7 @@ import pytest
 from model.api import runtime
 from model.api.client import WorkerClient
 from model.api.types import Edit, PartialInfill
-from model.errors import SetfillError, UnknownFileError, WorkerError
+from model.errors import CheckpointError, SetfillError, UnknownFileError, WorkerError
 from tests.worker.helpers import at, options, talk, until
 
 SHARED = options(shared=True, linger_s=0.3)
@@ -47,6 +47,34 @@ def test_two_clients_share_a_worker_and_never_mix() -> None:
         assert (await first.infill(at("same id", 29))).gaps[0].text == "a" * 29
 
     talk(conversation, SHARED, SHARED)
+
+
+def test_a_client_that_comes_after_a_load_failure_has_it_tried_again(tmp_path, monkeypatch) -> None:
+    """The model was fetched, and the editor restarted: it met the worker that had found none, which said so again."""
+    fetched = tmp_path / "fetched"
+    monkeypatch.setenv("SETFILL_TEST_FETCHED", str(fetched))
+    which = options("fetched", shared=True, linger_s=0.3)
+
+    async def conversation(first: WorkerClient) -> None:
+        with pytest.raises(CheckpointError):
+            await first.describe()
+        second = WorkerClient(which)
+        await second.start()
+        with pytest.raises(CheckpointError):  # it is still missing
+            await second.describe()
+        await second.stop()
+        fetched.touch()
+        with pytest.raises(CheckpointError):
+            await first.describe()
+        second = WorkerClient(which)
+        await second.start()
+        assert second.pid == first.pid
+        for client in (second, first):
+            assert (await client.describe()).name == "stand-in"
+            assert (await client.status()).state == "ready"
+        await second.stop()
+
+    talk(conversation, which)
 
 
 def test_a_client_that_asks_much_does_not_hold_up_another() -> None:

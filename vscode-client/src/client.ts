@@ -11,7 +11,10 @@ import {
   LanguageClient,
   type LanguageClientOptions,
   type Middleware,
+  MessageType,
   RevealOutputChannelOn,
+  type ShowMessageParams,
+  ShowMessageNotification,
   State as ConnectionState,
   TransportKind,
 } from "vscode-languageclient/node";
@@ -20,6 +23,7 @@ import { DOCUMENTS, isServed } from "./documents";
 import { type Log, withoutContents } from "./log";
 import { Restarts } from "./restarts";
 import { type Explanation, findServer, isExplanation, type ServerCommand } from "./server/discovery";
+import { remediesFor, RESTART, SHOW_LOG } from "./server/remedies";
 import { SECTION, type ServerSettings } from "./settings";
 
 export type ClientState =
@@ -30,10 +34,7 @@ export type ClientState =
 export class NotRunning extends Error {}
 
 const STOP_MS = 3000; // that a server is given to end by itself
-const REMEDIES = [
-  { title: "Restart", command: "setfill.restartServer" },
-  { title: "Show Log", command: "setfill.showLog" },
-];
+const REMEDIES = [RESTART, SHOW_LOG];
 
 export class Client implements vscode.Disposable {
   /** Told of every change of `state`. */
@@ -103,6 +104,11 @@ export class Client implements vscode.Disposable {
     });
   }
 
+  /** What is started; undefined where none was found. */
+  get server(): ServerCommand | undefined {
+    return this.found && !isExplanation(this.found) ? this.found : undefined;
+  }
+
   stop(): Promise<void> {
     return this.next(() => this.close());
   }
@@ -157,6 +163,7 @@ export class Client implements vscode.Disposable {
       const died = (): boolean => hasRun && this.client === client && this.died();
       const client: LanguageClient = new LanguageClient(SECTION, "Setfill", serverOptions(found), this.options(died));
       this.client = client;
+      client.onNotification(ShowMessageNotification.type, showMessage);
       client.onDidChangeState(({ newState }) => {
         if (this.client !== client) {
           return; // it is being stopped
@@ -237,7 +244,18 @@ async function offer({ problem, remedies }: Explanation): Promise<void> {
   const chosen = await vscode.window.showErrorMessage(problem, ...remedies.map(({ title }) => title));
   const remedy = remedies.find(({ title }) => title === chosen);
   if (remedy) {
-    await vscode.commands.executeCommand(remedy.command);
+    await vscode.commands.executeCommand(remedy.command, ...(remedy.arguments ?? []));
+  }
+}
+
+/** Show what the server says; an error is about the model, and has buttons for what would mend it. */
+function showMessage({ type, message }: ShowMessageParams): void {
+  if (type === MessageType.Error) {
+    void offer({ problem: message, remedies: remediesFor(message) });
+  } else if (type === MessageType.Warning) {
+    void vscode.window.showWarningMessage(message);
+  } else {
+    void vscode.window.showInformationMessage(message);
   }
 }
 

@@ -13,6 +13,7 @@ import * as choices from "./presence/choices";
 import { showMenu, SNOOZE_MINUTES } from "./presence/menu";
 import { Snooze } from "./presence/snooze";
 import { Status } from "./presence/status";
+import { fetchModel } from "./server/fetch_model";
 import { onDidSelectPython } from "./server/selected_python";
 import { PrivateEnvironment } from "./server/set_up";
 import { ServerSettings } from "./settings";
@@ -95,6 +96,7 @@ export function activate(context: vscode.ExtensionContext): void {
     restartServer: () => started.restart(),
     setUpEnvironment: environment.setUp,
     removeEnvironment: environment.remove,
+    fetchModel: () => fetchModel(context, log, started.server),
     openServerSettings: () =>
       vscode.commands.executeCommand("workbench.action.openSettings", "@ext:setfill.setfill server environment"),
     showLog: () => {

@@ -6,6 +6,7 @@ import { isServed } from "./documents";
 import type { GhostText } from "./ghost/ghost_text";
 import { otherProviders } from "./ghost/others";
 import type { Silence } from "./protocol";
+import { remediesFor } from "./server/remedies";
 import { SECTION } from "./settings";
 
 /** Return why; also tell the user, unless the caller only wants to know. */
@@ -60,14 +61,14 @@ async function reason(client: Client, ghost: GhostText, ownId: string): Promise<
 async function show({ message, setting, reason }: Silence): Promise<void> {
   const open = "Open Setting";
   const ask = "Suggest Now";
-  const restart = "Restart";
-  const buttons = setting ? [open] : reason === "workerDown" || reason === "failed" ? [restart] : [];
+  const [remedy] = reason === "workerDown" || reason === "failed" ? remediesFor(message) : [];
+  const buttons = setting ? [open] : remedy ? [remedy.title] : [];
   const chosen = await vscode.window.showInformationMessage(`Setfill: ${message}`, ...buttons, ask);
   if (chosen === open) {
     await vscode.commands.executeCommand("workbench.action.openSettings", setting);
   } else if (chosen === ask) {
     await vscode.commands.executeCommand("setfill.suggest");
-  } else if (chosen === restart) {
-    await vscode.commands.executeCommand("setfill.restartServer");
+  } else if (remedy && chosen === remedy.title) {
+    await vscode.commands.executeCommand(remedy.command, ...(remedy.arguments ?? []));
   }
 }

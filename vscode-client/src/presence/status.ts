@@ -6,6 +6,7 @@ import type { Middleware } from "vscode-languageclient/node";
 import type { Client } from "../client";
 import { DOCUMENTS } from "../documents";
 import type { ServerStatus } from "../protocol";
+import { remediesFor } from "../server/remedies";
 import * as choices from "./choices";
 import { headline, type Mood, moodOf, type Presence, record } from "./words";
 
@@ -140,12 +141,10 @@ export class Status implements vscode.Disposable {
 
   private remedy(mood: Mood): vscode.Command {
     const { state } = this.client;
-    const [first] = state.kind === "failed" ? state.explanation.remedies : [];
-    if (first) {
-      return first;
-    }
-    return mood === "error"
-      ? { title: "Restart", command: "setfill.restartServer" }
+    const [first] = state.kind === "failed" ? state.explanation.remedies : remediesFor(this.presence.problem ?? "");
+    const remedy = mood === "error" ? first : undefined;
+    return remedy
+      ? { ...remedy, arguments: [...(remedy.arguments ?? [])] }
       : { title: "Menu", command: "setfill.showMenu" };
   }
 }

@@ -6,6 +6,7 @@ import path from "node:path";
 
 import type { EnvironmentState } from "./environment";
 import { onPath } from "./programs";
+import { type Remedy, RESTART } from "./remedies";
 import { besidePython } from "./virtual_environment";
 
 /** How to start the server: it speaks LSP on its standard input and output. */
@@ -21,7 +22,7 @@ export interface ServerCommand {
 /** Why no server can be started, in words for the user, and what would mend it. */
 export interface Explanation {
   readonly problem: string;
-  readonly remedies: readonly { readonly title: string; readonly command: string }[];
+  readonly remedies: readonly Remedy[];
 }
 
 /** All that decides which server is started. */
@@ -100,7 +101,7 @@ function fromPrivateEnvironment({ privateEnvironment, isTrusted }: Surroundings)
     case "changing":
       return {
         problem: "Setfill's private environment is being set up just now; the server starts once it is there.",
-        remedies: [{ title: "Restart", command: "setfill.restartServer" }],
+        remedies: [RESTART],
       };
     case "damaged":
       return {

