@@ -56,6 +56,7 @@ const USER_SETTINGS = {
   "telemetry.telemetryLevel": "off",
   "update.mode": "none",
   "window.menuBarVisibility": "compact",
+  "workbench.reduceMotion": "on", // a picture of what fades in is none
   "workbench.secondarySideBar.defaultVisibility": "hidden",
   "workbench.startupEditor": "none",
 };

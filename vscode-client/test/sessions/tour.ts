@@ -37,7 +37,6 @@ export const tour: Session = async ({ extension, folder }) => {
     "editor.minimap.enabled": false,
     "setfill.timeLimitMs": 60_000, // the machine of the tests may be a slow one
     "workbench.activityBar.location": "hidden",
-    "workbench.reduceMotion": "on", // a picture of what fades in is none
   };
   const options = { edition: "newest", extensions: [extension], onPath: [INSTALLED], settings } as const;
   await inEditor(options, async (server) => {
