@@ -8,9 +8,9 @@ from lsprotocol import types
 
 from lsp_server.fates import accepted_command
 from lsp_server.inline_completion import answered
-from lsp_server.open_document import OpenDocument
 from lsp_server.protocol import contained
 from lsp_server.server import SetfillServer
+from lsp_server.snapshot import Snapshot
 from lsp_server.suggester import Ask, Suggestion
 
 _TRIGGERS = [" ", "\t", "\n", "(", "[", "{", ".", ",", "=", ":", '"', "'", ">"]
@@ -29,37 +29,40 @@ def register(server: SetfillServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, options)
     @contained
     async def complete(params: types.CompletionParams) -> types.CompletionList | None:
-        document = state.documents.get(params.text_document.uri)
         nothing = types.CompletionList(is_incomplete=True, items=[])
-        if document is None or state.documents.admission.is_disabled(document) or not state.settings.automatic:
+        snapshot = state.snapshot_if_open(params.text_document.uri)
+        if snapshot is None or state.documents.admission.is_disabled(snapshot.document):
             return nothing
-        cursor = document.content.char_at(params.position)
-        suggestions = await answered(state, document, Ask(cursor, candidates=state.settings.candidates))
+        if not snapshot.settings.automatic:
+            return nothing
+        ask = Ask(snapshot.char_at(params.position), candidates=snapshot.settings.candidates)
+        suggestions = await answered(state, snapshot, ask)
         if suggestions is None:
             return nothing
         return types.CompletionList(
-            is_incomplete=True, items=[_item(document, each, rank) for rank, each in enumerate(suggestions)]
+            is_incomplete=True, items=[_item(snapshot, each, rank) for rank, each in enumerate(suggestions)]
         )
 
 
-def _item(document: OpenDocument, suggestion: Suggestion, rank: int) -> types.CompletionItem:
+def _item(snapshot: Snapshot, suggestion: Suggestion, rank: int) -> types.CompletionItem:
     """Return the item. It replaces the word before the cursor, as editors filter by that word."""
-    text = document.text
-    word = _WORD.search(text[max(0, suggestion.start_char - 200) : suggestion.start_char])
-    start = suggestion.start_char - (len(word[0]) if word else 0)
-    whole = text[start : suggestion.start_char] + suggestion.text
+    text, edit = snapshot.text, suggestion.edit
+    word = _WORD.search(text[max(0, edit.start - 200) : edit.start])
+    start = edit.start - (len(word[0]) if word else 0)
+    whole = text[start : edit.start] + edit.text
     first_line = whole.strip().splitlines()[0]
     shortened = (
         first_line if first_line == whole.strip() and len(first_line) <= _LABEL_CHAR else first_line[:_LABEL_CHAR] + "…"
     )
+    language_id = snapshot.document.language_id
     return types.CompletionItem(
         label=shortened,
         kind=types.CompletionItemKind.Text,
         detail="Setfill",
-        documentation=types.MarkupContent(types.MarkupKind.Markdown, f"```{document.language_id}\n{whole}\n```"),
+        documentation=types.MarkupContent(types.MarkupKind.Markdown, f"```{language_id}\n{whole}\n```"),
         filter_text=whole,
         sort_text=f"\uffff{rank}",  # behind what a language server knows
         insert_text_mode=types.InsertTextMode.AsIs,
-        text_edit=types.TextEdit(document.content.range_at(start, suggestion.end_char), whole),
+        text_edit=types.TextEdit(snapshot.range_at(start, edit.end), whole),
         command=accepted_command(suggestion.number),
     )

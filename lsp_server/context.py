@@ -97,7 +97,7 @@ class ContextKeeper:
                 if other is not document and other.path and other.is_known_to_worker
             ]
             snippets = await asyncio.to_thread(gathered, here, others, list(state.documents.roots), settings)
-        if state.documents.get(document.uri) is document and state.settings is settings:
+        if document.is_open and state.settings is settings:
             document.show_snippets(snippets)
 
 
@@ -141,8 +141,8 @@ class _Budget:
 
 
 def _take_imports(here: _Open, roots: Sequence[Path], budget: _Budget) -> None:
-    snapshot = snapshot_of(here.text, here.language, _PARSE_SECONDS)
-    for places, names in imported_files(snapshot, here.path, roots)[:_MOST_IMPORTS]:
+    syntax = snapshot_of(here.text, here.language, _PARSE_SECONDS)
+    for places, names in imported_files(syntax, here.path, roots)[:_MOST_IMPORTS]:
         place = next((place for place in places if place.is_file()), None)
         real = budget.privacy.readable(place) if place else None
         if place is None or real is None or place == here.path or place in budget.paths:

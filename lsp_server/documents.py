@@ -118,6 +118,7 @@ class Documents:
         """Forget a file."""
         self.unknown.pop(uri, None)
         if document := self._open.pop(uri, None):
+            document.is_open = False
             for tell in self.on_closed:
                 tell(document)
             document.hide_from_worker()
@@ -145,7 +146,7 @@ class Documents:
         folders = [document.path.parent, *self.roots, *(root.parent for root in self.roots), Path.home()]
         document.names |= await asyncio.to_thread(other_names, document.path, folders)
         document.has_unknown_names = False
-        if self.get(document.uri) is document:
+        if document.is_open:
             self._admit(document)
             for tell in self.on_opened:
                 tell(document)

@@ -14,9 +14,9 @@ from cattrs.errors import BaseValidationError
 from lsprotocol import types
 
 from lsp_server.filling import MOST_GAPS, Filled, fill, hole_spans
-from lsp_server.open_document import OpenDocument
 from lsp_server.protocol import CONTENT_MODIFIED, contained, invalid_params, request_failed, uri_in
 from lsp_server.server import SetfillServer
+from lsp_server.snapshot import Snapshot
 from model.api.types import PartialInfill
 from model.errors import VersionError
 
@@ -33,24 +33,24 @@ def register(server: SetfillServer) -> None:
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[_KIND]))
     @contained
     def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
-        document = server.state.documents.get(params.text_document.uri)
+        snapshot = server.state.snapshot_if_open(params.text_document.uri)
         only = params.context.only
-        if document is None or server.state.documents.admission.is_disabled(document) or not _is_wanted(only):
+        if snapshot is None or server.state.documents.admission.is_disabled(snapshot.document) or not _is_wanted(only):
             return []
-        return _actions(server, document, params.range)
+        return _actions(server, snapshot, params.range)
 
     @server.command(FILL)
     @contained
     async def fill_ranges(argument: Any) -> None:
-        document = _document_of(server, argument)
-        await _fill_and_edit(server, document, _spans_of(server, document, argument))
+        snapshot = _snapshot_of(server, argument)
+        await _fill_and_edit(server, snapshot, _spans_of(server, snapshot, argument))
 
     @server.command(FILL_HOLES)
     @contained
     async def fill_holes(argument: Any) -> None:
-        document = _document_of(server, argument)
-        spans = _holes_of(server, document, argument)
-        await _fill_and_edit(server, document, spans)
+        snapshot = _snapshot_of(server, argument)
+        spans = _holes_of(server, snapshot, argument)
+        await _fill_and_edit(server, snapshot, spans)
 
     @server.feature(types.WORKSPACE_EXECUTE_COMMAND)
     @contained
@@ -66,9 +66,9 @@ def register(server: SetfillServer) -> None:
     @contained
     async def infill(params: Any) -> dict[str, Any]:
         """Answer infills for ranges or marked holes without touching the file, streamed for a `partialResultToken`."""
-        document = _document_of(server, params)
+        snapshot = _snapshot_of(server, params)
         find = _holes_of if params.get("holes") is True else _spans_of
-        spans = find(server, document, params)
+        spans = find(server, snapshot, params)
         stream = params.get("partialResultToken")
 
         def on_partial(partial: PartialInfill) -> None:
@@ -78,21 +78,20 @@ def register(server: SetfillServer) -> None:
         candidates = params.get("candidates", 1)
         if not isinstance(candidates, int) or not 1 <= candidates <= 8:
             raise invalid_params("candidates must be a whole number from 1 to 8")
-        version = document.version
-        filled = await _filled(server, document, spans, on_partial if stream is not None else None, candidates)
-        return {"version": version, "infills": [_answer(document, each) for each in filled]}
+        filled = await _filled(server, snapshot, spans, on_partial if stream is not None else None, candidates)
+        return {"version": snapshot.version, "infills": [_answer(snapshot, each) for each in filled]}
 
 
-def _actions(server: SetfillServer, document: OpenDocument, span: types.Range) -> list[types.CodeAction]:
-    identity = {"uri": document.uri, "version": document.version}
-    start, end = document.content.chars_of(span)
+def _actions(server: SetfillServer, snapshot: Snapshot, span: types.Range) -> list[types.CodeAction]:
+    identity = {"uri": snapshot.document.uri, "version": snapshot.version}
+    start, end = snapshot.chars_of(span)
     title = "Setfill: fill in here" if start == end else "Setfill: replace the selection by an infill"
     plain_range = {
         "start": {"line": span.start.line, "character": span.start.character},
         "end": {"line": span.end.line, "character": span.end.character},
     }
     actions = [_action(server, title, FILL, {"textDocument": identity, "ranges": [plain_range]})]
-    holes = len(hole_spans(document.text, server.state.settings.hole_marker))
+    holes = len(hole_spans(snapshot.text, snapshot.settings.hole_marker))
     if 0 < holes <= MOST_GAPS:
         title = f"Setfill: fill all {holes} holes together" if holes > 1 else "Setfill: fill the marked hole"
         actions.append(_action(server, title, FILL_HOLES, {"textDocument": identity}))
@@ -111,21 +110,19 @@ def _is_wanted(only: Sequence[str] | None) -> bool:
     return only is None or any(kind == _KIND or _KIND.startswith(f"{kind}.") or kind == "" for kind in map(str, only))
 
 
-async def _fill_and_edit(server: SetfillServer, document: OpenDocument, spans: list[tuple[int, int]]) -> None:
-    version, text = document.version, document.text
-    filled = await _filled(server, document, spans)
-    if all(not each.text for each in filled):
+async def _fill_and_edit(server: SetfillServer, snapshot: Snapshot, spans: list[tuple[int, int]]) -> None:
+    filled = await _filled(server, snapshot, spans)
+    if all(not each.edit.text for each in filled):
         raise request_failed("the model suggests nothing here")
-    edits = [types.TextEdit(document.content.range_at(each.start_char, each.end_char), each.text) for each in filled]
-    workspace = server.client_capabilities.workspace
+    edits = [types.TextEdit(snapshot.range_at(each.edit.start, each.edit.end), each.edit.text) for each in filled]
+    document, workspace = snapshot.document, server.client_capabilities.workspace
     can_version = workspace and workspace.workspace_edit and workspace.workspace_edit.document_changes
     if can_version:
-        identity = types.OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=version)
+        identity = types.OptionalVersionedTextDocumentIdentifier(uri=document.uri, version=snapshot.version)
         edit = types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identity, edits)])
     else:
         edit = types.WorkspaceEdit(changes={document.uri: edits})
-    has_moved_on = document.version != version or document.text != text  # not every client counts versions
-    if has_moved_on or server.state.documents.get(document.uri) is not document:
+    if not snapshot.is_current or document.version != snapshot.version:  # not every client counts versions
         raise request_failed(_MOVED_ON, CONTENT_MODIFIED)
     result = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label="Setfill"))
     if not result.applied:
@@ -134,55 +131,47 @@ async def _fill_and_edit(server: SetfillServer, document: OpenDocument, spans: l
 
 async def _filled(
     server: SetfillServer,
-    document: OpenDocument,
+    snapshot: Snapshot,
     spans: list[tuple[int, int]],
     on_partial: Any = None,
     candidates: int = 1,
 ) -> list[Filled]:
+    state, document = server.state, snapshot.document
     if not document.is_known_to_worker:
         raise request_failed("this file is excluded from Setfill, see the setting `exclude`")
-    state = server.state
     state.suggester.overtake(document)
     try:
-        return await fill(
-            document,
-            spans,
-            state.worker,
-            state.editor.long_work,
-            state.settings,
-            on_partial,
-            candidates,
-        )
+        return await fill(snapshot, spans, state.worker, state.editor.long_work, on_partial, candidates)
     except VersionError:
         raise request_failed(_MOVED_ON, CONTENT_MODIFIED) from None
 
 
-def _document_of(server: SetfillServer, argument: Any) -> OpenDocument:
+def _snapshot_of(server: SetfillServer, argument: Any) -> Snapshot:
     """Return the file that an argument is about, if it still has the version the client speaks of."""
     uri = uri_in(argument)
     if uri is None:
         raise invalid_params("the argument must have textDocument.uri")
-    document = server.state.document(uri)
-    if document.version is not None and argument["textDocument"].get("version") not in (None, document.version):
+    snapshot = server.state.snapshot(uri)
+    if snapshot.version is not None and argument["textDocument"].get("version") not in (None, snapshot.version):
         raise request_failed(_MOVED_ON, CONTENT_MODIFIED)
-    return document
+    return snapshot
 
 
-def _spans_of(server: SetfillServer, document: OpenDocument, argument: Any) -> list[tuple[int, int]]:
+def _spans_of(server: SetfillServer, snapshot: Snapshot, argument: Any) -> list[tuple[int, int]]:
     ranges = argument.get("ranges")
     if not isinstance(ranges, list) or not 1 <= len(ranges) <= MOST_GAPS:
         raise invalid_params(f"ranges must be a list of 1 to {MOST_GAPS} ranges")
-    return [document.content.chars_of(_structured(server, each, types.Range)) for each in ranges]
+    return [snapshot.chars_of(_structured(server, each, types.Range)) for each in ranges]
 
 
-def _holes_of(server: SetfillServer, document: OpenDocument, argument: Any) -> list[tuple[int, int]]:
+def _holes_of(server: SetfillServer, snapshot: Snapshot, argument: Any) -> list[tuple[int, int]]:
     """Return the marked holes of a file, or of a range of it. A failure when there are none."""
-    spans = hole_spans(document.text, server.state.settings.hole_marker)
+    spans = hole_spans(snapshot.text, snapshot.settings.hole_marker)
     if argument.get("range") is not None:
-        first, last = document.content.chars_of(_structured(server, argument["range"], types.Range))
+        first, last = snapshot.chars_of(_structured(server, argument["range"], types.Range))
         spans = [span for span in spans if first <= span[0] and span[1] <= last]
     if not spans:
-        raise request_failed(f"no hole is marked: write {server.state.settings.hole_marker} where code is missing")
+        raise request_failed(f"no hole is marked: write {snapshot.settings.hole_marker} where code is missing")
     return spans
 
 
@@ -193,11 +182,11 @@ def _structured(server: SetfillServer, value: Any, kind: type) -> Any:
         raise invalid_params(f"a {kind.__name__} was expected") from None
 
 
-def _answer(document: OpenDocument, filled: Filled) -> dict[str, Any]:
-    span = document.content.range_at(filled.start_char, filled.end_char)
+def _answer(snapshot: Snapshot, filled: Filled) -> dict[str, Any]:
+    span = snapshot.range_at(filled.edit.start, filled.edit.end)
     return {
         "range": span,
-        "text": filled.text,
+        "text": filled.edit.text,
         "stop": filled.stop,
         "confidence": round(filled.confidence, 4),
         "alternatives": list(filled.alternatives),

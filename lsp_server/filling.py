@@ -9,14 +9,14 @@ from itertools import pairwise
 
 from grammars import SyntaxSnapshot
 from lsp_server.lengths import Plan, plan_fill
-from lsp_server.open_document import LastFill, OpenDocument
+from lsp_server.open_document import LastFill
 from lsp_server.progress import Progress
-from lsp_server.settings import Settings
 from lsp_server.shaping import confidence, finished, finished_jointly
+from lsp_server.snapshot import Snapshot
 from lsp_server.worker import ModelWorker
 from model.api.policy import VERIFIED
-from model.api.types import Gap, GapInfill, InfillRequest, Limits, PartialInfill
-from model.errors import Cancelled, InputError, VersionError
+from model.api.types import Edit, Gap, GapInfill, InfillRequest, Limits, PartialInfill
+from model.errors import Cancelled, InputError
 
 _SHOW_PROGRESS_SECONDS = 0.5
 MOST_GAPS = 32
@@ -24,22 +24,19 @@ MOST_GAPS = 32
 
 @dataclass(frozen=True)
 class Filled:
-    """A place and the text that should replace it."""
+    """The edit that fills a place, why its text ends there, and how sure the model was; and other texts for it."""
 
-    start_char: int
-    end_char: int
-    text: str
+    edit: Edit
     stop: str
     confidence: float
     alternatives: tuple[str, ...] = ()
 
 
 async def fill(
-    document: OpenDocument,
+    snapshot: Snapshot,
     spans: Sequence[tuple[int, int]],
     worker: ModelWorker,
     progress: Progress,
-    settings: Settings,
     on_partial: Callable[[PartialInfill], None] | None = None,
     candidates: int = 1,
 ) -> list[Filled]:
@@ -48,35 +45,31 @@ async def fill(
     InputError for spans that overlap or are too many, VersionError when the
     file was edited meanwhile, Cancelled when the user stopped it.
     """
-    gaps = _gaps(document.text, spans)
-    text = document.text
+    gaps, settings, document = _gaps(snapshot.text, spans), snapshot.settings, snapshot.document
     description = await worker.ready()
-    snapshot = await document.syntax.of(text)
-    plans = [plan_fill(snapshot, gap, settings) for gap in gaps]
-    if document.text != text:
-        raise VersionError("the file was edited meanwhile")
+    syntax = await snapshot.syntax()
+    plans = [plan_fill(syntax, gap, settings) for gap in gaps]
     policy = VERIFIED
     if len(gaps) == 1:
         policy = plans[0].policy(settings, candidates, sees_suffix=description.infill)
     else:
         candidates = 1
     request = InfillRequest("", 0, gaps, policy, limits=_widest(plans), candidates=candidates)
-    asking = asyncio.ensure_future(document.infill(request, on_partial=on_partial))
+    asking = asyncio.ensure_future(snapshot.infill(request, on_partial=on_partial))
     document.until_edited.add(asking)
     try:
         title = f"Setfill: filling {len(gaps)} places" if len(gaps) > 1 else "Setfill: filling"
         async with progress.shown(title, asking.cancel, after_seconds=_SHOW_PROGRESS_SECONDS):
             await asyncio.wait([asking])
-        if document.text != text:
-            raise VersionError("the file was edited meanwhile")
+        snapshot.require_current()
         if asking.cancelled():
             raise Cancelled("filling was cancelled")
         infill = asking.result()
-        document.last_fill = LastFill(text, request)
+        document.last_fill = LastFill(snapshot.text, request)
     finally:
         asking.cancel()
         document.until_edited.discard(asking)
-    return await asyncio.to_thread(_all_filled, snapshot, plans, infill.gaps)
+    return await asyncio.to_thread(_all_filled, syntax, plans, infill.gaps)
 
 
 def hole_spans(text: str, marker: str) -> list[tuple[int, int]]:
@@ -117,11 +110,12 @@ def _widest(plans: Sequence[Plan]) -> Limits:
     return Limits(max(plan.limits.max_tokens for plan in plans), max(lines, default=None))
 
 
-def _all_filled(snapshot: SyntaxSnapshot, plans: Sequence[Plan], every: Sequence[GapInfill]) -> list[Filled]:
-    texts = finished_jointly(snapshot, plans, [(said.text, said.stop) for said in every])
+def _all_filled(syntax: SyntaxSnapshot, plans: Sequence[Plan], every: Sequence[GapInfill]) -> list[Filled]:
+    texts = finished_jointly(syntax, plans, [(said.text, said.stop) for said in every])
     filled = []
     for plan, said, found in zip(plans, every, texts, strict=True):
-        others = [finished(snapshot, plan, other.text, other.stop) for other in said.alternatives]
+        others = [finished(syntax, plan, other.text, other.stop) for other in said.alternatives]
         different = tuple(other for other in dict.fromkeys(others) if other.strip() and other != found)
-        filled.append(Filled(plan.gap.start, plan.gap.end, found, said.stop, confidence(said.logprobs), different))
+        edit = Edit(plan.gap.start, plan.gap.end, found)
+        filled.append(Filled(edit, said.stop, confidence(said.logprobs), different))
     return filled

@@ -26,12 +26,12 @@ Imported = tuple[tuple[Path, ...], frozenset[str]]
 """Files of which the first that exists is meant, and the names taken from it; no names: all of them."""
 
 
-def imported_files(snapshot: SyntaxSnapshot, path: Path, roots: Sequence[Path]) -> list[Imported]:
+def imported_files(syntax: SyntaxSnapshot, path: Path, roots: Sequence[Path]) -> list[Imported]:
     """Return what the file at `path` imports from files near it, in the order of the file."""
-    reader = _READERS.get(snapshot.language.name)
+    reader = _READERS.get(syntax.language.name)
     if reader is None:
         return []
-    outline = outline_around(snapshot, 0, _LONGEST_IMPORTS_CHAR)
+    outline = outline_around(syntax, 0, _LONGEST_IMPORTS_CHAR)
     statements = [entry.text.strip() for entry in outline.entries if entry.kind is OutlineKind.IMPORT]
     return [found for statement in statements for found in reader(statement, path, roots)]
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from lsprotocol import types
 
 from lsp_server.fates import accepted_command
-from lsp_server.open_document import OpenDocument
 from lsp_server.protocol import contained
 from lsp_server.server import SetfillServer
+from lsp_server.snapshot import Snapshot
 from lsp_server.state import State
 from lsp_server.suggester import Ask, Suggestion
 from model.api.types import Edit
@@ -27,33 +27,33 @@ def register(server: SetfillServer) -> None:
     @contained
     async def inline_completion(params: types.InlineCompletionParams) -> list[types.InlineCompletionItem] | None:
         invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
-        document = state.documents.get(params.text_document.uri)
-        if document is None and invoked and params.text_document.uri in state.documents.unknown:
-            state.document(params.text_document.uri)  # says why there is nothing
-        if document is None or state.documents.admission.is_disabled(document):
+        uri = params.text_document.uri
+        if invoked and uri in state.documents.unknown:
+            state.snapshot(uri)  # says why there is nothing
+        snapshot = state.snapshot_if_open(uri)
+        if snapshot is None or state.documents.admission.is_disabled(snapshot.document):
             return []
-        if not invoked and not state.settings.automatic:
+        if not invoked and not snapshot.settings.automatic:
             return []
-        # Everything about the text is taken from it before the first wait: it may change at any one.
         ask = Ask(
-            document.content.char_at(params.position),
+            snapshot.char_at(params.position),
             invoked,
-            candidates=state.settings.candidates if invoked or state.editor.is_neovim else 1,
-            selected=_selected(document, params.context.selected_completion_info),
+            candidates=snapshot.settings.candidates if invoked or state.editor.is_neovim else 1,
+            selected=_selected(snapshot, params.context.selected_completion_info),
         )
-        suggestions = await answered(state, document, ask)
+        suggestions = await answered(state, snapshot, ask)
         if suggestions is not None and state.editor.is_neovim:
-            suggestions = [_for_neovim(document, each) for each in suggestions]
-        return None if suggestions is None else [_item(document, each) for each in suggestions]
+            suggestions = [_for_neovim(snapshot, each) for each in suggestions]
+        return None if suggestions is None else [_item(snapshot, each) for each in suggestions]
 
 
-async def answered(state: State, document: OpenDocument, ask: Ask) -> list[Suggestion] | None:
+async def answered(state: State, snapshot: Snapshot, ask: Ask) -> list[Suggestion] | None:
     """Return suggestions; none of them when there is no model, which the user has been told of once.
 
     Asked by hand, the reason is the answer.
     """
     try:
-        return await state.suggester.suggest(document, ask)
+        return await state.suggester.suggest(snapshot, ask)
     except SetfillError as error:
         if ask.invoked:
             raise
@@ -61,29 +61,28 @@ async def answered(state: State, document: OpenDocument, ask: Ask) -> list[Sugge
         return []
 
 
-def _for_neovim(document: OpenDocument, suggestion: Suggestion) -> Suggestion:
+def _for_neovim(snapshot: Snapshot, suggestion: Suggestion) -> Suggestion:
     """Return a suggestion as Neovim wants it: with what stands before it on its line, and LF alone as line ending.
 
     Neovim 0.12 goes on offering a suggestion after other keys; with the text before it a mapping can tell whether it
     still fits. Buffers hold lines without endings; in other edits Neovim itself makes an LF of each.
     """
-    text = document.text
-    line_start = document.content.line_range(document.content.position_at(suggestion.start_char).line)[0]
-    start = max(line_start, suggestion.start_char - _SHOWN_BEFORE_CHAR)
-    whole = text[start : suggestion.start_char] + suggestion.text
-    return replace(suggestion, start_char=start, text=re.sub(r"\r\n?", "\n", whole))
+    edit = suggestion.edit
+    start = max(snapshot.line_start(edit.start), edit.start - _SHOWN_BEFORE_CHAR)
+    whole = snapshot.text[start : edit.start] + edit.text
+    return replace(suggestion, edit=Edit(start, edit.end, re.sub(r"\r\n?", "\n", whole)))
 
 
-def _item(document: OpenDocument, suggestion: Suggestion) -> types.InlineCompletionItem:
+def _item(snapshot: Snapshot, suggestion: Suggestion) -> types.InlineCompletionItem:
     return types.InlineCompletionItem(
-        insert_text=suggestion.text,
-        range=document.content.range_at(suggestion.start_char, suggestion.end_char),
+        insert_text=suggestion.edit.text,
+        range=snapshot.range_at(suggestion.edit.start, suggestion.edit.end),
         command=accepted_command(suggestion.number),
     )
 
 
-def _selected(document: OpenDocument, chosen: types.SelectedCompletionInfo | None) -> Edit | None:
+def _selected(snapshot: Snapshot, chosen: types.SelectedCompletionInfo | None) -> Edit | None:
     if chosen is None:
         return None
-    start, end = document.content.chars_of(chosen.range)
+    start, end = snapshot.chars_of(chosen.range)
     return Edit(start, end, chosen.text)

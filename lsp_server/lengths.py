@@ -41,13 +41,13 @@ class Plan:
 
 
 def plan_suggestion(
-    snapshot: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, sees_suffix: bool
+    syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, sees_suffix: bool
 ) -> Plan | None:
     """Return what to ask at the cursor, None where silence is better. `sees_suffix`: whether the model does."""
-    if not invoked and silent_here(snapshot, cursor_char, settings, sees_suffix=sees_suffix):
+    if not invoked and silent_here(syntax, cursor_char, settings, sees_suffix=sees_suffix):
         return None
-    line_prefix, line_suffix = around_on_line(snapshot.text, cursor_char)
-    stop = expected_stop(snapshot, cursor_char, cursor_char)
+    line_prefix, line_suffix = around_on_line(syntax.text, cursor_char)
+    stop = expected_stop(syntax, cursor_char, cursor_char)
     if invoked and stop is Stop.LINE and not line_suffix.strip():
         stop = Stop.STATEMENT  # who asks by hand wants more than what typing brings
     max_ms = settings.time_limit_ms * (4.0 if invoked else 1.0)
@@ -56,25 +56,25 @@ def plan_suggestion(
     )
 
 
-def silent_here(snapshot: SyntaxSnapshot, cursor_char: int, settings: Settings, *, sees_suffix: bool) -> Reason | None:
+def silent_here(syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, sees_suffix: bool) -> Reason | None:
     """Return why nothing is to be asked at the cursor while the user types, None where it may be."""
-    _, line_suffix = around_on_line(snapshot.text, cursor_char)
-    if not snapshot.text.strip():
+    _, line_suffix = around_on_line(syntax.text, cursor_char)
+    if not syntax.text.strip():
         return Reason.EMPTY_FILE
     if line_suffix[:1].isalnum() or line_suffix[:1] == "_":
         return Reason.INSIDE_WORD
     if line_suffix.strip(_CLOSERS) and not sees_suffix:
         return Reason.TEXT_BEHIND
-    if not settings.in_comments and place_at(snapshot, cursor_char).kind is PlaceKind.COMMENT:
+    if not settings.in_comments and place_at(syntax, cursor_char).kind is PlaceKind.COMMENT:
         return Reason.COMMENT
     return None
 
 
-def plan_fill(snapshot: SyntaxSnapshot, gap: Gap, settings: Settings) -> Plan:
+def plan_fill(syntax: SyntaxSnapshot, gap: Gap, settings: Settings) -> Plan:
     """Return what to ask of a selection or a marked hole."""
-    line_prefix, line_suffix = around_on_line(snapshot.text, gap.start, gap.end)
-    removed = snapshot.text[gap.start : gap.end]
-    stop = expected_stop(snapshot, gap.start, gap.end)
+    line_prefix, line_suffix = around_on_line(syntax.text, gap.start, gap.end)
+    removed = syntax.text[gap.start : gap.end]
+    stop = expected_stop(syntax, gap.start, gap.end)
     if "\n" in removed or "\r" in removed:
         stop = Stop.BLOCK
     elif stop is Stop.LINE and not line_suffix.strip() and not line_prefix.strip():

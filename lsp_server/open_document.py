@@ -47,6 +47,7 @@ class OpenDocument:
     client: WorkerClient
     revision: int = 0
     last_edit_char: int = 0
+    is_open: bool = True  # until it is closed, or lost
     is_known_to_worker: bool = False
     snippets: tuple[Snippet, ...] = ()  # of other files, as the worker has them
     last_fill: LastFill | None = None

@@ -49,7 +49,7 @@ class _Preparer:
 
     def prepare(self, document: OpenDocument, cursor_char: int) -> None:
         """Let the worker spend its idle time at a place, if there may be suggestions in the file."""
-        if self._documents.get(document.uri) is document and not self._documents.admission.is_disabled(document):
+        if document.is_open and not self._documents.admission.is_disabled(document):
             document.prepare(cursor_char)
 
     def _prepare_at_edit(self, document: OpenDocument) -> None:

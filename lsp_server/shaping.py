@@ -8,43 +8,63 @@ from collections.abc import Sequence
 
 from grammars import Span, SyntaxSnapshot, fitted_infill, fitted_infills, infill_damage, without_loose_end
 from lsp_server.lengths import Plan, cut
-from model.api.types import Gap
+from model.api.types import Alternative, Gap, GapInfill
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
+_ALTERNATIVES_FLOOR = 0.7  # of the confidence floor: they are looked at on purpose
 _CHECK_SECONDS = 0.1  # that one check with the parser may take
 
 
-def shaped(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
+def shaped(syntax: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
     """Return what to show of `said`, the model's text for the plan's gap; the empty string for nothing.
 
     Parses, so call it outside the event loop.
     """
-    text = finished(snapshot, plan, said, stop_reason)
-    if not text.strip() or _repeats_next_line(snapshot.text, plan.gap.end, text):
+    text = finished(syntax, plan, said, stop_reason)
+    if not text.strip() or _repeats_next_line(syntax.text, plan.gap.end, text):
         return ""
-    return _without_damage(snapshot, plan.gap.start, plan.gap.end, text)
+    return _without_damage(syntax, plan.gap.start, plan.gap.end, text)
 
 
-def finished(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
+def shaped_candidates(syntax: SyntaxSnapshot, plan: Plan, said: GapInfill, floor: float) -> list[str]:
+    """Return the texts to show, all different, the best first. The first one decides whether to be silent.
+
+    `floor`: the least confidence that is shown. Parses, so call it outside the event loop.
+    """
+    every: Sequence[GapInfill | Alternative] = (said, *said.alternatives)
+    texts: dict[str, None] = {}
+    for number, each in enumerate(every):
+        if confidence(each.logprobs) < floor * (_ALTERNATIVES_FLOOR if number else 1.0):
+            if number == 0:
+                return []
+            continue
+        if text := shaped(syntax, plan, each.text, each.stop):
+            texts.setdefault(text)
+        elif number == 0 and not plan.is_invoked:
+            return []
+    return list(texts)
+
+
+def finished(syntax: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
     """Return `said` as long as planned and as it fits the file."""
-    text = planned(snapshot, plan, said, stop_reason)
-    return fitted_infill(snapshot, plan.gap.start, plan.gap.end, text, _CHECK_SECONDS)
+    text = planned(syntax, plan, said, stop_reason)
+    return fitted_infill(syntax, plan.gap.start, plan.gap.end, text, _CHECK_SECONDS)
 
 
-def finished_jointly(snapshot: SyntaxSnapshot, plans: Sequence[Plan], said: Sequence[tuple[str, str]]) -> list[str]:
+def finished_jointly(syntax: SyntaxSnapshot, plans: Sequence[Plan], said: Sequence[tuple[str, str]]) -> list[str]:
     """Return the texts for several gaps of one decode; `said` has for each the text and why it ended."""
-    texts = [planned(snapshot, plan, *each) for plan, each in zip(plans, said, strict=True)]
-    return fitted_infills(snapshot, [Span(plan.gap.start, plan.gap.end) for plan in plans], texts, _CHECK_SECONDS)
+    texts = [planned(syntax, plan, *each) for plan, each in zip(plans, said, strict=True)]
+    return fitted_infills(syntax, [Span(plan.gap.start, plan.gap.end) for plan in plans], texts, _CHECK_SECONDS)
 
 
-def planned(snapshot: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
+def planned(syntax: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
     """Return the beginning of `said` that is as long as planned, without an end that a limit cut off."""
-    return cut(without_loose_end(said, stop_reason), plan, snapshot.language)
+    return cut(without_loose_end(said, stop_reason), plan, syntax.language)
 
 
-def shaped_whole(snapshot: SyntaxSnapshot, gap: Gap, said: str, stop_reason: str) -> str:
+def shaped_whole(syntax: SyntaxSnapshot, gap: Gap, said: str, stop_reason: str) -> str:
     """Return all of `said` that is not cut off in the middle and fits the file, however long it is."""
-    return fitted_infill(snapshot, gap.start, gap.end, without_loose_end(said, stop_reason), _CHECK_SECONDS)
+    return fitted_infill(syntax, gap.start, gap.end, without_loose_end(said, stop_reason), _CHECK_SECONDS)
 
 
 def confidence(logprobs: Sequence[float]) -> float:
@@ -63,10 +83,10 @@ def _repeats_next_line(document_text: str, end_char: int, text: str) -> bool:
     return next_line == text.strip() and any(map(str.isalnum, text))
 
 
-def _without_damage(snapshot: SyntaxSnapshot, start_char: int, end_char: int, text: str) -> str:
+def _without_damage(syntax: SyntaxSnapshot, start_char: int, end_char: int, text: str) -> str:
     """Return the longest beginning of `text`, by whole lines, that brings no new syntax error; perhaps nothing."""
     for _attempt in range(4):
-        damage = infill_damage(snapshot, start_char, end_char, text, _CHECK_SECONDS)
+        damage = infill_damage(syntax, start_char, end_char, text, _CHECK_SECONDS)
         if damage is None or not damage.is_worse:
             return text
         breaks = list(_LINE_BREAK.finditer(text))

@@ -11,9 +11,9 @@ from pathlib import Path
 from lsp_server.admission import Admission
 from lsp_server.documents import Documents
 from lsp_server.editor import Editor
-from lsp_server.open_document import OpenDocument
 from lsp_server.protocol import request_failed
 from lsp_server.settings import Settings, updated
+from lsp_server.snapshot import Snapshot
 from lsp_server.statistics import Statistics
 from lsp_server.suggester import Suggester
 from lsp_server.text_units import ColumnUnit
@@ -33,18 +33,22 @@ class State:
         self.statistics.is_kept = settings.statistics
         self.worker = ModelWorker(client, editor.long_work, editor.show_problem)
         self.documents = Documents(client, unit, Admission(settings, roots))
-        self.suggester = Suggester(self.worker, editor.long_work, self.statistics, lambda: self.settings)
+        self.suggester = Suggester(self.worker, editor.long_work, self.statistics)
         self.on_settings_changed: list[Callable[[], None]] = []
         self.on_end: list[Callable[[], object]] = []  # whoever has something under way lets go of it
         self.documents.on_edited.append(self.suggester.changed)
         self.documents.on_closed.append(self.suggester.close)
         self.documents.on_lost.append(editor.warn)
 
-    def document(self, uri: str) -> OpenDocument:
-        """Return an open file. A failure, which says why, when it is not known."""
+    def snapshot(self, uri: str) -> Snapshot:
+        """Return an open file as it is now, for a request about it. A failure, which says why, when it is not held."""
         if document := self.documents.get(uri):
-            return document
+            return Snapshot(document, document.text, document.version, self.settings)
         raise request_failed(self.documents.unknown.get(uri, "the file is not open"))
+
+    def snapshot_if_open(self, uri: str) -> Snapshot | None:
+        """Return an open file as it is now, None when it is not held."""
+        return self.snapshot(uri) if self.documents.get(uri) else None
 
     def use_workspace_settings(self, values: object) -> None:
         """Put what the client says of the workspace over what it gave at the start, and show what is wrong with it."""

@@ -35,7 +35,7 @@ def register(server: SetfillServer) -> None:
         uri = uri_in(params)
         if uri is None:
             raise invalid_params("the parameters must have textDocument.uri")
-        document = state.document(uri)
+        document = state.snapshot(uri).document
         if document.last_fill is None:
             raise request_failed("nothing was filled in this file yet: fill a selection, a cursor or marked holes")
         if not document.is_known_to_worker:

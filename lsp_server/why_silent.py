@@ -86,9 +86,9 @@ async def _outcome_at(
     description = state.worker.description
     if description is None or (last and last.position == position):
         return last
-    cursor_char, text = document.content.char_at(position), document.text
-    snapshot = await document.syntax.of(text)
-    here = silent_here(snapshot, cursor_char, state.settings, sees_suffix=description.infill)
+    snapshot = state.snapshot(document.uri)
+    cursor_char = snapshot.char_at(position)
+    here = silent_here(await snapshot.syntax(), cursor_char, snapshot.settings, sees_suffix=description.infill)
     return Outcome(position, is_invoked=False).because(here) if here else last
 
 

@@ -1,0 +1,100 @@
+"""Asking the worker for one suggestion: no longer than it takes, shown if that is long, and measured.
+
+Knows a plan and what is supposed; knows neither what was suggested before nor what is shown of an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from grammars import Stop
+from lsp_server.lengths import Plan, cut
+from lsp_server.pacing import Pace
+from lsp_server.progress import Progress
+from lsp_server.snapshot import Snapshot
+from model.api.policy import VERIFIED
+from model.api.types import Edit, Infill, InfillRequest, PartialInfill
+from model.errors import Cancelled, InputError
+
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+_SHOW_PROGRESS_SECONDS = 1.0
+
+OnPartial = Callable[[PartialInfill], None]
+
+
+class Asker:
+    """Asks for suggestions; `pace` is how long that took."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.pace = Pace()
+        self._progress = progress
+
+    async def ask(
+        self, snapshot: Snapshot, plan: Plan, request: InfillRequest, suppose: Edit | None, on_partial: OnPartial
+    ) -> Infill | None:
+        """Return the worker's answer; None when the file has another text by now, or the user stopped it.
+
+        WorkerError and CheckpointError when there is no model to ask.
+        """
+        started = time.monotonic()
+        asking = asyncio.ensure_future(_infill_enough(snapshot, plan, request, suppose, on_partial))
+        try:
+            title = f"Setfill: reading {snapshot.document.name}"
+            async with self._progress.shown(title, asking.cancel, after_seconds=_SHOW_PROGRESS_SECONDS):
+                infill = await asking
+        except (
+            InputError,
+            Cancelled,
+        ):  # edited, the worker was restarted meanwhile, or the user cancelled the progress
+            return None
+        except asyncio.CancelledError:
+            if asking.cancelled() and not _is_cancelling():
+                return None
+            raise
+        finally:
+            asking.cancel()
+            ms = (time.monotonic() - started) * 1000
+            self.pace.spent(ms, snapshot.settings.throttle)
+        self.pace.measured(ms, infill.forwards)
+        return infill
+
+
+async def _infill_enough(
+    snapshot: Snapshot, plan: Plan, request: InfillRequest, suppose: Edit | None, on_partial: OnPartial
+) -> Infill:
+    """Ask the worker; if the text grows beyond what is shown of it, stop, and have no more than that confirmed.
+
+    Where a statement or a block ends only its text tells, and a model may not stop by itself.
+    """
+    enough = ""
+
+    def watch(partial: PartialInfill) -> None:
+        nonlocal enough
+        on_partial(partial)
+        shown = cut(partial.text, plan, snapshot.document.language)
+        if not enough and shown.strip() and len(shown) < len(partial.text.rstrip()):
+            enough = shown
+            asking.cancel()
+
+    # A line's end is the worker's to see, and of several beams none is sure to be the answer.
+    callback = watch if plan.stop is not Stop.LINE and request.policy == VERIFIED else on_partial
+    asking = asyncio.ensure_future(snapshot.infill(request, suppose, callback))
+    try:
+        return await asking
+    except asyncio.CancelledError:
+        if not enough or _is_cancelling():
+            raise
+    finally:
+        asking.cancel()
+    lines = len(_LINE_BREAK.findall(enough)) + 1
+    confirming = replace(request, limits=replace(plan.limits, max_lines=lines), drafts=(enough,))
+    return await snapshot.infill(confirming, suppose)
+
+
+def _is_cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
