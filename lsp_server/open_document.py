@@ -17,7 +17,7 @@ from grammars import Language
 from lsp_server.syntax import LazySyntax
 from lsp_server.text_document import TextDocument
 from model.api.client import WorkerClient
-from model.api.edits import changes_nothing, trimmed, undoing
+from model.api.edits import applied, changes_nothing, trimmed, undoing
 from model.api.types import Edit, Gap, Infill, InfillRequest, Snippet
 
 
@@ -53,7 +53,7 @@ class OpenDocument:
     last_fill: LastFill | None = None
     text_before: Callable[[OpenDocument], str] = lambda document: ""  # what the model sees as this file's beginning
     until_edited: set[asyncio.Future[Any]] = field(default_factory=set)  # cancelled by the next edit
-    _undo: Edit | None = field(default=None, repr=False)
+    _supposed: Edit | None = field(default=None, repr=False)  # made in the worker's text alone, to be undone
     _before: str = field(default="", repr=False)  # of `text_before`, what the worker has
 
     @property
@@ -65,7 +65,7 @@ class OpenDocument:
         if not self.is_known_to_worker:
             self.revision += 1
             self._before = self.text_before(self)
-            self.client.open(self.uri, self.name, self._before + self.text, self.revision)
+            self.client.open(self.uri, self.name, self._workers_text, self.revision)
             self.is_known_to_worker = True
 
     def hide_from_worker(self) -> None:
@@ -74,7 +74,7 @@ class OpenDocument:
             self.client.close(self.uri)
             self.is_known_to_worker = False
             self.snippets = ()
-            self._undo, self._before = None, ""
+            self._supposed, self._before = None, ""
 
     def show_snippets(self, snippets: tuple[Snippet, ...]) -> None:
         """Have the worker show the model these snippets beside this file."""
@@ -111,8 +111,8 @@ class OpenDocument:
         self._freshen()
         self._end_supposition()
         if suppose:
-            self._undo = undo = undoing(suppose, self.text)
-            self._tell([suppose])
+            self._supposed = supposed = replace(suppose)  # this request's own, not that of another for the same text
+            self._tell([supposed])
         before_char = len(self._before)
         gaps = tuple(_moved(gap, before_char) for gap in request.gaps)
         asked = replace(request, file_id=self.uri, version=self.revision, gaps=gaps)
@@ -120,7 +120,7 @@ class OpenDocument:
             asking = asyncio.ensure_future(self.client.infill(asked, **callbacks))
             try:
                 await asyncio.sleep(0)  # the request is sent now
-                if self._undo is undo:
+                if self._supposed is supposed:
                     self._end_supposition()
                 infill = await asking
             finally:
@@ -131,6 +131,10 @@ class OpenDocument:
             return infill
         return replace(infill, gaps=tuple(replace(gap, gap=_moved(gap.gap, -before_char)) for gap in infill.gaps))
 
+    def _workers_text(self) -> str:
+        """Return this file's text as the worker has been told of it."""
+        return self._before + (applied(self.text, self._supposed) if self._supposed else self.text)
+
     def _freshen(self) -> None:
         """Bring what stands before this file in the worker up to date. Done when it is asked about, not at each key."""
         before = self.text_before(self) if self.is_known_to_worker else ""
@@ -138,8 +142,8 @@ class OpenDocument:
         if not changes_nothing(edit):
             self._end_supposition()
             self.revision += 1
-            self.client.edit(self.uri, [edit], self.revision)
             self._before = before
+            self.client.edit(self.uri, [edit], self.revision)
 
     def _tell(self, edits: Sequence[Edit]) -> None:
         """Tell the worker of edits of this file."""
@@ -151,9 +155,9 @@ class OpenDocument:
             self.client.edit(self.uri, moved if self._before else edits, self.revision)
 
     def _end_supposition(self) -> None:
-        if self._undo:
-            self._tell([self._undo])
-        self._undo = None
+        if self._supposed:
+            undo, self._supposed = undoing(self._supposed, self.text), None
+            self._tell([undo])
 
 
 def _moved(gap: Gap, by_char: int) -> Gap:

@@ -1,4 +1,4 @@
-"""The worker's client: keeps the open documents, and a worker that knows them.
+"""The worker's client: knows which files are open, and keeps a worker that has them.
 
     async with WorkerClient(WorkerOptions(model="smollm2-135m")) as client:
         client.open("a", "a.py", text, version=1)
@@ -6,9 +6,10 @@
 
 Files are opened, edited and closed without waiting, in the order of the calls,
 so that a synchronous handler can do it; a wrong call raises at once, as the
-client has the text too. When the worker dies, or hangs and is ended, it is
-started again, once for all who wait, and the documents are opened there with
-their current text. Imports no torch; knows no LSP.
+client knows each text's version and length. It has no text itself: when the
+worker dies, or hangs and is ended, it is started again, once for all who wait,
+and whoever owns a text is asked for it, to open it there. Imports no torch;
+knows no LSP.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from model.api.connection import Connection, OnPartial
-from model.api.edits import applied, check
+from model.api.edits import check, grown
 from model.api.launch import WorkerOptions, open_link
 from model.api.messages import (
     AskStats,
@@ -50,13 +51,19 @@ _DEATHS_WINDOW_S = 120.0
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0  # doubled with each death; the first restart is at once
 
 
+Owner = Callable[[], str]
+"""Who owns a text that is edited: returns it as it is now, which is as it was last told of."""
+
+
 @dataclass
-class Document:
-    """An open file as the worker should have it."""
+class _OpenFile:
+    """What the client knows of a file that the worker should have."""
 
     path: str
-    text: str
+    owner: Owner
+    length_char: int
     version: int
+    is_fixed: bool  # opened with a text that stays as it is
     snippets: tuple[Snippet, ...] = ()
 
 
@@ -66,8 +73,8 @@ class WorkerClient:
     def __init__(self, options: WorkerOptions, patience: Patience | None = None) -> None:
         self.options = options
         self.on_death: Callable[[str, bool], None] = lambda reason, was_hung: None
-        self.documents: dict[str, Document] = {}
         self.restarts = 0  # workers started after the first one
+        self._files: dict[str, _OpenFile] = {}
         self._patience = patience or Patience()
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
@@ -135,45 +142,56 @@ class WorkerClient:
             return 0.0
         return max(0.0, self._deaths[0] + _DEATHS_WINDOW_S - time.monotonic())
 
-    # Documents
+    # Files
 
-    def open(self, file_id: str, path: str, text: str, version: int) -> None:
-        """Hold `text`, of any version number, under `file_id`; what was open under it is replaced."""
-        self.documents[file_id] = Document(path, text, version)
+    @property
+    def open_files(self) -> frozenset[str]:
+        """The files that are open, by their ids."""
+        return frozenset(self._files)
+
+    def open(self, file_id: str, path: str, text: str | Owner, version: int) -> None:
+        """Have the worker hold a text, of any version number, as `file_id`; what was open under it is replaced.
+
+        `text` is one that stays as it is, or its owner, which a file that is edited must have.
+        """
+        owner: Owner = text if callable(text) else lambda: text
+        self._files[file_id] = _OpenFile(path, owner, len(owner()), version, is_fixed=not callable(text))
         self._post_open(file_id)
 
     def edit(self, file_id: str, edits: Sequence[Edit], version: int) -> None:
-        """Apply `edits` one after the other to an open file, which then is `version`.
+        """Tell of `edits`, one after the other, that the owner of an open file's text has made; it then is `version`.
 
-        UnknownFileError, VersionError unless `version` is above the held one,
-        RangeError for an edit outside the text; then nothing is changed.
+        UnknownFileError, VersionError unless `version` is above the one before,
+        RangeError for an edit outside the text; then the worker is not told.
+        InputError for a file that was opened with a text that stays as it is.
         """
-        document = self._document(file_id)
-        if version <= document.version:
-            raise VersionError(f"version {version} is not above {document.version}, the version that is held")
-        check(edits, len(document.text))
-        for edit in edits:
-            document.text = applied(document.text, edit)
-        document.version = version
+        file = self._file(file_id)
+        if file.is_fixed:
+            raise InputError(f"{file_id!r} was opened with a text that stays as it is: open it with the text's owner")
+        if version <= file.version:
+            raise VersionError(f"version {version} is not above {file.version}, the version that is held")
+        check(edits, file.length_char)
+        file.length_char += sum(map(grown, edits))
+        file.version = version
         self._post(EditFile(file_id, tuple(edits), version), file_id)
 
     def close(self, file_id: str) -> None:
         """Forget an open file. UnknownFileError when it is not open."""
-        self._document(file_id)
-        del self.documents[file_id]
+        self._file(file_id)
+        del self._files[file_id]
         self._post(CloseFile(file_id), file_id)
 
     def set_context(self, file_id: str, snippets: Sequence[Snippet]) -> None:
         """Replace the snippets that the gaps of an open file may see. UnknownFileError when it is not open."""
-        document = self._document(file_id)
-        document.snippets = tuple(snippets)
-        self._post(SetContext(file_id, document.snippets), file_id)
+        file = self._file(file_id)
+        file.snippets = tuple(snippets)
+        self._post(SetContext(file_id, file.snippets), file_id)
 
     def prepare(self, file_id: str, cursor: int) -> None:
         """Hint that the next gap is likely at `cursor`, a string index. UnknownFileError, RangeError."""
-        document = self._document(file_id)
-        if not 0 <= cursor <= len(document.text):
-            raise RangeError(f"cursor {cursor} is outside the text of {len(document.text)} characters")
+        length_char = self._file(file_id).length_char
+        if not 0 <= cursor <= length_char:
+            raise RangeError(f"cursor {cursor} is outside the text of {length_char} characters")
         self._post(Prepare(file_id, cursor), file_id)
 
     # Questions
@@ -185,13 +203,13 @@ class WorkerClient:
         worker dies; then WorkerError. InputError and its kinds for a wrong request,
         CheckpointError when the model cannot be loaded, Cancelled after `cancel`.
         """
-        self._document(request.file_id)
+        self._file(request.file_id)
         answer: Infill = await self._ask(request, on_partial)
         return answer
 
     async def score(self, request: ScoreRequest) -> Score:
         """Return how likely given texts are in gaps. Errors as for `infill`."""
-        self._document(request.file_id)
+        self._file(request.file_id)
         answer: Score = await self._ask(request)
         return answer
 
@@ -270,7 +288,7 @@ class WorkerClient:
         self.restarts += self._started
         self._started = True
         self._connection = Connection(link, self._lost, self._patience)
-        for file_id in self.documents:
+        for file_id in self._files:
             self._post_open(file_id)
         return self._connection
 
@@ -290,7 +308,7 @@ class WorkerClient:
         if not self._stopped:
             logger.warning("the model worker (process %d) died: %s", connection.pid, reason)
             self._remember_death(reason)
-            if self.documents:
+            if self._files:
                 self._connect_soon()  # encoding can begin before the next request
             self.on_death(reason, connection.was_hung)
 
@@ -298,13 +316,13 @@ class WorkerClient:
         self._deaths.append(time.monotonic())
         self._last_death = reason
 
-    # Sending documents
+    # Sending files
 
-    def _document(self, file_id: str) -> Document:
-        document = self.documents.get(file_id)
-        if document is None:
+    def _file(self, file_id: str) -> _OpenFile:
+        file = self._files.get(file_id)
+        if file is None:
             raise UnknownFileError(f"no file is open as {file_id!r}: open it first")
-        return document
+        return file
 
     def _post(self, message: Any, file_id: str) -> None:
         """Tell the worker of a change. Without a worker there is nothing to do: a new one gets the whole text."""
@@ -316,13 +334,13 @@ class WorkerClient:
             logger.warning("a file is too large for the model worker (%s)", error.code)
 
     def _post_open(self, file_id: str) -> None:
-        document = self.documents[file_id]
-        self._post(OpenFile(file_id, document.path, document.text, document.version), file_id)
-        if document.snippets:
-            self._post(SetContext(file_id, document.snippets), file_id)
+        file = self._files[file_id]
+        self._post(OpenFile(file_id, file.path, file.owner(), file.version), file_id)
+        if file.snippets:
+            self._post(SetContext(file_id, file.snippets), file_id)
 
     def _refused(self, file_id: str, message: Any, error: SetfillError) -> None:
-        """Open a file anew when the worker refused an edit: what it holds is no longer what we hold."""
+        """Open a file anew when the worker refused an edit: what it holds is no longer the owner's text."""
         logger.warning("%s was refused (%s)", type(message).__name__, error.code)
-        if isinstance(message, EditFile) and isinstance(error, InputError) and file_id in self.documents:
+        if isinstance(message, EditFile) and isinstance(error, InputError) and file_id in self._files:
             self._post_open(file_id)

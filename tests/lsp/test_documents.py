@@ -50,7 +50,7 @@ def test_every_listener_hears_of_every_change() -> None:
         "A lost there are no suggestions in a.py until it is opened again: the editor sent what cannot be read",
     ]
     assert second == [each.replace("A ", "B ", 1) for each in first]
-    assert not client.documents
+    assert not client.open_files
 
 
 def test_a_file_that_grows_too_large_is_lost() -> None:
@@ -61,7 +61,7 @@ def test_a_file_that_grows_too_large_is_lost() -> None:
     documents.change(URI, 2, changes("x" * (LARGEST_FILE_CHAR + 1)))
     assert [each.split()[1] for each in told] == ["opened", "closed", "lost"]
     assert "too large" in documents.unknown[URI]
-    assert not client.documents
+    assert not client.open_files
 
 
 def test_settings_decide_anew_which_files_the_worker_hears_of() -> None:
@@ -70,9 +70,9 @@ def test_settings_decide_anew_which_files_the_worker_hears_of() -> None:
     documents.open(types.TextDocumentItem(URI, "python", 1, "x"))
     documents.open(types.TextDocumentItem("file:///w/b.txt", "plaintext", 1, "x"))
     documents.admit_by(Admission(Settings(exclude=("*.py",)), []))
-    assert set(client.documents) == {"file:///w/b.txt"}
+    assert client.open_files == {"file:///w/b.txt"}
     documents.admit_by(Admission(Settings(exclude=("b.*",)), []))
-    assert set(client.documents) == {URI}
+    assert client.open_files == {URI}
 
 
 def test_nothing_is_held_before_initialize() -> None:

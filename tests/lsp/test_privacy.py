@@ -129,7 +129,7 @@ def excluded(uri: str) -> bool:
     documents = Documents(client, ColumnUnit.UTF16, Admission(Settings(), [Path("/w")]))
     documents.open(types.TextDocumentItem(uri, "plaintext", 1, ""))
     assert documents.get(uri)
-    return uri not in client.documents
+    return uri not in client.open_files
 
 
 def test_strings_in_signatures_of_other_files_are_left_out(tmp_path: Path) -> None:

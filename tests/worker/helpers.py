@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from model.api.client import WorkerClient, WorkerOptions
-from model.api.types import Gap, InfillRequest
+from model.api.edits import applied
+from model.api.types import Edit, Gap, InfillRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).with_name("stand_in.py")
@@ -35,6 +36,20 @@ def talk(conversation: Callable[..., Coroutine[Any, Any, Any]], *which: WorkerOp
                     await client.stop()
 
     return asyncio.run(run())
+
+
+class Owner:
+    """The owner of one text: edits it, then tells the client, as an editor's server does."""
+
+    def __init__(self, client: WorkerClient, file_id: str, path: str, text: str, version: int) -> None:
+        self._client, self._file_id = client, file_id
+        self.text = text
+        client.open(file_id, path, lambda: self.text, version)
+
+    def edit(self, edits: list[Edit], version: int) -> None:
+        for edit in edits:
+            self.text = applied(self.text, edit)
+        self._client.edit(self._file_id, edits, version)
 
 
 def at(file_id: str, version: int = 1, cursor: int = 0) -> InfillRequest:

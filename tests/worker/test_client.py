@@ -18,22 +18,23 @@ from model.api.types import Edit, Gap, GapScore, InfillRequest, PartialInfill, S
 from model.errors import (
     Cancelled,
     CheckpointError,
+    InputError,
     RangeError,
     SetfillError,
     UnknownFileError,
     VersionError,
     WorkerError,
 )
-from tests.worker.helpers import ROOT, at, options, talk, until
+from tests.worker.helpers import ROOT, Owner, at, options, talk, until
 
 
 def test_open_edit_infill_score_close() -> None:
     async def conversation(client: WorkerClient) -> None:
-        client.open("a", "a.py", "def f():\n", 1)
-        client.edit("a", [Edit(9, 9, "    return 🐍\n"), Edit(0, 3, "async def")], 2)
+        owner = Owner(client, "a", "a.py", "def f():\n", 1)
+        owner.edit([Edit(9, 9, "    return 🐍\n"), Edit(0, 3, "async def")], 2)
         client.set_context("a", [Snippet("b.py", "# b")])
         infill = await client.infill(at("a", 2))
-        assert infill.gaps[0].text == "async def f():\n    return 🐍\n# b" == client.documents["a"].text + "# b"
+        assert infill.gaps[0].text == "async def f():\n    return 🐍\n# b" == owner.text + "# b"
         assert infill.gaps[0].gap == Gap(0, 0)
         score = await client.score(ScoreRequest("a", 2, (Gap(0, 0),), ("x",)))
         assert score.gaps == (GapScore((TokenScore("x", -1.0, "clean"),), -1.0, None),)
@@ -48,13 +49,16 @@ def test_open_edit_infill_score_close() -> None:
 
 def test_wrong_calls_raise_at_once_and_change_nothing() -> None:
     async def conversation(client: WorkerClient) -> None:
-        client.open("a", "a.py", "12345", 4)
+        client.open("a", "a.py", lambda: "12345", 4)
         with pytest.raises(UnknownFileError, match="'b'"):
             client.edit("b", [], 1)
         with pytest.raises(VersionError, match="4"):
             client.edit("a", [], 4)
         with pytest.raises(RangeError, match="3 characters"):
             client.edit("a", [Edit(0, 5, "123"), Edit(3, 5, "")], 5)
+        client.open("fixed", "a.py", "12345", 4)
+        with pytest.raises(InputError, match="stays as it is"):
+            client.edit("fixed", [Edit(0, 0, "x")], 5)
         with pytest.raises(RangeError):
             client.prepare("a", 6)
         with pytest.raises(UnknownFileError):
@@ -159,7 +163,7 @@ def test_with_nothing_to_do_it_sleeps() -> None:
 
 def test_killed_mid_request_it_restarts_with_the_current_text() -> None:
     async def conversation(client: WorkerClient) -> None:
-        client.open("s", "slow.py", "one", 1)
+        owner = Owner(client, "s", "slow.py", "one", 1)
         client.set_context("s", [Snippet("b.py", "# b")])
         client.open("gone", "gone.py", "", 1)
         partials: list[PartialInfill] = []
@@ -172,8 +176,8 @@ def test_killed_mid_request_it_restarts_with_the_current_text() -> None:
         await until(lambda: bool(partials))  # asked again by itself
         assert client.pid not in (first, None)
         assert client.restarts == 1
-        client.open("s", "s.py", client.documents["s"].text, 2)
-        client.edit("s", [Edit(3, 3, " two")], 3)
+        owner = Owner(client, "s", "s.py", owner.text, 2)
+        owner.edit([Edit(3, 3, " two")], 3)
         infill.cancel()
         assert (await client.infill(at("s", 3))).gaps[0].text == "one two"
         assert (await client.stats())["open_files"] == 1
@@ -183,13 +187,13 @@ def test_killed_mid_request_it_restarts_with_the_current_text() -> None:
 
 def test_edits_made_while_the_worker_is_dead_are_there_afterwards() -> None:
     async def conversation(client: WorkerClient) -> None:
-        client.open("a", "a.py", "one", 1)
+        owner = Owner(client, "a", "a.py", "one", 1)
         client.set_context("a", [Snippet("b.py", "# b")])
         await client.stats()
         os.kill(client.pid, signal.SIGKILL)
-        client.edit("a", [Edit(3, 3, " two")], 2)
+        owner.edit([Edit(3, 3, " two")], 2)
         await until(lambda: client.pid is None)
-        client.edit("a", [Edit(7, 7, " three")], 3)
+        owner.edit([Edit(7, 7, " three")], 3)
         assert (await client.infill(at("a", 3))).gaps[0].text == "one two three# b"
 
     talk(conversation)
@@ -364,10 +368,10 @@ def test_shutdown_and_sigterm_end_it_cleanly() -> None:
 
 def test_many_requests_are_answered_in_order() -> None:
     async def conversation(client: WorkerClient) -> None:
-        client.open("a", "a.py", "", 1)
+        owner = Owner(client, "a", "a.py", "", 1)
         infills = []
         for version in range(2, 302):
-            client.edit("a", [Edit(0, 0, chr(version))], version)
+            owner.edit([Edit(0, 0, chr(version))], version)
             infills.append(asyncio.create_task(client.infill(InfillRequest("a", version, ()))))
             await asyncio.sleep(0)  # the request goes out before the next edit
         assert [(await task).version for task in infills] == list(range(2, 302))

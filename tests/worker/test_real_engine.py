@@ -14,7 +14,7 @@ import pytest
 from model.api.client import WorkerClient, WorkerOptions
 from model.api.types import Edit, Gap, Infill, InfillRequest, Limits, PartialInfill, ScoreRequest, Snippet
 from model.errors import CheckpointError, RangeError
-from tests.worker.helpers import talk, until
+from tests.worker.helpers import Owner, talk, until
 
 TEXT = "def area(w, h):\r\n    return w * h\r\n\r\nprint('🐍', area(2, 3))\r\n" * 3
 SNIPPET = Snippet("shapes.py", "def perimeter(w, h):\n    return 2 * (w + h)\n")
@@ -46,10 +46,10 @@ def check_same(infill: Infill, expected: Infill) -> None:
 
 def test_edited_killed_and_restarted_it_answers_as_a_fresh_engine(tiny_prefix_model: Path) -> None:
     async def conversation(client: WorkerClient) -> None:
-        client.open("a", "area.py", TEXT, 1)
+        owner = Owner(client, "a", "area.py", TEXT, 1)
         client.set_context("a", [SNIPPET])
-        client.edit("a", [Edit(28, 33, "h * w"), Edit(0, 0, "# 🐍\r\n")], 2)
-        edited = client.documents["a"].text
+        owner.edit([Edit(28, 33, "h * w"), Edit(0, 0, "# 🐍\r\n")], 2)
+        edited = owner.text
         expected = in_process(tiny_prefix_model, "area.py", edited, 34, (SNIPPET,))
         check_same(await client.infill(ask("a", 2, 34)), expected)
 
@@ -57,8 +57,8 @@ def test_edited_killed_and_restarted_it_answers_as_a_fresh_engine(tiny_prefix_mo
         long = asyncio.create_task(client.infill(ask("a", 2, 34, max_tokens=400), partials.append))
         await until(lambda: bool(partials) or long.done())
         os.kill(client.pid, signal.SIGKILL)
-        client.edit("a", [Edit(0, 0, "#")], 3)
-        client.edit("a", [Edit(0, 1, "")], 4)
+        owner.edit([Edit(0, 0, "#")], 3)
+        owner.edit([Edit(0, 1, "")], 4)
         await asyncio.wait([long])  # asked again of the new worker, where its version is no longer held, or answered
         check_same(await client.infill(ask("a", 4, 34)), expected)
         assert client.restarts == 1
@@ -70,13 +70,13 @@ def test_two_clients_of_one_engine_never_mix(tiny_prefix_model: Path) -> None:
     texts = {"left.py": TEXT, "right.py": "class Shape:\n    def name(self):\n        return 'circle'\n"}
 
     async def work(client: WorkerClient, path: str) -> Infill:
-        client.open("same id", path, "", 1)
+        owner = Owner(client, "same id", path, "", 1)
         for version, character in enumerate(texts[path][:40], start=2):
-            client.edit("same id", [Edit(version - 2, version - 2, character)], version)
+            owner.edit([Edit(version - 2, version - 2, character)], version)
             client.prepare("same id", version - 1)
             if version % 10 == 0:
                 await client.infill(ask("same id", version, version - 1, max_tokens=2))
-        client.edit("same id", [Edit(40, 40, texts[path][40:])], 100)
+        owner.edit([Edit(40, 40, texts[path][40:])], 100)
         return await client.infill(ask("same id", 100, 40))
 
     async def conversation(left: WorkerClient, right: WorkerClient) -> None:

@@ -14,7 +14,7 @@ from model.api import runtime
 from model.api.client import WorkerClient
 from model.api.types import Edit, PartialInfill
 from model.errors import CheckpointError, SetfillError, UnknownFileError, WorkerError
-from tests.worker.helpers import at, options, talk, until
+from tests.worker.helpers import Owner, at, options, talk, until
 
 SHARED = options(shared=True, linger_s=0.3)
 
@@ -29,9 +29,9 @@ def gone(pid: int) -> bool:
 
 def test_two_clients_share_a_worker_and_never_mix() -> None:
     async def edit_and_fill(client: WorkerClient, name: str) -> None:
-        client.open("same id", "short.py", "", 0)
+        owner = Owner(client, "same id", "short.py", "", 0)
         for version in range(1, 30):
-            client.edit("same id", [Edit(0, 0, name)], version)
+            owner.edit([Edit(0, 0, name)], version)
             infill = await client.infill(at("same id", version))
             assert infill.gaps[0].text == name * version
 
