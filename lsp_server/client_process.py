@@ -1,4 +1,7 @@
-"""The editor's process, which the protocol has a server end with: its pipes may be held open by others."""
+"""The editor's process, which the protocol has a server end with: its pipes may be held open by others.
+
+Knows a process id, and no protocol.
+"""
 
 from __future__ import annotations
 

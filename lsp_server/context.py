@@ -2,6 +2,8 @@
 
 Three kinds, the most useful last: parts of open files edited lately, signatures of other open files, and signatures
 of what the file imports. Nothing but what `Privacy` lets through is read.
+
+Knows which files to show and how much of them; how the model sees them it does not.
 """
 
 from __future__ import annotations
@@ -84,8 +86,8 @@ class ContextKeeper:
 
     async def _gather(self, document: OpenDocument) -> None:
         state, settings = self._state, self._state.settings
-        described = state.worker.description
-        is_of_use = described is None or described.infill  # an unadapted model sees no islands
+        description = state.worker.description
+        is_of_use = description is None or description.infill  # an unadapted model sees no islands
         if document.path is None or not is_of_use or not document.is_known_to_worker:
             return
         snippets: tuple[Snippet, ...] = ()

@@ -3,6 +3,8 @@
 A feature is a function that is given the server when the client has said who it is and what it can do, and
 `server.state` is whole. It adds handlers, and listeners to what it wants to hear of; what it adds is announced to the
 client, so what it leaves out for this client is not offered. To add a feature, write its module and add a line here.
+
+Knows every feature by name; nobody else does.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Edits carry the version they were made for, and are refused when the file has moved on. All places of one command
 are one edit, so one undo takes it back.
+
+Knows commands, ranges and edits of the protocol; `filling` knows how a place is filled.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Filling selections, cursors and marked holes: any number of places of a file in one decode."""
+"""Filling selections, cursors and marked holes: any number of places of a file in one decode.
+
+Knows gaps and plans; knows no positions and no requests of the protocol.
+"""
 
 from __future__ import annotations
 

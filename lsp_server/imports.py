@@ -1,6 +1,8 @@
 """Which files of the workspace a file imports, and which names of them.
 
 A reading of import statements, not a language's own resolution: what it misses is missing from the context, no more.
+
+Knows the import statements of some languages; reads no file.
 """
 
 from __future__ import annotations

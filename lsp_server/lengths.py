@@ -2,6 +2,8 @@
 
 A model that was not trained to stop runs on to its limits, and any model may run on; so a text is also cut here, by
 its lines, brackets and indentation. Works on a text that is still growing as on a whole one.
+
+Knows texts and their syntax; knows neither the file nor the worker.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Only code cells of the same language count, those nearest first where they are many. A notebook's path stands for
 its cells wherever files are excluded or switched off.
+
+Knows the order of cells; their texts are `documents`'.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How eagerly to compute: the wait for the next key follows the measured speed, and batteries are spared."""
+"""How eagerly to compute: the wait for the next key follows the measured speed, and batteries are spared.
+
+Knows times and the power supply; knows nothing of what is computed.
+"""
 
 from __future__ import annotations
 

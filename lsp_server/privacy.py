@@ -1,4 +1,7 @@
-"""Which files the model may see: none that the user excludes, none from outside the workspace, none git ignores."""
+"""Which files the model may see: none that the user excludes, none from outside the workspace, none git ignores.
+
+Knows paths, patterns and ignore files; knows nothing of what is open (see `admission`).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Long work shown in the editor, where it can show any, with a way to stop it."""
+"""Long work shown in the editor, where it can show any, with a way to stop it.
+
+Knows the protocol's messages for it; what the work is, it does not.
+"""
 
 from __future__ import annotations
 

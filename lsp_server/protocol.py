@@ -2,6 +2,8 @@
 
 pygls handles documents itself, ends the process from inside a handler, answers nothing to parameters it cannot read
 and logs whole messages. Here those parts are taken out or made safe.
+
+Knows messages and errors; knows no feature and no file.
 """
 
 from __future__ import annotations

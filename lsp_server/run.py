@@ -1,4 +1,7 @@
-"""Running a server until its client leaves: over standard streams, or for clients on a loopback socket."""
+"""Running a server until its client leaves: over standard streams, or for clients on a loopback socket.
+
+Knows processes, streams and the log; the server it only builds.
+"""
 
 from __future__ import annotations
 

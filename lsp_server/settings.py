@@ -5,6 +5,8 @@ that are machine-scoped name files or programs' resources; a workspace must not 
 `initializationOptions` alone. What the model may see is the user's to say as well, and there a workspace can only take
 away: editors answer with values in which a folder's have replaced the user's, so what `initializationOptions` said
 stays in force, and patterns are added to it. A setting that is wrong is reported, and the rest is used.
+
+Knows names, types and bounds; what a setting does stands where it is used.
 """
 
 from __future__ import annotations

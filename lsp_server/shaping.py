@@ -1,4 +1,7 @@
-"""From what the model said to what is shown: cut, in the document's own style, trimmed, checked, or nothing at all."""
+"""From what the model said to what is shown: cut, in the document's own style, trimmed, checked, or nothing at all.
+
+Knows texts and their syntax; knows neither the worker nor the editor.
+"""
 
 from __future__ import annotations
 

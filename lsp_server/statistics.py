@@ -2,6 +2,8 @@
 
 Every server adds what it counted to one file, which has a line for each day, and no more than two years of them.
 Nothing is ever sent anywhere.
+
+Knows suggestions by their numbers; knows no files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""`setfill/status`: how the server is, for status lines and reports; and the command that starts the worker anew."""
+"""`setfill/status`: how the server is, for status lines and reports; and the command that starts the worker anew.
+
+Knows whom to ask for what; counts and measures nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ def register(server: SetfillServer) -> None:
     async def status(params: Any) -> dict[str, Any]:
         worker = state.worker
         problem = await worker.complaint()  # first: all that follows is of one moment
-        described = worker.description
+        description = worker.description
         answer: dict[str, Any] = {
             "state": worker.state,
-            "progress": 1.0 if described else worker.loaded_share,
+            "progress": 1.0 if description else worker.loaded_share,
             "problem": problem,
-            "model": described.name if described else state.settings.model,
-            "infill": described.infill if described else None,
-            "precision": described.precision if described else None,
+            "model": description.name if description else state.settings.model,
+            "infill": description.infill if description else None,
+            "precision": description.precision if description else None,
             "enabled": state.settings.enabled,
             "debounceMs": round(state.suggester.pace.debounce_ms(state.settings.debounce_ms), 1),
             "decodeMs": round(state.suggester.pace.decode_ms, 1),
@@ -38,7 +41,7 @@ def register(server: SetfillServer) -> None:
             "lastDeath": worker.last_death,
             "statistics": dict(state.statistics.since_start),
         }
-        if described and isinstance(params, dict) and params.get("worker"):
+        if description and isinstance(params, dict) and params.get("worker"):
             try:
                 async with asyncio.timeout(_STATS_SECONDS):
                     answer["worker"] = await worker.client.stats()

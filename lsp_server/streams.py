@@ -1,4 +1,7 @@
-"""Where a server's messages come from and go to: standard streams, or a loopback socket that asks for a token."""
+"""Where a server's messages come from and go to: standard streams, or a loopback socket that asks for a token.
+
+Knows bytes and the ends of streams; what a message means it does not.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A file's syntax, brought up to date only when somebody asks: parsing has no part in taking in a keystroke."""
+"""A file's syntax, brought up to date only when somebody asks: parsing has no part in taking in a keystroke.
+
+Knows when to parse; what a tree is, `grammars` knows.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """The few small edits that turn one text into another, for clients that send whole texts.
 
 Exact, but not always the shortest: time is bounded whatever the texts.
+
+Knows two texts; knows no positions of the protocol.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 pygls' own documents split lines at characters that end none in the protocol, and so corrupt a text; this one keeps
 to the protocol, and positions outside the text mean its nearest place.
+
+Knows positions and edits; knows nothing of the file, of its language or of the worker.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 This is the only file that converts between them. A column that lies past its line's end means the end, one that
 splits a character means the place before it: questions are total, as editors do send such positions.
+
+Knows one line at a time, and no documents.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A decode is not traced as it runs, for few are looked at; it is repeated, from the text of then. Beams leave no trace:
 what they filled is replayed greedily. The text is read anew for it, so the cuts of the text behind may lie elsewhere
 than in a file that was edited much: where the model wavers, the replay may say something else.
+
+Knows what was asked last; how a decode is drawn, `trace_page` knows.
 """
 
 from __future__ import annotations

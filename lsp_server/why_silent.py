@@ -4,6 +4,8 @@ Local suggestions that silently do not come are what users complain of most. Any
 `{"textDocument": {"uri"}, "position"?}`, the answer is `{reason, message, setting, position, invoked, tookMs, ...}`
 with the numbers that `reason` calls for. `setting` names the setting that decides, null where none does. An editor need
 not have asked for a suggestion where its cursor stands; with `position`, what speaks against that place comes first.
+
+Knows reasons, settings and words; what came of a request, `silence` keeps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The model worker as the server sees it: started in the background, its loading shown, its absence survivable."""
+"""The model worker as the server sees it: started in the background, its loading shown, its absence survivable.
+
+Knows whether there is a model, and none of what it is asked.
+"""
 
 from __future__ import annotations
 
