@@ -35,18 +35,18 @@ class Plan:
     limits: Limits
     is_invoked: bool  # asked for by hand, not by typing
 
-    def policy(self, settings: Settings, candidates: int, *, sees_suffix: bool) -> str:
+    def policy(self, settings: Settings, candidates: int, *, infill: bool) -> str:
         """Return the order policy that fills best: beams where they can be had and the infill is short enough."""
         if self.stop is Stop.BLOCK:
             return VERIFIED
-        return best_policy(1, infill=sees_suffix, beams=settings.beams, candidates=candidates)
+        return best_policy(1, infill=infill, beams=settings.beams, candidates=candidates)
 
 
 def plan_suggestion(
-    syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, sees_suffix: bool
+    syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, infill: bool
 ) -> Plan | None:
-    """Return what to ask at the cursor, None where silence is better. `sees_suffix`: whether the model does."""
-    if not invoked and silent_here(syntax, cursor_char, settings, sees_suffix=sees_suffix):
+    """Return what to ask at the cursor, None where silence is better. `infill`: whether the model is adapted."""
+    if not invoked and silent_here(syntax, cursor_char, settings, infill=infill):
         return None
     line_prefix, line_suffix = around_on_line(syntax.text, cursor_char)
     stop = expected_stop(syntax, cursor_char, cursor_char)
@@ -58,14 +58,14 @@ def plan_suggestion(
     )
 
 
-def silent_here(syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, sees_suffix: bool) -> Reason | None:
+def silent_here(syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, infill: bool) -> Reason | None:
     """Return why nothing is to be asked at the cursor while the user types, None where it may be."""
     _, line_suffix = around_on_line(syntax.text, cursor_char)
     if not syntax.text.strip():
         return Reason.EMPTY_FILE
     if line_suffix[:1].isalnum() or line_suffix[:1] == "_":
         return Reason.INSIDE_WORD
-    if line_suffix.strip(_CLOSERS) and not sees_suffix:
+    if line_suffix.strip(_CLOSERS) and not infill:
         return Reason.TEXT_BEHIND
     if not settings.in_comments and place_at(syntax, cursor_char).kind is PlaceKind.COMMENT:
         return Reason.COMMENT

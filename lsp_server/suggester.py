@@ -172,12 +172,12 @@ class Suggester:
     async def _decoded(self, snapshot: Snapshot, memory: _Memory, ask: Ask, started: float) -> list[str]:
         """Return the texts to show at the cursor, the best first. If there are none, the reason is noted."""
         settings = snapshot.settings
-        sees_suffix = (await self._worker.ready()).infill
+        description = await self._worker.ready()
         place = _supposed(snapshot.text, ask)
         syntax = await snapshot.document.syntax.of(place.text)
-        plan = plan_suggestion(syntax, place.cursor_char, settings, invoked=ask.invoked, sees_suffix=sees_suffix)
+        plan = plan_suggestion(syntax, place.cursor_char, settings, invoked=ask.invoked, infill=description.infill)
         if plan is None:
-            here = silent_here(syntax, place.cursor_char, settings, sees_suffix=sees_suffix)
+            here = silent_here(syntax, place.cursor_char, settings, infill=description.infill)
             memory.note(here or Reason.NOTHING_LEFT)
             return []
         policy = VERIFIED
@@ -185,7 +185,7 @@ class Suggester:
             waited = time.monotonic() - started
             await asyncio.sleep(max(0.0, self.pace.wait_seconds(settings.debounce_ms) - waited))
         if ask.invoked or self.pace.allows_beams:
-            policy = plan.policy(settings, ask.candidates, sees_suffix=sees_suffix)
+            policy = plan.policy(settings, ask.candidates, infill=description.infill)
 
         def on_partial(partial: PartialInfill) -> None:
             memory.growing = Remembered.at(place, (partial.text,))
@@ -194,18 +194,18 @@ class Suggester:
         request = InfillRequest(
             "", 0, (plan.gap,), policy, limits=plan.limits, candidates=ask.candidates, drafts=drafts
         )
-        infill = await self._asker.ask(snapshot, plan, request, ask.selected, on_partial)
-        if infill is None:
+        answer = await self._asker.ask(snapshot, plan, request, ask.selected, on_partial)
+        if answer is None:
             memory.note(Reason.WITHDRAWN)
             return []
         memory.growing = None
         floor = 0.0 if ask.invoked else settings.confidence_floor
-        found = await asyncio.to_thread(shaped_candidates, syntax, plan, infill.gaps[0], floor)
-        self._statistics.decoded(infill, (time.monotonic() - started) * 1000)
+        found = await asyncio.to_thread(shaped_candidates, syntax, plan, answer.gaps[0], floor)
+        self._statistics.decoded(answer, (time.monotonic() - started) * 1000)
         if not found:
             memory.remembered = None
             if memory.outcome:
-                said = infill.gaps[0]
+                said = answer.gaps[0]
                 memory.outcome = memory.outcome.unshown(said, confidence(said.logprobs), floor)
         return found
 
@@ -274,7 +274,7 @@ async def _next_part(snapshot: Snapshot, cursor_char: int, rest: str) -> str:
     """Return how much of a text that was decoded ahead is shown next, once what was shown is in the document."""
     syntax = await snapshot.syntax()
     lead = rest[: len(rest) - len(rest.lstrip())]
-    plan = plan_suggestion(syntax, cursor_char, snapshot.settings, invoked=True, sees_suffix=True)
+    plan = plan_suggestion(syntax, cursor_char, snapshot.settings, invoked=True, infill=True)
     if plan is None:
         return ""
     if _LINE_BREAK.search(lead):  # a new line: judge the text as it stands there

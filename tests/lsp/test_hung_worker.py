@@ -48,6 +48,7 @@ def test_a_stopped_worker_is_replaced_and_requests_are_answered(script: Script) 
         assert "worker" not in status
         assert await asking in ([], None) or asking.result()[0]["insertText"] == " 2"
         assert (await infilling)["infills"][0]["text"] == " 2"
+        await client.until_ready()  # the answer may be here before the new worker has said what it runs
         status = await status_of(client)
         assert (status["state"], status["problem"], status["workerRestarts"]) == ("ready", None, 1)
         assert status["workerPid"] not in (pid, None)
