@@ -51,6 +51,12 @@ class Description:
     capabilities: Capabilities
     tokenizer: StoredFile
     weights: tuple[StoredFile, ...]  # safetensors
+    smoothing: StoredFile | None = None  # safetensors too
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """The files beside this one."""
+        return (self.tokenizer, *self.weights, *([self.smoothing] if self.smoothing else []))
 
     def write(self, directory: Path) -> None:
         data = {
@@ -61,6 +67,8 @@ class Description:
             "tokenizer": vars(self.tokenizer),
             "weights": [vars(weight) for weight in self.weights],
         }
+        if self.smoothing:
+            data["smoothing"] = vars(self.smoothing)
         (directory / DESCRIPTION_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
@@ -76,13 +84,14 @@ def read_description(directory: Path) -> Description:
     try:
         tokenizer = StoredFile.from_dict(data["tokenizer"])
         weights = tuple(StoredFile.from_dict(entry) for entry in data["weights"])
+        smoothing = StoredFile.from_dict(data["smoothing"]) if "smoothing" in data else None
         config, capabilities = ModelConfig.from_dict(data["config"]), Capabilities.from_dict(data["capabilities"])
-        description = Description(str(data["name"]), config, capabilities, tokenizer, weights)
+        description = Description(str(data["name"]), config, capabilities, tokenizer, weights, smoothing)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise CheckpointError(
             f"{path} is damaged ({type(error).__name__}: {error}); install the model again"
         ) from error
-    if any(Path(stored.file).name != stored.file for stored in (tokenizer, *weights)):
+    if any(Path(stored.file).name != stored.file for stored in description.files):
         raise CheckpointError(f"{path} names files outside its directory; install the model again")
     return description
 
@@ -90,7 +99,7 @@ def read_description(directory: Path) -> Description:
 def check_sizes(directory: Path) -> Description:
     """Return what the directory says of itself, if its files are there and of the sizes it says."""
     description = read_description(directory)
-    for stored in (description.tokenizer, *description.weights):
+    for stored in description.files:
         path = directory / stored.file
         if not os.path.isfile(path) or os.path.getsize(path) != stored.bytes:  # Path's own raises for long names
             raise CheckpointError(f"{path} is missing or not {stored.bytes} bytes long; install the model again")
@@ -103,7 +112,7 @@ def verify_files(directory: Path) -> None:
     Raises CheckpointError, naming the file, where one is missing or differs.
     """
     description = check_sizes(directory)
-    for stored in (description.tokenizer, *description.weights):
+    for stored in description.files:
         if file_sha256(directory / stored.file) != stored.sha256:
             raise CheckpointError(f"{directory / stored.file} is damaged; install the model again")
 

@@ -3,6 +3,7 @@
     setfill.json            what the model is and can do, the other files with size and sha256
     tokenizer.json          in the format of the `tokenizers` package
     weights-*.safetensors
+    smoothing.safetensors   where they were measured, the factors by which int8 scales channels
 
 Matrices are float32, bfloat16, float16, or int8 with one float32 scale per
 output channel under NAME + ".scale". Vectors (norms, biases) are float32
@@ -12,7 +13,8 @@ whatever the matrices are: they are small, and their errors are not.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,11 +24,19 @@ from torch import Tensor
 
 from model.checkpoint.byte_level import tokenizer_from_json
 from model.checkpoint.description import DESCRIPTION_FILE, Description, StoredFile, check_sizes, read_text
-from model.checkpoint.record import SCALE_SUFFIX, Checkpoint, StoredTensor, checked_tensors, expected_shapes
+from model.checkpoint.record import (
+    SCALE_SUFFIX,
+    Checkpoint,
+    StoredTensor,
+    checked_smoothing,
+    checked_tensors,
+    expected_shapes,
+)
 from model.checkpoint.weight_files import stored_tensors
 from model.errors import CheckpointError
 from model.scratch import move_into_place, scratch_directory
 
+SMOOTHING_FILE = "smoothing.safetensors"
 SAVED_DTYPES = ("float32", "bfloat16", "float16", "int8")
 
 
@@ -43,7 +53,22 @@ def load_own(directory: Path) -> Checkpoint:
     tokenizer_path = directory / description.tokenizer.file
     tokenizer = tokenizer_from_json(read_text(tokenizer_path), str(tokenizer_path))
     tensors = checked_tensors(stored, description.config, str(directory))
-    return Checkpoint(description.name, description.config, description.capabilities, tokenizer, tensors)
+    smoothing = None
+    if description.smoothing:
+        path = directory / description.smoothing.file
+        smoothing = checked_smoothing(stored_tensors(path), description.config, str(path))
+    return Checkpoint(description.name, description.config, description.capabilities, tokenizer, tensors, smoothing)
+
+
+def write_smoothing(factors: Mapping[str, Tensor], directory: Path) -> None:
+    """Add smoothing factors to one of our own directories. Raises CheckpointError where there is none."""
+    description = check_sizes(directory)
+    path = directory / SMOOTHING_FILE
+    try:
+        save_file(dict(factors), path)
+        replace(description, smoothing=StoredFile.of(path)).write(directory)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write {path} ({error}); free some space or choose another place") from error
 
 
 def save_checkpoint(
@@ -85,6 +110,8 @@ def _write(checkpoint: Checkpoint, directory: Path, dtype: str | None, shard_byt
     checkpoint.tokenizer.save(str(tokenizer_path), pretty=False)
     tokenizer = StoredFile.of(tokenizer_path)
     Description(checkpoint.name, checkpoint.config, checkpoint.capabilities, tokenizer, tuple(weights)).write(directory)
+    if checkpoint.smoothing:
+        write_smoothing(checkpoint.smoothing, directory)
 
 
 def _shards(checkpoint: Checkpoint, dtype: str | None, shard_bytes: int) -> Iterator[dict[str, Tensor]]:

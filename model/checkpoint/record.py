@@ -64,7 +64,9 @@ class Checkpoint:
     are [out, in] and floating, or int8 with a float32 scale [out] under
     NAME + ".scale", to be used so: row r of the matrix is NAME[r] * scale[r].
     `tokenizer` is a byte-level BPE without normalizer or post-processor which
-    encodes the text of special tokens like any other text.
+    encodes the text of special tokens like any other text. `smoothing` has the
+    factors of `smoothing_shapes`, by which int8 scales channels; None where
+    they were not measured.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Checkpoint:
     capabilities: Capabilities
     tokenizer: Tokenizer
     tensors: Mapping[str, Tensor]
+    smoothing: Mapping[str, Tensor] | None = None
 
     def float_tensor(self, name: str) -> Tensor:
         """Return the tensor in float32, multiplied by its scale when it is int8."""
@@ -110,6 +113,30 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     if not config.tied_head:
         shapes["lm_head.weight"] = (config.vocab_size, width)
     return shapes
+
+
+def smoothing_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every vector of smoothing factors, by the rows whose channels it scales.
+
+    `attention` and `ffn` are what the norms make, `output` the value rows, `down` the up rows, `head` what the last
+    norm makes.
+    """
+    kv_width = config.kv_heads * config.head_dim
+    widths = {"attention": config.width, "output": kv_width, "ffn": config.width, "down": config.ffn_width}
+    shapes = {f"layers.{index}.{name}": (width,) for index in range(config.layers) for name, width in widths.items()}
+    return {**shapes, "head": (config.width,)}
+
+
+def checked_smoothing(stored: Mapping[str, StoredTensor], config: ModelConfig, source: str) -> dict[str, Tensor]:
+    """Return the smoothing factors if they are those of `config`: positive and finite. Raises CheckpointError."""
+    shapes = smoothing_shapes(config)
+    if {name: tensor.shape for name, tensor in stored.items()} != shapes:
+        raise CheckpointError(f"{source}: the smoothing factors are not those of this model; install the model again")
+    factors = {name: stored[name].read().float() for name in shapes}
+    for name, numbers in factors.items():
+        if not (numbers.isfinite() & (numbers > 0)).all():
+            raise CheckpointError(f"{source}: smoothing factors of {name} cannot be; install the model again")
+    return factors
 
 
 def checked_tensors(stored: dict[str, StoredTensor], config: ModelConfig, source: str) -> StoredTensors:

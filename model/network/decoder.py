@@ -21,10 +21,12 @@ from torch import Tensor
 
 from model.checkpoint.record import Checkpoint
 from model.network.kv_cache import KVCache, padded_slots
-from model.network.linear import Linear, Precision, make_linear
+from model.network.linear import Linear, Precision, cache_dtype, has_7_bits, make_linear
 from model.network.rope import RotaryEmbedding, rotate
+from model.network.smoothing import smoothed
 
 _SUMMED_SLOTS = 1024
+_LEAST_QUERIES = 4  # of a key head, in float32: fewer are multiplied by kernels that add up in another order
 
 Rotation = tuple[Tensor, Tensor]  # cos and sin of the rows' angles
 
@@ -59,13 +61,15 @@ class Decoder:
     def __init__(self, checkpoint: Checkpoint, precision: Precision) -> None:
         config = self.config = checkpoint.config
         self.precision = precision
+        if has_7_bits(precision) and checkpoint.smoothing:  # rows of 8 bits gain nothing by it
+            checkpoint = smoothed(checkpoint, checkpoint.smoothing)
         # Rows are float32 throughout: element-wise calls on a few of them cost no more than in bfloat16.
-        self.cache_dtype = torch.float32 if precision is Precision.FLOAT32 else torch.bfloat16
+        self.cache_dtype = cache_dtype(precision)
         self.rope = RotaryEmbedding(config)
         self.embedding = checkpoint.float_tensor("embed_tokens.weight").to(self.cache_dtype)  # [V, T]
         self.layers = [_Layer(checkpoint, index, precision) for index in range(config.layers)]
         self.final_norm = _RMSNorm(checkpoint.float_tensor("norm.weight"), config.norm_eps)
-        head = "embed_tokens.weight" if config.tied_head else "lm_head.weight"
+        head = "embed_tokens.weight" if checkpoint.config.tied_head else "lm_head.weight"
         self.head = _linear(checkpoint, [head], [], precision)
 
     def new_cache(self, right_slots: int, left_slots: int) -> KVCache:
@@ -145,9 +149,12 @@ class _Layer:
         # Three calls are faster here than scaled_dot_product_attention, whose CPU kernel gains by
         # not storing the scores only when there are many; most of all in bfloat16.
         keys, values = cache.padded(index, rows.see_begin, mask.shape[1])
+        queries = query.shape[1]
+        if queries < _LEAST_QUERIES and cache.dtype is torch.float32:
+            query = F.pad(query, (0, 0, 0, _LEAST_QUERIES - queries))
         scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=dim**-0.5)  # [K, G * R, N]
-        attended = _mixed(scores.softmax(-1), values)
-        return attended.view(heads, count, dim).transpose(0, 1).reshape(count, heads * dim)
+        attended = _mixed(scores.softmax(-1), values)[:, :queries]
+        return attended.reshape(heads, count, dim).transpose(0, 1).reshape(count, heads * dim)
 
 
 class _RMSNorm:
@@ -182,7 +189,7 @@ def _mixed(weights: Tensor, values: Tensor) -> Tensor:
 def _attention_mask(rows: Rows, groups: int, span: int, dtype: torch.dtype) -> Tensor:
     """Return the additive mask of `rows` over `span` slots from `see_begin`: [G * R, span], or [1, span] for all rows.
 
-    Slots from `see_end` on are seen by none.
+    Slots from `see_end` on are seen by none. Rows are added up to `_LEAST_QUERIES`.
     """
     count, seen = rows.token_ids.shape[0], rows.see_end - rows.see_begin
     visible = rows.visible
@@ -195,7 +202,9 @@ def _attention_mask(rows: Rows, groups: int, span: int, dtype: torch.dtype) -> T
         visible = torch.arange(seen) <= torch.arange(first, first + count)[:, None]
     mask = torch.full((count, span), float("-inf"), dtype=dtype)
     mask[:, :seen].masked_fill_(visible, 0)
-    return mask.repeat(groups, 1)
+    mask = mask.repeat(groups, 1)
+    missing = _LEAST_QUERIES - len(mask) if dtype is torch.float32 else 0
+    return torch.cat((mask, mask[:1].expand(missing, -1))) if missing > 0 else mask
 
 
 def _linear(checkpoint: Checkpoint, weights: list[str], biases: list[str], precision: Precision) -> Linear:

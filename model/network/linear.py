@@ -9,14 +9,19 @@ rows are quantised one by one, products are summed in integers, and what follows
 is element-wise. In float32 and bfloat16 the order of a sum may depend on the
 number of rows, so results agree to rounding.
 
+A row is quantised to as many bits as this CPU sums exactly: 8 with VNNI, which
+adds products up in 32 bits; 7 without, where pairs of products are added in 16
+bits first: 2 * 127 * 127 fits, 2 * 255 * 127 would saturate.
+
 Dimensions: R rows, I inputs, O outputs.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from functools import cache
 
 import torch
@@ -42,12 +47,21 @@ def make_linear(weight: Tensor, bias: Tensor | None, precision: Precision) -> Li
     Runs on the weight's device. Off the CPU nothing is packed, and int8 is slow.
     """
     if precision is Precision.INT8:
-        quantised = _Int8Linear(*quantise_weight(weight), bias)
-        return _of_few_sizes(quantised) if quantised.is_packed else quantised
+        return _int8_linear(*quantise_weight(weight), bias)
     dtype = torch.bfloat16 if precision is Precision.BFLOAT16 else torch.float32
     if weight.device.type == "cpu" and _packs(dtype):
         return _of_few_sizes(_PackedLinear(weight, bias, dtype))
     return _PlainLinear(weight, bias, dtype)
+
+
+def has_7_bits(precision: Precision) -> bool:
+    """Whether linears of `precision` quantise rows to 7 bits here, not 8."""
+    return precision is Precision.INT8 and int8_kernel() in (Int8Kernel.FBGEMM, Int8Kernel.ONEDNN)
+
+
+def cache_dtype(precision: Precision) -> torch.dtype:
+    """Return the type of keys and values beside linears of `precision`: the smaller one, unless the CPU emulates it."""
+    return torch.float32 if precision is Precision.FLOAT32 or has_7_bits(precision) else torch.bfloat16
 
 
 def choose_precision(name: str | None) -> tuple[Precision, str]:
@@ -73,10 +87,12 @@ def best_precision(device: str = "cpu") -> tuple[Precision, str]:
             return Precision.BFLOAT16, "the GPU multiplies bfloat16"
         return Precision.FLOAT32, "the GPU does not multiply bfloat16"
     if torch.device(device).type == "cpu":
-        if _sums_int8_exactly():
+        if (kernel := int8_kernel()) is Int8Kernel.VNNI:
             return Precision.INT8, "the CPU multiplies int8 (VNNI)"
         if any(_cpu_features().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) and _packs(torch.bfloat16):
             return Precision.BFLOAT16, "the CPU multiplies bfloat16 but not int8"
+        if kernel is not Int8Kernel.PLAIN:
+            return Precision.INT8, "the CPU multiplies int8 in pairs (AVX2, no VNNI), of rows in 7 bits"
     return Precision.FLOAT32, f"no int8 or bfloat16 instructions are known of this {torch.device(device).type.upper()}"
 
 
@@ -90,6 +106,18 @@ class QuantisedRows:
     levels: Tensor  # [R, I] uint8
     scale: Tensor  # [R, 1] float32
     minimum: Tensor  # [R, 1] float32
+
+
+def quantise_rows_to_7_bits(rows: Tensor) -> QuantisedRows:
+    """Quantise `rows` as `quantise_rows` does, to half as many steps.
+
+    A pair of neighbouring levels becomes one, which stands for its middle: nothing is lost by rounding twice.
+    """
+    fine = quantise_rows(rows)
+    return QuantisedRows(fine.levels >> 1, 2 * fine.scale, torch.addcmul(fine.minimum, fine.scale, _HALF))
+
+
+_HALF = torch.tensor(0.5)
 
 
 def quantise_rows(rows: Tensor) -> QuantisedRows:
@@ -148,31 +176,77 @@ def _filled_count(count: int) -> int:
     return -(-count // step) * step
 
 
+Product = Callable[[Tensor], Tensor]  # levels [R, I] uint8 -> (levels @ weight levels) * weight scale, [R, O] float32
+
+
 class _Int8Linear:
     """x @ W.T with x = m + s * q by row and W = t * w by output: s * t * (q @ w.T) + m * (sum of W over inputs)."""
 
-    def __init__(self, levels: Tensor, scale: Tensor, bias: Tensor | None) -> None:
-        self._scale, self._bias = scale, None if bias is None else bias.float()
-        self._input_sums = (levels.sum(1, dtype=torch.int64).double() * scale.double()).float()  # [O]
-        self.is_packed = levels.device.type == "cpu" and _sums_int8_exactly()
-        if self.is_packed:
-            self._zero_points = torch.zeros(levels.shape[0], dtype=torch.int64)
-            self._product = torch.ops.onednn.qlinear_pointwise.default
-            levels = torch.ops.onednn.qlinear_prepack(levels, None)
-        self._levels = levels
+    def __init__(
+        self,
+        product: Product,
+        quantise: Callable[[Tensor], QuantisedRows],
+        input_sums: Tensor,
+        bias: Tensor | None,
+    ) -> None:
+        self._product, self._quantise = product, quantise
+        self._input_sums, self._bias = input_sums, None if bias is None else bias.float()
 
     def __call__(self, rows: Tensor) -> Tensor:
-        quantised = quantise_rows(rows)
-        if self.is_packed:
-            # Activations: scale 1, zero point 0. Output: float32, no post-operation.
-            sums = self._product(
-                quantised.levels, 1.0, 0, self._levels, self._scale, self._zero_points, None,
-                1.0, 0, torch.float32, "none", [], "",
-            )  # fmt: skip
-        else:
-            sums = _exact_product(quantised.levels, self._levels).mul_(self._scale)
+        quantised = self._quantise(rows)
+        sums = self._product(quantised.levels)
         sums.mul_(quantised.scale).addcmul_(quantised.minimum, self._input_sums)
         return sums if self._bias is None else sums.add_(self._bias)
+
+
+def _int8_linear(levels: Tensor, scale: Tensor, bias: Tensor | None) -> Linear:
+    input_sums = (levels.sum(1, dtype=torch.int64).double() * scale.double()).float()  # [O]
+    kernel = int8_kernel() if levels.device.type == "cpu" else Int8Kernel.PLAIN
+    if kernel is Int8Kernel.PLAIN:
+        return _Int8Linear(lambda rows: _exact_product(rows, levels).mul_(scale), quantise_rows, input_sums, bias)
+    if kernel is Int8Kernel.FBGEMM:
+        return _Int8Linear(_fbgemm_product(levels, scale), quantise_rows_to_7_bits, input_sums, bias)
+    quantise = quantise_rows if kernel is Int8Kernel.VNNI else quantise_rows_to_7_bits
+    return _of_few_sizes(_Int8Linear(_onednn_product(levels, scale), quantise, input_sums, bias))
+
+
+def _onednn_product(levels: Tensor, scale: Tensor) -> Product:
+    packed = torch.ops.onednn.qlinear_prepack(levels, None)
+    zero_points, call = torch.zeros(levels.shape[0], dtype=torch.int64), torch.ops.onednn.qlinear_pointwise.default
+
+    def product(rows: Tensor) -> Tensor:
+        # Activations: scale 1, zero point 0. Output: float32, no post-operation.
+        sums: Tensor = call(
+            rows, 1.0, 0, packed, scale, zero_points, None, 1.0, 0, torch.float32, "none", [], ""
+        )  # fmt: skip
+        return sums
+
+    return product
+
+
+def _fbgemm_product(levels: Tensor, scale: Tensor) -> Product:
+    """Return FBGEMM's product, up to twice as fast as oneDNN's where there is no VNNI.
+
+    It takes the levels as float32 and quantises them once more, to themselves.
+    """
+    engine = torch.backends.quantized.engine
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # tensors of quantised types are to go some day: see int8_kernel
+        try:
+            torch.backends.quantized.engine = "fbgemm"
+            weight = torch._make_per_channel_quantized_tensor(
+                levels, scale.double(), torch.zeros(levels.shape[0], dtype=torch.int64), 0
+            )
+            packed = torch.ops.quantized.linear_prepack(weight, None)
+        finally:
+            torch.backends.quantized.engine = engine
+    call = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
+
+    def product(rows: Tensor) -> Tensor:
+        sums: Tensor = call(rows.float(), 1.0, 0, packed)
+        return sums
+
+    return product
 
 
 def _exact_product(levels: Tensor, weight_levels: Tensor) -> Tensor:
@@ -225,12 +299,27 @@ def _packs(dtype: torch.dtype) -> bool:
     return dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-@cache
-def _sums_int8_exactly() -> bool:
-    """Whether oneDNN's int8 product is there and sums in 32 bits.
+class Int8Kernel(Enum):
+    """Whose int8 product is used on the CPU. All are exact."""
 
-    Without VNNI it would add pairs of products in 16 bits, and saturate.
-    """
-    if not (_has("onednn", "qlinear_pointwise") and _has("quantized", "embedding_bag_byte_prepack")):
-        return False
-    return any(_cpu_features().get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8"))
+    VNNI = auto()  # oneDNN, rows in 8 bits
+    FBGEMM = auto()  # rows in 7 bits
+    ONEDNN = auto()  # rows in 7 bits, for a build of PyTorch that has no FBGEMM
+    PLAIN = auto()  # by float32 products, and slow
+
+
+@cache
+def int8_kernel() -> Int8Kernel:
+    """Return whose int8 product this build and CPU are fast with."""
+    onednn = _has("onednn", "qlinear_pointwise") and _has("quantized", "embedding_bag_byte_prepack")
+    if onednn and any(_cpu_features().get(name) for name in ("avx512_vnni", "avx_vnni", "amx_int8")):
+        return Int8Kernel.VNNI
+    if not _cpu_features().get("avx2"):
+        return Int8Kernel.PLAIN
+    if _has("quantized", "linear_with_input_q_dq_qweight_dq_output_fp32") and _has_fbgemm():
+        return Int8Kernel.FBGEMM
+    return Int8Kernel.ONEDNN if onednn else Int8Kernel.PLAIN
+
+
+def _has_fbgemm() -> bool:
+    return "fbgemm" in torch.backends.quantized.supported_engines

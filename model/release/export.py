@@ -1,6 +1,7 @@
 """The weights distribution: a model in int8, small enough to be shipped, with what that costs measured.
 
 TARGET/setfill.json, tokenizer.json, weights-*.safetensors    as `model.checkpoint` writes them
+TARGET/smoothing.safetensors                                   factors for CPUs that take rows in 7 bits
 TARGET/README.md                                               the model card
 TARGET/export.json                                             sizes and measured losses
 TARGET/__init__.py                                             so that it is a package (weights/pyproject.toml)
@@ -23,6 +24,7 @@ from model.errors import CheckpointError
 from model.evaluation.statistics import Estimate, clustered_mean
 from model.network.linear import Precision
 from model.release.model_card import CardFacts, model_card
+from model.release.smoothing import measured_factors
 from model.scratch import move_into_place, scratch_directory
 from model.worker.engine import Engine
 
@@ -60,6 +62,7 @@ def export_model(
     if target.exists() and not (target / DESCRIPTION_FILE).exists() and any(target.iterdir()):
         raise CheckpointError(f"{target} holds something else than a model of ours; choose another directory")
     checkpoint = replace(load_checkpoint(source), name=target.name)
+    checkpoint = replace(checkpoint, smoothing=measured_factors(checkpoint))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with scratch_directory(target.parent) as scratch:

@@ -7,7 +7,18 @@ import torch
 from torch import Tensor
 
 from model.network import linear
-from model.network.linear import Precision, best_precision, make_linear, quantise_rows, quantise_weight
+from model.network.linear import (
+    Int8Kernel,
+    Precision,
+    best_precision,
+    cache_dtype,
+    has_7_bits,
+    int8_kernel,
+    make_linear,
+    quantise_rows,
+    quantise_rows_to_7_bits,
+    quantise_weight,
+)
 from tests.memory import needs_proc, resident_mb
 
 # Shapes of SmolLM2's layers, and ones that fit no vector width.
@@ -25,7 +36,8 @@ def error_bound(rows: Tensor, weight: Tensor, precision: Precision) -> Tensor:
     A product rounded to u in either factor is off by at most 2u |x||w|; a sum of
     I float32 terms by I * 2**-24 of their absolute sum. bfloat16 rounds to
     u = 2**-8, the result once more. In int8 a level is off by half a step:
-    s/2 for every |w| and t/2 for every |x|, and both together.
+    s/2 for every |w| and t/2 for every |x|, and both together. 255 steps of 8
+    bits are made into 127.5 pairs where the kernel takes 7 bits.
     """
     rows, weight = rows.double(), weight.double()
     magnitude = rows.abs() @ weight.abs().T
@@ -34,7 +46,8 @@ def error_bound(rows: Tensor, weight: Tensor, precision: Precision) -> Tensor:
         return summation + 1e-30
     if precision is Precision.BFLOAT16:
         return 3.1 * 2.0**-8 * magnitude + summation + 1e-30
-    step = (rows.amax(1) - rows.amin(1)).add(1e-8)[:, None] / 255  # of each row; see quantise_rows for 1e-8
+    steps = 127.5 if has_7_bits(precision) else 255
+    step = (rows.amax(1) - rows.amin(1)).add(1e-8)[:, None] / steps  # of each row; see quantise_rows for 1e-8
     weight_step = weight.abs().amax(1) / 127  # of each output
     half = step / 2 * weight.abs().sum(1) + weight_step / 2 * (rows.abs().sum(1, keepdim=True))
     both = rows.shape[1] * step / 2 * weight_step / 2
@@ -56,14 +69,23 @@ def check_close(rows: Tensor, weight: Tensor, bias: Tensor | None, precision: Pr
     assert excess.max() <= 0, f"off by {excess.max():.2e} more than the bound"
 
 
-@pytest.fixture(params=["native", "fallback"])
+SEVEN_BITS = ["fbgemm", "onednn"]
+"""The kernels for 7 bits: machines with VNNI have them too, and never choose them."""
+
+
+@pytest.fixture(params=["native", *SEVEN_BITS, "fallback"])
 def build(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test on this build's kernels, then as if it had none."""
-    if request.param == "fallback":
-        monkeypatch.setattr(linear, "_has", lambda namespace, name: False)
+    """Run a test on this build's kernels, on those for 7 bits, then as if it had none."""
+    name = str(request.param)
+    if name == "fallback":
         monkeypatch.setattr(linear, "_packs", lambda dtype: False)
-        monkeypatch.setattr(linear, "_sums_int8_exactly", lambda: False)
-    return str(request.param)
+        monkeypatch.setattr(linear, "_has", lambda namespace, name: False)
+    if name in SEVEN_BITS and int8_kernel() is Int8Kernel.PLAIN:
+        pytest.skip("this build or CPU has no kernels for int8")
+    if name != "native":
+        kernel = Int8Kernel.PLAIN if name == "fallback" else Int8Kernel[name.upper()]
+        monkeypatch.setattr(linear, "int8_kernel", lambda: kernel)
+    return name
 
 
 @pytest.mark.parametrize("precision", Precision)
@@ -135,8 +157,10 @@ def test_a_row_that_is_not_finite_spoils_no_other(build: str, precision: Precisi
 
 
 def test_int8_sums_of_extreme_levels_are_exact(build: str) -> None:
-    """Two products of 255 * 127 exceed 16 bits: kernels without VNNI saturate here."""
+    """Two products of 255 * 127 exceed 16 bits: kernels without VNNI saturate here, and get levels of 7 bits."""
     inputs = 1536
+    # Pairs of 8-bit levels stand for their middle: 0.5 and 254.5.
+    low, high = (0.5, 254.5) if has_7_bits(Precision.INT8) else (0.0, 255.0)
     for sign in (1, -1):
         weight = torch.full((32, inputs), float(sign))
         rows = torch.full((3, inputs), 255.0)
@@ -144,14 +168,22 @@ def test_int8_sums_of_extreme_levels_are_exact(build: str) -> None:
         rows[1, 1::2] = 0
         result = make_linear(weight, None, Precision.INT8)(rows)
         # Scales of 1/127 and 127 levels make 1 again up to rounding, while saturation would be off by half.
-        torch.testing.assert_close(result, (rows @ weight.T), rtol=1e-6, atol=0)
+        spelled = torch.where(rows == 0, low, high)
+        torch.testing.assert_close(result, spelled @ weight.T, rtol=1e-6, atol=0)
 
 
 def test_fallback_agrees_with_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those for 7 bits agree with each other to the bit, whichever a build of PyTorch has."""
     weight, rows = random(960, 576, seed=1), random(33, 576)
-    native = make_linear(weight, None, Precision.INT8)(rows)
-    monkeypatch.setattr(linear, "_sums_int8_exactly", lambda: False)
-    torch.testing.assert_close(make_linear(weight, None, Precision.INT8)(rows), native, rtol=1e-5, atol=1e-4)
+    found = {}
+    for kernel in Int8Kernel:
+        monkeypatch.setattr(linear, "int8_kernel", lambda kernel=kernel: kernel)
+        if kernel is not Int8Kernel.VNNI or int8_kernel() is Int8Kernel.VNNI:
+            found[kernel] = make_linear(weight, None, Precision.INT8)(rows)
+    assert torch.equal(found[Int8Kernel.FBGEMM], found[Int8Kernel.ONEDNN])
+    native = found.get(Int8Kernel.VNNI, found[Int8Kernel.PLAIN])
+    torch.testing.assert_close(found[Int8Kernel.PLAIN], native, rtol=1e-5, atol=1e-4)
+    assert (found[Int8Kernel.FBGEMM] - native).abs().mean() < 0.02 * native.abs().mean()
 
 
 def test_quantised_rows_spell_the_rows() -> None:
@@ -160,6 +192,16 @@ def test_quantised_rows_spell_the_rows() -> None:
         spelled = quantised.minimum + quantised.scale * quantised.levels
         span = rows.amax(1, keepdim=True) - rows.amin(1, keepdim=True)
         assert ((spelled - rows).abs() <= span / 255 * 0.501).all()
+
+
+def test_rows_of_7_bits_are_rounded_once() -> None:
+    """A level stands for the middle of the numbers that it is given to: none is off by more than half a step."""
+    rows = random(20, 576) * torch.logspace(-3, 3, 20)[:, None]
+    quantised = quantise_rows_to_7_bits(rows)
+    assert quantised.levels.max() == 127
+    spelled = quantised.minimum + quantised.scale * quantised.levels
+    span = rows.amax(1, keepdim=True) - rows.amin(1, keepdim=True)
+    assert ((spelled - rows).abs() <= span / 127.5 * 0.502).all()
 
 
 def test_quantised_rows_of_any_layout() -> None:
@@ -184,7 +226,8 @@ def test_weight_levels_are_symmetric() -> None:
         ({"avx_vnni": True}, Precision.INT8),
         ({"avx512_f": True, "avx512_bf16": True}, Precision.BFLOAT16),
         ({"bf16": True, "neon": True}, Precision.BFLOAT16),
-        ({"avx2": True}, Precision.FLOAT32),
+        ({"avx2": True}, Precision.INT8),
+        ({"sse4_1": True}, Precision.FLOAT32),
         ({}, Precision.FLOAT32),
     ],
 )
@@ -194,11 +237,11 @@ def test_best_precision_follows_the_cpu(
     monkeypatch.setattr(linear, "_cpu_features", lambda: features)
     monkeypatch.setattr(linear, "_packs", lambda dtype: True)
     monkeypatch.setattr(linear, "_has", lambda namespace, name: True)
-    linear._sums_int8_exactly.cache_clear()
+    int8_kernel.cache_clear()
     try:
         precision, reason = best_precision()
     finally:
-        linear._sums_int8_exactly.cache_clear()
+        int8_kernel.cache_clear()
     assert precision is expected
     assert reason
 
@@ -208,6 +251,12 @@ def test_best_precision_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, native=native: native)
         assert best_precision("cuda")[0] is expected
     assert best_precision("mps")[0] is Precision.FLOAT32
+
+
+def test_the_cache_is_small_where_that_is_fast(build: str) -> None:
+    emulated = has_7_bits(Precision.INT8)
+    assert cache_dtype(Precision.INT8) is (torch.float32 if emulated else torch.bfloat16)
+    assert cache_dtype(Precision.FLOAT32) is torch.float32
 
 
 @needs_proc
