@@ -17,7 +17,7 @@ from lsp_server import client_process
 from lsp_server.documents import file_path
 from lsp_server.editor import Editor
 from lsp_server.protocol import contained, request_failed
-from lsp_server.server import SetfillServer
+from lsp_server.server import Feature, SetfillServer
 from lsp_server.settings import Settings, updated
 from lsp_server.state import State
 from lsp_server.text_units import ColumnUnit
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 SECTION = "setfill"  # of workspace/configuration
 _TOKEN_OPTION = "socketToken"
 
-Feature = Callable[[SetfillServer], None]
 Options = Callable[[Settings], WorkerOptions]
 
 
@@ -65,10 +64,8 @@ def register(server: SetfillServer, features: Sequence[Feature], worker_options:
             ColumnUnit(server.workspace.position_encoding or ColumnUnit.UTF16),
             roots=[path for uri in folders if (path := file_path(uri))],
         )
-        server.begin(state)
         # What is added now is still announced: pygls makes its answer when this handler has run.
-        for add in features:
-            add(server)
+        server.begin(state, features)
         if problems:
             state.editor.show_settings_problems(problems)
         if token is None:  # a socket's other end may be on another machine, and tells when it goes

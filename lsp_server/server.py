@@ -6,6 +6,7 @@ Knows no feature: `features` has the list of them, and `life_cycle` adds them on
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lsprotocol import types
@@ -19,6 +20,10 @@ logger = logging.getLogger(__name__)
 
 NOTEBOOKS = types.NotebookDocumentSyncOptions([types.NotebookDocumentFilterWithNotebook(notebook="*")])
 """Which notebooks clients that know them are asked to tell of: all cells of all."""
+
+
+Feature = Callable[["SetfillServer"], None]
+"""What adds handlers to a server whose state is whole."""
 
 
 class SetfillServer(LanguageServer):
@@ -44,9 +49,11 @@ class SetfillServer(LanguageServer):
             raise not_initialized()
         return self._state
 
-    def begin(self, state: State) -> None:
-        """Hold what was made for the client, and listen to it."""
+    def begin(self, state: State, features: Sequence[Feature]) -> None:
+        """Hold what was made for the client, add the features, and listen to it."""
         self._state = state
+        for add in features:
+            add(self)
         self.protocol.is_initialized = True
 
     async def end(self) -> None:
