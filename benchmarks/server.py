@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from model import store
-from tests.lsp.client import Client, start
+from tests.lsp_server.client import Client, start
 
 ROOT = Path(__file__).resolve().parents[1]
 SESSION = ROOT / "tests" / "data" / "rustcode-5000.json.gz"

@@ -35,9 +35,9 @@ from typing import Any
 
 from grammars import detect_language
 from model import store
-from tests.lsp.client import Client, RequestError, start
-from tests.lsp.stand_in import echo
-from tests.lsp.test_storms import HALVES, PIECES, URI, a_change, place, worker_pid
+from tests.lsp_server.client import Client, RequestError, start
+from tests.lsp_server.stand_in import echo
+from tests.lsp_server.test_storms import HALVES, PIECES, URI, a_change, place, worker_pid
 from tests.memory import resident_mb
 
 DATA = Path(__file__).parent / "data" / "rustcode-5000.json.gz"

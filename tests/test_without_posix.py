@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lsp.client import Client, start
+from tests.lsp_server.client import Client, start
+from tests.model.worker.conftest import tiny_model
 from tests.without_posix import NAMES
-from tests.worker.conftest import tiny_model
 
 __all__ = ["tiny_model"]
 

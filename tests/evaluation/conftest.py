@@ -9,8 +9,8 @@ import subprocess
 import pytest
 
 from model.evaluation.sandbox import Sandbox, SandboxLimits
+from tests.model.worker.conftest import tiny_model, tiny_prefix_model
 from tests.training.conftest import small_corpus
-from tests.worker.conftest import tiny_model, tiny_prefix_model
 
 __all__ = ["small_corpus", "tiny_model", "tiny_prefix_model"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.conftest import tiny_model
+from tests.model.worker.conftest import tiny_model
 
 __all__ = ["tiny_model"]
 

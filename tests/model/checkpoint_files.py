@@ -15,7 +15,18 @@ from model.checkpoint.gguf_file import LAYER_NAMES, TOP_LEVEL_NAMES
 from model.checkpoint.record import Checkpoint
 from tests.model.tiny import SPECIAL_TOKENS, tiny_tokenizer
 
+CODE = "def f(x):\n\tif x == 1234:\n        return 'naïve 😊'  # it's <filename> <|endoftext|>\r\n\n\n    12.5e3  \n"
 ROPE_DEFAULT = {"rope_type": "default", "rope_theta": 10000.0}
+ROPE_LINEAR = {"rope_type": "linear", "rope_theta": 50000.0, "factor": 2.0}
+ROPE_LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 500000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 256,
+}
+ROPE_YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 128}
 
 
 def save_huggingface(directory: Path, kind: str, shard_size: str = "1GB", **options: Any) -> Any:

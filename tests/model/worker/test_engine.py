@@ -13,9 +13,7 @@ import torch
 from model.api.types import (
     Edit,
     Gap,
-    Infill,
     InfillRequest,
-    Limits,
     PartialInfill,
     Sampling,
     ScoreRequest,
@@ -25,56 +23,11 @@ from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.sampling import draw_next
 from model.decoding.spelling import Vocabulary
 from model.errors import Cancelled, InputError, RangeError, UnknownFileError, VersionError
-from model.network.linear import Precision
-from model.sessions.geometry import FULL, NEAR
 from model.sessions.seams import left_cut
-from model.sessions.session import Session
 from model.worker.engine import Engine
 from tests.model.tiny import tiny_checkpoint
-from tests.model.windows import SMALL, SMALLER, STANDARD_TEXT, check_window
-
-TEXT = STANDARD_TEXT * 3
-AT = TEXT.index("parts = []")
-
-
-def engine_of(infill: bool = True, seed: int = 0, **options: Any) -> Engine:
-    options = {"full": SMALL, "near": SMALLER, **options}
-    return Engine(tiny_checkpoint(seed=seed, infill=infill), Precision.FLOAT32, **options)
-
-
-def opened(text: str = TEXT, **options: Any) -> Engine:
-    engine = engine_of(**options)
-    engine.open("f", "src/a.py", text, 1)
-    return engine
-
-
-# Windows that hold all of TEXT, so that answers do not depend on the way that a window came there.
-WHOLE: dict[str, Any] = {"full": FULL, "near": FULL}
-
-
-def settled(engine: Engine, *gaps: Gap) -> Engine:
-    """Let idle work get ready for `gaps` to the end."""
-    session_of(engine, "f").prepare(gaps)
-    while engine.idle_slice():
-        pass
-    return engine
-
-
-def session_of(engine: Engine, file_id: str) -> Session:
-    return engine._sessions[file_id]
-
-
-def fill(engine: Engine, *gaps: Gap | int, version: int = 1, max_tokens: int = 12, **options: Any) -> Infill:
-    places = tuple(gap if isinstance(gap, Gap) else Gap(gap, gap) for gap in gaps)
-    callbacks = {name: options.pop(name) for name in ("on_partial", "cancelled") if name in options}
-    limits = Limits(max_tokens=max_tokens, **{n: options.pop(n) for n in ("max_lines", "max_ms") if n in options})
-    request = InfillRequest("f", version, places, "left_to_right", limits=limits, **options)
-    return engine.infill(request, **callbacks)
-
-
-def texts(infill: Infill) -> list[str]:
-    return [gap.text for gap in infill.gaps]
-
+from tests.model.windows import SMALL
+from tests.model.worker.engines import AT, TEXT, WHOLE, fill, opened, settled, texts
 
 # -- files and versions -----------------------------------------------------------------------
 
@@ -470,149 +423,3 @@ def test_the_score_of_an_answer_is_what_decoding_reported(infill: bool) -> None:
 def test_texts_and_gaps_to_score_belong_together() -> None:
     with pytest.raises(InputError, match="1 gaps but 2 texts"):
         opened().score(ScoreRequest("f", 1, (Gap(0, 0),), ("a", "b")))
-
-
-# -- memory -----------------------------------------------------------------------------------
-
-
-NAMES = [f"file{n}" for n in range(24)]
-
-
-def test_the_least_recently_used_session_gives_up_its_rows_and_answers_as_before() -> None:
-    engine = engine_of(memory_budget_mb=1)
-    for name in NAMES:
-        engine.open(name, f"{name}.py", f"# {name}\n{TEXT}", 1)
-
-    def ask(name: str) -> list[str]:
-        request = InfillRequest(name, 1, (Gap(AT, AT),), "left_to_right", limits=Limits(max_tokens=8))
-        return texts(engine.infill(request))
-
-    first = {name: ask(name) for name in NAMES}
-    stats = engine.stats()
-    assert stats["evictions"] > 0
-    assert stats["cached_bytes"] <= stats["budget_bytes"]
-    held = [name for name in NAMES if session_of(engine, name).cached_bytes]
-    assert held == NAMES[-len(held) :], "those used last"
-    assert 0 < len(held) < len(NAMES)
-    for name in NAMES:
-        assert ask(name) == first[name]
-    while engine.idle_slice():
-        pass
-    assert engine.stats()["cached_bytes"] <= engine.stats()["budget_bytes"]
-    assert {name: ask(name) for name in reversed(NAMES)} == first
-
-
-def test_an_evicted_session_is_built_again_in_idle_time() -> None:
-    """Asked at the same place as before, it once stayed with the near window for good: nothing had moved."""
-    engine = opened()
-    fill(engine, AT)
-    while engine.idle_slice():
-        pass
-    rows = engine._sessions["f"].rows_computed
-    session_of(engine, "f").evict()
-    assert not engine.idle_slice(), "only when it is used again"
-    fill(engine, AT)
-    assert engine.idle_slice()
-    while engine.idle_slice():
-        pass
-    assert session_of(engine, "f").rows_computed >= rows + SMALL.left_rows // 2
-
-
-def test_stats_count_what_is_held_and_done() -> None:
-    engine = opened()
-    before = engine.stats()
-    assert (before["files"], before["cached_bytes"], before["infills"]) == (1, 0, 0)
-    infill = fill(engine, AT)
-    again = fill(engine, AT)
-    stats = engine.stats()
-    assert stats["infills"] == 2
-    assert stats["forwards"] == infill.forwards + again.forwards
-    assert stats["rows_computed"] == infill.rows_computed + again.rows_computed
-    assert again.rows_computed < infill.rows_computed
-    assert again.rows_reused > 0 == infill.rows_reused
-    assert stats["cached_bytes"] > 0
-    engine.close("f")
-    assert engine.stats()["cached_bytes"] == 0
-
-
-# -- small contexts ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("infill", [True, False])
-@pytest.mark.parametrize("context_length", [64, 128, 512, 2048])
-def test_a_window_fits_in_a_small_context(context_length: int, infill: bool) -> None:
-    checkpoint = tiny_checkpoint(infill=infill, context_length=context_length)
-    engine = Engine(checkpoint, Precision.FLOAT32)
-    text = TEXT * 12
-    engine.open("f", "src/a/rather/long/path/to/a/file.py", text, 1)
-    engine.set_context("f", [Snippet("b.py", TEXT), Snippet("c.py", "x = 1\n")])
-    version = 1
-    for cursor in (len(text), len(text) // 2, len(text) // 2 + 40, 0):
-        engine.edit("f", [Edit(cursor, cursor, "x y")], version + 1)
-        version += 1
-        for _ in range(2):
-            infill_ = fill(engine, cursor, version=version, max_tokens=5000)
-            assert infill_.gaps[0].tokens > 0
-            while engine.idle_slice():
-                pass
-        for window in session_of(engine, "f")._windows():
-            islands = sum(island.rows for island in window.context)
-            below = window.limits.right_ids if infill else 0
-            assert len(window.left_ids) + window.limits.joint_gap_ids + below + islands < context_length
-            assert window.cache.rows <= context_length
-
-
-def test_gaps_that_do_not_fit_together_are_refused_and_nothing_breaks() -> None:
-    """Idle work went on to fail on gaps that did not fit, until the cursor moved."""
-    engine = opened(TEXT * 20, full=FULL)
-    engine._parts.network.config = replace(engine._parts.network.config, context_length=4096)
-    gaps = [Gap(start, start) for start in range(0, 8000, 400)]
-    with pytest.raises(InputError, match="ask for fewer"):
-        fill(engine, *gaps)
-    while engine.idle_slice():
-        pass
-    session = session_of(engine, "f")
-    window = session.window_at([Gap(500, 500)], lambda: False)
-    check_window(window, tiny_checkpoint(), session.text, [Gap(500, 500)])
-    assert len(fill(engine, *gaps[:2]).gaps) == 2
-
-
-# -- renaming, odd windows --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("edit", [Edit(0, 0, "new\n"), Edit(-1, -1, "end"), Edit(0, -1, ""), Edit(0, -1, "x")])
-def test_a_windows_ends_follow_an_edit(edit: Edit) -> None:
-    text = TEXT * 4
-    length = len(text)
-    edit = Edit(edit.start % (length + 1), edit.end % (length + 1), edit.text)
-    session = Session(engine_of()._parts, "a.py", text)
-    session.window_at([Gap(length // 2, length // 2)], lambda: False)
-    session.edit([edit])
-    cursor = min(len(session.text), length // 2)
-    gaps = [Gap(cursor, cursor)]
-    check_window(session.window_at(gaps, lambda: False), tiny_checkpoint(), session.text, gaps)
-
-
-@pytest.mark.parametrize("start_at", ["begin", "end"])
-@pytest.mark.parametrize(("before", "after"), [(0, 0), (1, 0), (0, 1), (3, 3), (40, 40)])
-def test_edits_that_touch_or_straddle_a_windows_end(start_at: str, before: int, after: int) -> None:
-    text = TEXT * 4
-    for inserted in ("", "x", "y\n" * 30):
-        session = Session(engine_of()._parts, "a.py", text)
-        cursor = len(text) // 2
-        window = session.window_at([Gap(cursor, cursor)], lambda: False)
-        place = window.begin_char if start_at == "begin" else window.end_char
-        assert 40 < place < len(text) - 40
-        session.edit([Edit(place - before, place + after, inserted)])
-        if start_at == "begin":
-            cursor += len(inserted) - before - after
-        gaps = [Gap(cursor, cursor)]
-        check_window(session.window_at(gaps, lambda: False), tiny_checkpoint(), session.text, gaps)
-
-
-def test_a_long_path_keeps_its_end() -> None:
-    engine = engine_of(full=FULL, near=NEAR)
-    session = Session(engine._parts, "very/" * 100 + "name.py", TEXT)
-    window = session.window_at([Gap(AT, AT)], lambda: False)
-    assert engine._parts.tokenizer.spell(window.header_ids).endswith(b"/name.py\n")
-    assert len(window.header_ids) <= FULL.left_min

@@ -1,5 +1,0 @@
-"""A real, tiny model for the command line to run."""
-
-from tests.worker.conftest import tiny_model
-
-__all__ = ["tiny_model"]
