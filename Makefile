@@ -104,15 +104,20 @@ check-vscode: $(CLIENT)/node_modules/.package-lock.json
 
 # For the Python that makes it: `setfill.environment.wheels` wants wheels for the one that the environment is made with.
 bundle: setup
-	rm -rf dist/bundle build weights/build
+	rm -rf dist/.bundle dist/bundle build weights/build
 	$(BIN)/pip wheel -q --no-deps --wheel-dir dist/bundle . ./weights
 	$(BIN)/pip download -q --only-binary :all: -c constraints.txt -d dist/bundle "torch==$(TORCH_BUILD)" dist/bundle/setfill-*.whl
 	@du -sh dist/bundle
+	@touch dist/.bundle
+
+# The tests take all but Setfill's own wheel from it, which the extension brings.
+dist/.bundle: pyproject.toml constraints.txt weights/pyproject.toml
+	$(MAKE) bundle
 
 editors: $(EDITORS)/node/.installed
 	PYTHON=$(CURDIR)/$(BIN)/python $(CLIENT)/test/editors/install $(EDITORS) all
 
-test-editors: editors vsix bundle
+test-editors: editors vsix dist/.bundle
 	$(NPM) run --silent test:editors
 
 clean:

@@ -96,7 +96,8 @@ export class Client implements vscode.Disposable {
         return;
       }
       const now = await findServer(this.context);
-      if (this.current.kind === "failed" ? isExplanation(now) : sameServer(now, this.found)) {
+      const isKnown = sameServer(now, this.found);
+      if (isExplanation(now) ? isKnown || now.isPassing : isKnown && this.current.kind !== "failed") {
         return;
       }
       this.restarts.forget();

@@ -23,6 +23,8 @@ export interface ServerCommand {
 export interface Explanation {
   readonly problem: string;
   readonly remedies: readonly Remedy[];
+  /** Whether it passes by itself. */
+  readonly isPassing?: true;
 }
 
 /** All that decides which server is started. */
@@ -100,8 +102,9 @@ function fromPrivateEnvironment({ privateEnvironment, isTrusted }: Surroundings)
       return { command: privateEnvironment.program, args: ["serve"], env: CLEAN, origin: "private environment" };
     case "changing":
       return {
-        problem: "Setfill's private environment is being set up just now; the server starts once it is there.",
+        problem: "Setfill's private environment is being set up just now, maybe from another window.",
         remedies: [RESTART],
+        isPassing: true,
       };
     case "damaged":
       return {

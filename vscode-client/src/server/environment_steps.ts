@@ -108,6 +108,10 @@ const CAUSES: readonly (readonly [RegExp, string])[] = [
     "the package index cannot be reached; without a network, name a folder of wheels in setfill.environment.wheels",
   ],
   [
+    /ResolutionImpossible/,
+    "pip finds another version of a package than this Setfill wants, or none; a folder of wheels must have been collected for it",
+  ],
+  [
     /No matching distribution found for torch/,
     "there is no PyTorch for this Python and this machine; name another Python in setfill.environment.python",
   ],

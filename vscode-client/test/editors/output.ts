@@ -2,5 +2,5 @@
 export const TEST_OUTPUT = "[setfill tests] ";
 /** Said at the end of all tests. A window that goes away before says nothing of failures, and must not pass for success. */
 export const TESTS_ENDED = "all tests were run";
-/** The environment variable with a part of the titles of the tests to run in the extension host; unset, all are run. */
+/** The environment variable with a regular expression for the titles of the host's tests to run; unset, all are run. */
 export const ONLY = "SETFILL_HOST_TESTS";

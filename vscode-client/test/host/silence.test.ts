@@ -68,7 +68,7 @@ describe("why no suggestion", () => {
     await until("it is closed", () => vscode.window.activeTextEditor?.document.uri.scheme !== "output");
   });
 
-  it("VS Code's own setting", async () => {
+  it("a setting of VS Code's", async () => {
     await withSetting("editor.inlineSuggest.enabled", false, async () => {
       assert.equal((await why()).reason, "editor");
     });

@@ -1,10 +1,10 @@
 /**
- * No Setfill anywhere: the private environment is offered, made on a click from the folder that `make bundle` has filled,
- * without a network, and answers; also in a folder that is not trusted, whose own settings name another server. The
- * worker is a child on pipes, as where there are no Unix sockets.
+ * No Setfill that may be started: the private environment is offered, made on a click from the folder that `make bundle` has filled,
+ * without a network, and answers; in a folder that is not trusted, where neither its own settings, nor the machine's, nor
+ * PATH can name another server. The worker is a child on pipes, as where there are no Unix sockets.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 
 import { inEditor, inWindow, type Session } from "../editors/session";
@@ -18,6 +18,8 @@ export const privateEnvironment: Session = async ({ extension, folder }) => {
   assert.ok(existsSync(BUNDLE), "make bundle has not been run");
   const evil = folder();
   const proof = path.join(evil, "proof");
+  const other = path.join(folder({ setfill: `#!/bin/sh\ntouch ${proof}\n` }), "setfill");
+  chmodSync(other, 0o755);
   const opened = folder({
     "demo.py": "def add(first, second):\n    return\n",
     ".vscode/settings.json": JSON.stringify({
@@ -31,7 +33,12 @@ export const privateEnvironment: Session = async ({ extension, folder }) => {
     extensions: [extension],
     workspaceTrust: true,
     settings: { "security.workspace.trust.startupPrompt": "never" },
-    machineSettings: { "setfill.environment.wheels": BUNDLE, "setfill.sharedWorker": false },
+    onPath: [path.dirname(other)],
+    machineSettings: {
+      "setfill.server.command": [other],
+      "setfill.environment.wheels": BUNDLE,
+      "setfill.sharedWorker": false,
+    },
     environment: { https_proxy: NOWHERE, http_proxy: NOWHERE, PIP_INDEX_URL: NOWHERE, PIP_EXTRA_INDEX_URL: undefined },
   } as const;
   await inEditor(options, (server) =>
@@ -43,9 +50,12 @@ export const privateEnvironment: Session = async ({ extension, folder }) => {
       await until("the environment is being made", () => existsSync(record));
       await window.sees("setting up the private environment", ".notification-toast");
       await window.picture("setting-up");
-      await until("its server runs", () => server.processes(storage, "setfill", "serve").length > 0, {
-        timeoutMs: MAKING_MS,
-      });
+      const runs = (): boolean => {
+        const [failure] = /\[error\] .* failed: .*/.exec(server.logs()) ?? [];
+        if (failure !== undefined) throw new Error(failure);
+        return server.processes(storage, "setfill", "serve").length > 0;
+      };
+      await until("its server runs", runs, { timeoutMs: MAKING_MS });
       await window.goTo(2, 11);
       await window.type(" ");
       assert.notEqual(await window.askForGhost(), "");
@@ -59,7 +69,7 @@ export const privateEnvironment: Session = async ({ extension, folder }) => {
       assert.match(server.logs(), /starting the server \(private environment\)/);
       assert.doesNotMatch(server.logs(), /cannot be used|is being set up just now/, "making it is no failure");
       assert.ok(!server.logs().includes("def add("), "no log holds source code");
-      assert.ok(!existsSync(proof), "the folder's own command was not run");
+      assert.ok(!existsSync(proof), "no other command was run");
     }),
   );
 };

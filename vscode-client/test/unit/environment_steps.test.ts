@@ -111,6 +111,10 @@ test("failures are explained, and what is not known is quoted", () => {
   check("WARNING: Retrying ... NewConnectionError('...: Temporary failure in name resolution')", "cannot be reached");
   check("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]", "certificate");
   check("ERROR: No matching distribution found for torch==2.13.0+cpu", "no PyTorch for this Python");
+  check(
+    "setfill 0.1.0 depends on unidiff>=1.0\n    The user requested (constraint) unidiff==1.0.1\nERROR: ResolutionImpossible: for help",
+    "must have been collected for it",
+  );
   check("Collecting x\nERROR: Something odd\n\n[notice] A new release of pip\n", "^ERROR: Something odd$");
   check("killed", "^killed$", null);
   check("", "exit status 3", 3);
