@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 
 import type { Status } from "./status";
-import { headline, type Presence, record } from "./words";
+import { figures, headline, modelOf, type Presence } from "./words";
 
 export const SNOOZE_MINUTES = 5;
 
@@ -15,8 +15,8 @@ export async function showMenu(status: Status): Promise<void> {
   await status.refresh();
   const { presence } = status;
   const chosen = await vscode.window.showQuickPick(entries(presence), {
-    title: `Setfill: ${headline(presence)}`,
-    placeHolder: record(presence.server),
+    title: [`Setfill: ${headline(presence)}`, modelOf(presence.server)].filter(Boolean).join(" · "),
+    placeHolder: figures(presence.server),
   });
   if (chosen?.command) {
     await vscode.commands.executeCommand(chosen.command, ...(chosen.arguments ?? []));

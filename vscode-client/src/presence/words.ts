@@ -60,14 +60,23 @@ export function headline(presence: Presence): string {
   }
 }
 
-/** What suggesting costs here, and how it did since the server started; the empty text before there is anything. */
+/** The model, what suggesting costs here, and how it did since the server started; the empty text before there is any. */
 export function record(server: ServerStatus | undefined): string {
+  return [modelOf(server), figures(server)].filter(Boolean).join(" · ");
+}
+
+export function modelOf(server: ServerStatus | undefined): string {
+  return [server?.model, server?.precision].filter(Boolean).join(", ");
+}
+
+/** What suggesting costs here, and how it did; short enough for the menu. */
+export function figures(server: ServerStatus | undefined): string {
   if (!server) {
     return "";
   }
   const { shown = 0, displayed = 0, accepted = 0, partially_accepted: partly = 0, decodes = 0 } = server.statistics;
   const seen = Math.min(shown, Math.max(displayed, accepted));
-  const parts = [[server.model, server.precision].filter(Boolean).join(", ")];
+  const parts: string[] = [];
   if (decodes > 0) {
     parts.push(`${decodes} computed, about ${Math.round(server.decodeMs)} ms each`);
   }
