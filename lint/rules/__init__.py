@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from lint.records import Check, Rule
+from lint.rules.repeats import REPEATED_BLOCK, REPEATS_WHAT_FOLLOWS, repeated_blocks, repeats_of_what_follows
 from lint.rules.syntax_errors import SYNTAX_ERROR, new_syntax_errors
 from lint.rules.traces import TRACES
 from lint.surprise import SURPRISING_LINE
 
-RULES: tuple[tuple[Rule, Check], ...] = ((SYNTAX_ERROR, new_syntax_errors), *TRACES)
+RULES: tuple[tuple[Rule, Check], ...] = (
+    (SYNTAX_ERROR, new_syntax_errors),
+    *TRACES,
+    (REPEATED_BLOCK, repeated_blocks),
+    (REPEATS_WHAT_FOLLOWS, repeats_of_what_follows),
+)
 """The rules without the model, each with the function that finds it."""
 
 
