@@ -17,7 +17,7 @@ from grammars.languages import LANGUAGES, PLAIN_TEXT, Language, detect_language,
 from grammars.names import Name, Names, names_in
 from grammars.offsets import Span
 from grammars.outline import Outline, OutlineEntry, OutlineKind, outline_around
-from grammars.places import Place, PlaceKind, place_at
+from grammars.places import Place, PlaceKind, place_at, places_in
 from grammars.snapshot import SyntaxSnapshot, TreeState, snapshot_of
 from grammars.spans import Stop, block_span, expected_stop, fill_block_span, signature_span, statement_span
 from grammars.trimming import trim_infill
@@ -59,6 +59,7 @@ __all__ = [
     "names_in",
     "outline_around",
     "place_at",
+    "places_in",
     "signature_span",
     "snapshot_of",
     "statement_span",

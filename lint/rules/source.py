@@ -9,10 +9,11 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cached_property, lru_cache
 
-from grammars import PLAIN_TEXT, Language, PlaceKind, SyntaxSnapshot, detect_language, place_at, snapshot_of
+from grammars import PLAIN_TEXT, Language, PlaceKind, SyntaxSnapshot, detect_language, places_in, snapshot_of
 from lint.records import ChangedFile, Finding, Rule, Span
 
-_PARSE_SECONDS = 20.0  # nobody is typing; a file of the greatest size takes five
+_PARSE_SECONDS = 8.0  # nobody is typing; a file of the greatest size takes five
+_PLACES_SECONDS = 5.0
 
 
 class Source:
@@ -57,8 +58,10 @@ class Source:
         return Span(line, len(text) - len(text.lstrip()), end_line, len(self.file.lines[end_line - 1].rstrip()))
 
     def kind_at(self, offset_char: int) -> PlaceKind:
-        """Whether the character at the offset is code, or inside a comment, string or import."""
-        return place_at(self.snapshot, offset_char).kind
+        """Whether the offset is in code, or behind the first character of a comment, string or import."""
+        starts, kinds = self._kinds
+        at = bisect_right(starts, offset_char) - 1
+        return kinds[at] if at >= 0 else PlaceKind.CODE
 
     def finding(self, rule: Rule, span: Span, message: str) -> Finding:
         """A finding in this file, at the rule's level."""
@@ -67,6 +70,28 @@ class Source:
     def added_first(self, lines: Iterable[int]) -> list[int]:
         """The line numbers with those that the change brought first: what a limit cuts off is the rest."""
         return sorted(lines, key=lambda line: (line not in self.file.added, line))
+
+    @cached_property
+    def _kinds(self) -> tuple[list[int], list[PlaceKind]]:
+        """Where the kind of text changes, and to what."""
+        starts, kinds = [0], [PlaceKind.CODE]
+        open_places: list[tuple[int, PlaceKind]] = []  # the ends and kinds of those that hold the next one
+
+        def close(up_to_char: int) -> None:
+            while open_places and open_places[-1][0] <= up_to_char:
+                end, _kind = open_places.pop()
+                starts.append(end)
+                kinds.append(open_places[-1][1] if open_places else PlaceKind.CODE)
+
+        for place in places_in(self.snapshot, _PLACES_SECONDS):
+            if place.span.end_char - place.span.start_char < 2:
+                continue
+            close(place.span.start_char)
+            starts.append(place.span.start_char + 1)
+            kinds.append(place.kind)
+            open_places.append((place.span.end_char, place.kind))
+        close(len(self.text) + 1)
+        return starts, kinds
 
     @cached_property
     def _line_starts(self) -> list[int]:

@@ -36,6 +36,7 @@ SYNTAX_ERROR = Rule(
 
 _MOST = 3  # one error makes the parser stumble over what follows: the first ones tell
 _EXCERPT_CHAR = 40
+_MOST_CHAR = 300_000  # of a file without flaws that Python is asked about: it takes seconds for a megabyte
 _SECONDS = 5.0  # for the brackets of a file
 _NAMED = {"identifier": "a name", "type_identifier": "the name of a type", "word": "a word", "#endif": "`#endif`"}
 
@@ -60,7 +61,7 @@ def _flaws(source: Source) -> Iterator[Finding]:
     """What the parser stumbles over, and no other parser accepts."""
     flaws = syntax_flaws(source.snapshot) or []
     error = None
-    if flaws or source.language.name == "python":
+    if flaws or (source.language.name == "python" and len(source.text) < _MOST_CHAR):
         error = other_parser_error(source)
         if has_other_parser(source.language.name) and error is None:
             return
