@@ -73,8 +73,8 @@ class SeededFile:
     language: str
 
 
-def seeded_files(roots: Sequence[Path], suffixes: Sequence[str], files: int, seed: int = 0) -> Iterator[SeededFile]:
-    """Yield at most `files` files with faults, of as many packages (folders right under `roots`) as there are.
+def seeded_files(roots: Sequence[Path], suffixes: Sequence[str], seed: int = 0) -> Iterator[SeededFile]:
+    """Yield files with faults, of packages that are folders right under `roots`.
 
     Packages take turns, in an order drawn with `seed`.
     """
@@ -87,7 +87,6 @@ def seeded_files(roots: Sequence[Path], suffixes: Sequence[str], files: int, see
     )
     rng.shuffle(packages)
     queues = [_shuffled(_files(package, suffixes), rng) for package in packages]
-    found = 0
     while any(queues):
         for package, queue in zip(packages, queues, strict=True):
             while queue:
@@ -95,10 +94,7 @@ def seeded_files(roots: Sequence[Path], suffixes: Sequence[str], files: int, see
                 made = _seeded(package, path, random.Random(f"{seed} {path.relative_to(package)}"))
                 if made:
                     yield made
-                    found += 1
                     break
-            if found == files:
-                return
 
 
 def _shuffled(paths: list[Path], rng: random.Random) -> list[Path]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from lint.scoring import LineScore
+from lint.scoring import LineScore, next_scored
 from model.api.types import TokenScore
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -35,7 +35,6 @@ _DECLARES = re.compile(
     r"(?:class|struct|enum|trait|interface|impl|def|fn|func|function|type|template)\b)"
 )
 _BRANCHES = re.compile(r"\s*(?:\}\s*)?(?:else\s+)?(?:if|elif|while|for|switch|match|case|unless|until)\b")
-_SCALES_LEAST_LINES = 6  # so many lines of the usual kind are added to those of a file when it is compared with itself
 
 CODE, NAMED, NEW, NUMBER, OPERATOR, QUIET = range(6)  # what a character is part of: QUIET is in strings and comments
 
@@ -142,6 +141,19 @@ def score_features(line: str, score: LineScore, following: LineScore | None, wor
     features["behind_excess"] = max(behind_excess, default=0.0)
     features["behind_gap"] = fmean(-token.logprob for token in following.tokens) if following else 0.0
     return {name: max(-8.0, min(value, 16.0)) for name, value in features.items()}
+
+
+def line_features(
+    lines: Sequence[str], scores: Mapping[int, LineScore]
+) -> tuple[dict[int, dict[str, float]], dict[int, dict[str, float]]]:
+    """Return `text_features` and `score_features` of the lines of a file that have scores, by number."""
+    words = FileWords.of(lines)
+    text, surprise = {}, {}
+    for number in sorted(scores):
+        line, following = lines[number - 1], next_scored(lines, number)
+        text[number] = text_features(line, words)
+        surprise[number] = score_features(line, scores[number], scores.get(following or 0), words)
+    return text, surprise
 
 
 def _kind_at(line: str, kinds: Sequence[int], column: int) -> int:

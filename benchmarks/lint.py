@@ -1,0 +1,224 @@
+"""What the model says of wrong lines: scored, measured against baselines, and the classifier fitted.
+
+    python -m benchmarks.lint faults ../shared/data/buggy_solutions.jsonl.gz    # real programs with one fault each
+    python -m benchmarks.lint seeded                  # faults planted in installed packages, folds by package
+    python -m benchmarks.lint seeded --write          # the same, and fit what ships: lint/line_odds.json
+    python -m benchmarks.lint fixes      # of what both have scored: how often the model's own line is the right one
+
+Scores are kept in .cache/lint, so that a run that was ended (`--seconds`) goes on. Tables are Markdown, with
+95 % intervals clustered by problem or package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sysconfig
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import cycle, islice, pairwise
+from pathlib import Path
+
+from benchmarks import line_fit
+from benchmarks.line_cases import Case, ScoredCase, buggy_solutions, read_scores, scored_cases, seeded_cases
+from benchmarks.line_expected import expected_lines, print_fixes
+from benchmarks.line_fit import Sheet
+from benchmarks.line_ranking import BASELINES, RankedFile, gain, measured
+from benchmarks.seeded_faults import seeded_files
+from lint.classifier import LineClassifier, line_classifier
+from lint.records import split_lines
+from model import store
+from model.api.client import WorkerClient, WorkerOptions
+from model.evaluation.statistics import Estimate
+
+CACHE = Path(".cache") / "lint"
+ODDS = Path("lint") / "line_odds.json"
+SHIPPED = "model and length"
+EDGES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5, 1.0)  # probabilities of the reliability table
+TURNS = ("python", "javascript", "python", "c")  # of the languages of seeded files
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    if options.command == "fixes":
+        for name in ("seeded", "faults"):
+            asyncio.run(_fixes(name, options.seconds))
+    elif options.command == "faults":
+        cases = buggy_solutions(options.path)
+        scored, runs_on = asyncio.run(_scored(cases, CACHE / "faults.jsonl", options.seconds))
+        print(f"{len(scored)} of {len(cases)} programs; {runs_on}\n")
+        report_faults(line_fit.sheets(scored))
+    else:
+        cases = list(islice(seeded(options.javascript), options.files))
+        scored, runs_on = asyncio.run(_scored(cases, CACHE / "seeded.jsonl", options.seconds))
+        print(f"{len(scored)} of {len(cases)} files; {runs_on}\n")
+        files = line_fit.sheets(scored)
+        report_seeded(files, ODDS if options.write else None)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    faults = commands.add_parser("faults", help="programs of HumanEvalPack with one fault each")
+    faults.add_argument("path", type=Path, help="buggy_solutions.jsonl.gz")
+    planted = commands.add_parser("seeded", help="faults planted in installed packages")
+    planted.add_argument("--files", type=int, default=70)
+    planted.add_argument("--javascript", type=Path, help="a folder of node packages (default: none)")
+    planted.add_argument("--write", action="store_true", help=f"fit to all files, and write {ODDS}")
+    fixes = commands.add_parser("fixes", help="what the model would have written for the most suspicious line")
+    for command in (faults, planted, fixes):
+        command.add_argument("--seconds", type=float, help="score nothing new after so long")
+    return parser
+
+
+def seeded(javascript: Path | None) -> Iterator[Case]:
+    """Yield files with planted faults: Python and C++ of what is installed here, JavaScript of a folder."""
+    libraries = Path(sysconfig.get_path("purelib"))
+    queues = {
+        "python": seeded_cases(seeded_files([libraries], [".py"])),
+        "javascript": seeded_cases(seeded_files([javascript] if javascript else [], [".js"])),
+        "c": seeded_cases(seeded_files([libraries / "torch" / "include"], [".h", ".cpp"])),
+    }
+    for language in cycle(TURNS):
+        if not queues:
+            return
+        if language in queues and (case := next(queues[language], None)):
+            yield case
+        else:
+            queues.pop(language, None)
+
+
+async def _scored(cases: Sequence[Case], cache: Path, seconds: float | None) -> tuple[list[ScoredCase], str]:
+    async with WorkerClient(WorkerOptions(str(store.find().resolve()))) as client:
+        model = await client.describe()
+        found = [scored async for scored in scored_cases(client, cases, cache, seconds)]
+        return found, f"{model.name}, {model.precision} ({model.precision_reason})"
+
+
+async def _fixes(name: str, seconds: float | None) -> None:
+    cases = list(read_scores(CACHE / f"{name}.jsonl"))
+    async with WorkerClient(WorkerOptions(str(store.find().resolve()))) as client:
+        asked = [each async for each in expected_lines(client, cases, CACHE / f"{name}-fixes.jsonl", seconds)]
+    print(f"\n{name}: the most suspicious line of each of {len(asked)} files")
+    print_fixes(asked)
+
+
+# -- tables ---------------------------------------------------------------------------------
+
+
+def report_faults(files: Sequence[Sheet]) -> None:
+    """Print what the shipped classifier finds in programs it knows nothing of, and what folds within them would."""
+    shipped = line_classifier()
+    rankings = {"**shipped**": [sheet.ranked(line_fit.scores(shipped, sheet)) for sheet in files]}
+    for name, choice in line_fit.choices(files[0]).items():
+        rankings[f"{name}, folds within these programs"] = _ranked(files, line_fit.folded(files, choice))
+    rankings |= _baselines(files)
+    print_comparison(rankings)
+    best = rankings["**shipped**"]
+    print_parts("language", best, rankings["length"], lambda file: file.language)
+    print_parts("kind of fault", best, rankings["length"], lambda file: file.kind)
+    log_odds = [[shipped.slope * score + shipped.offset for score in line_fit.scores(shipped, s)] for s in files]
+    print_reliability(files, log_odds)
+
+
+def report_seeded(files: Sequence[Sheet], write_to: Path | None) -> None:
+    """Print what classifiers find in packages that they were not fitted to; fit and write the one that ships."""
+    odds = {name: line_fit.folded(files, choice) for name, choice in line_fit.choices(files[0]).items()}
+    rankings = {f"{name}, folds by package": _ranked(files, each) for name, each in odds.items()}
+    rankings |= _baselines(files)
+    print_comparison(rankings)
+    best = rankings[f"{SHIPPED}, folds by package"]
+    print_parts("language", best, rankings["length"], lambda file: file.language)
+    print_kinds(files, odds[SHIPPED])
+    slope, offset = line_fit.calibration(files, odds[SHIPPED])
+    print_reliability(files, [[slope * each + offset for each in file] for file in odds[SHIPPED]])
+    if write_to:
+        classifier = line_fit.fitted(files, line_fit.choices(files[0])[SHIPPED])
+        offset += slope * classifier.offset
+        made = {
+            "by": "python -m benchmarks.lint seeded --write",
+            "files": len(files),
+            "lines": sum(len(sheet.is_wrong) for sheet in files),
+            "faults": sum(sum(sheet.is_wrong) for sheet in files),
+            "packages": len({sheet.scored.case.cluster for sheet in files}),
+        }
+        write_to.write_text(line_fit.record(LineClassifier(classifier.weighed, slope, offset), made), encoding="utf-8")
+
+
+def _ranked(files: Sequence[Sheet], scores: Sequence[Sequence[float]]) -> list[RankedFile]:
+    return [sheet.ranked(each) for sheet, each in zip(files, scores, strict=True)]
+
+
+def _baselines(files: Sequence[Sheet]) -> dict[str, list[RankedFile]]:
+    rankings = {}
+    for name, baseline in BASELINES.items():
+        every = [baseline(split_lines(sheet.scored.case.text)) for sheet in files]
+        kept = [[each[line - 1] for line in sheet.lines] for sheet, each in zip(files, every, strict=True)]
+        rankings[name] = _ranked(files, kept)
+    return rankings
+
+
+def print_comparison(rankings: dict[str, list[RankedFile]]) -> None:
+    """Print how well each ranking does, and by how much the first is better than the others."""
+    first = next(iter(rankings.values()))
+    print("| ranking | AUC | top 1 | top 3 | first against it |\n|---|---|---|---|---|")
+    for name, files in rankings.items():
+        values = [
+            measured(files, RankedFile.area),
+            *(measured(files, lambda f, k=k: f.found_in_top(k)) for k in (1, 3)),
+        ]
+        better = "" if files is first else _shown(gain(first, files, RankedFile.area), sign=True)
+        print(f"| {name} | {' | '.join(map(_shown, values))} | {better} |")
+    print()
+
+
+def print_parts(title: str, files: Sequence[RankedFile], base: Sequence[RankedFile], key: object) -> None:
+    """Print how well a ranking does on each part of the files, beside a baseline."""
+    assert callable(key)
+    print(f"| {title} | files | AUC | top 1 | top 3 | AUC by length | gain |\n|---|---|---|---|---|---|---|")
+    for part in sorted({key(file) for file in files}):
+        own = [file for file in files if key(file) == part]
+        other = [file for file in base if key(file) == part]
+        values = [measured(own, RankedFile.area), *(measured(own, lambda f, k=k: f.found_in_top(k)) for k in (1, 3))]
+        values.append(measured(other, RankedFile.area))
+        better = _shown(gain(own, other, RankedFile.area), sign=True)
+        print(f"| {part} | {len(own)} | {' | '.join(map(_shown, values))} | {better} |")
+    print()
+
+
+def print_kinds(files: Sequence[Sheet], log_odds: Sequence[Sequence[float]]) -> None:
+    """Print how well each kind of planted fault is told from the right lines of its file."""
+    print("| planted | faults | AUC |\n|---|---|---|")
+    for kind in sorted({kind for sheet in files for kind in sheet.scored.case.kinds.values()}):
+        ranked, faults = [], 0
+        for sheet, odds in zip(files, log_odds, strict=True):
+            kinds = [sheet.scored.case.kinds.get(line) for line in sheet.lines]
+            kept = [index for index, each in enumerate(kinds) if each in (None, kind)]
+            if kind in kinds:
+                file = sheet.ranked(odds)
+                scores, wrong = (tuple(each[index] for index in kept) for each in (file.scores, file.is_wrong))
+                ranked.append(replace(file, scores=scores, is_wrong=wrong))
+                faults += sum(wrong)
+        print(f"| {kind} | {faults} | {_shown(measured(ranked, RankedFile.area))} |")
+    print()
+
+
+def print_reliability(files: Sequence[Sheet], log_odds: Sequence[Sequence[float]]) -> None:
+    """Print how often lines were wrong, by how likely they were said to be."""
+    print("| said | lines | said on average | were wrong |\n|---|---|---|---|")
+    for (low, high), (mean, lines, wrong) in zip(
+        pairwise(EDGES), line_fit.reliability(files, log_odds, EDGES), strict=True
+    ):
+        share = f"{wrong / lines:.1%}" if lines else ""
+        print(f"| {low:.0%} to {high:.0%} | {lines} | {mean:.1%} | {wrong} ({share}) |")
+    print()
+
+
+def _shown(estimate: Estimate, sign: bool = False) -> str:
+    plus = "+" if sign else ""
+    return f"{estimate.value:{plus}.3f} [{estimate.low:{plus}.3f}, {estimate.high:{plus}.3f}]"
+
+
+if __name__ == "__main__":
+    main()
