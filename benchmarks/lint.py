@@ -14,8 +14,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import cycle, islice, pairwise
 from pathlib import Path
 
@@ -166,21 +167,25 @@ def print_comparison(rankings: dict[str, list[RankedFile]]) -> None:
     for name, files in rankings.items():
         values = [
             measured(files, RankedFile.area),
-            *(measured(files, lambda f, k=k: f.found_in_top(k)) for k in (1, 3)),
+            *(measured(files, partial(RankedFile.found_in_top, count=k)) for k in (1, 3)),
         ]
         better = "" if files is first else _shown(gain(first, files, RankedFile.area), sign=True)
         print(f"| {name} | {' | '.join(map(_shown, values))} | {better} |")
     print()
 
 
-def print_parts(title: str, files: Sequence[RankedFile], base: Sequence[RankedFile], key: object) -> None:
+def print_parts(
+    title: str, files: Sequence[RankedFile], base: Sequence[RankedFile], key: Callable[[RankedFile], str]
+) -> None:
     """Print how well a ranking does on each part of the files, beside a baseline."""
-    assert callable(key)
     print(f"| {title} | files | AUC | top 1 | top 3 | AUC by length | gain |\n|---|---|---|---|---|---|---|")
     for part in sorted({key(file) for file in files}):
         own = [file for file in files if key(file) == part]
         other = [file for file in base if key(file) == part]
-        values = [measured(own, RankedFile.area), *(measured(own, lambda f, k=k: f.found_in_top(k)) for k in (1, 3))]
+        values = [
+            measured(own, RankedFile.area),
+            *(measured(own, partial(RankedFile.found_in_top, count=k)) for k in (1, 3)),
+        ]
         values.append(measured(other, RankedFile.area))
         better = _shown(gain(own, other, RankedFile.area), sign=True)
         print(f"| {part} | {len(own)} | {' | '.join(map(_shown, values))} | {better} |")
@@ -197,8 +202,8 @@ def print_kinds(files: Sequence[Sheet], log_odds: Sequence[Sequence[float]]) -> 
             kept = [index for index, each in enumerate(kinds) if each in (None, kind)]
             if kind in kinds:
                 file = sheet.ranked(odds)
-                scores, wrong = (tuple(each[index] for index in kept) for each in (file.scores, file.is_wrong))
-                ranked.append(replace(file, scores=scores, is_wrong=wrong))
+                scores, wrong = [file.scores[index] for index in kept], [file.is_wrong[index] for index in kept]
+                ranked.append(replace(file, scores=tuple(scores), is_wrong=tuple(wrong)))
                 faults += sum(wrong)
         print(f"| {kind} | {faults} | {_shown(measured(ranked, RankedFile.area))} |")
     print()

@@ -13,6 +13,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -157,9 +158,7 @@ def _draw(lines: list[str], place: list[int], name: str, rng: random.Random) -> 
             if kind in ("dropped", "doubled"):
                 made = _with_line_moved(lines, index, kind)
             else:
-                made = _with_piece_changed(
-                    lines, index, kind, rng, lambda at, begin=begin: _is_code(snapshot, begin + at)
-                )
+                made = _with_piece_changed(lines, index, kind, rng, partial(_is_code, snapshot, begin))
             if made and not error_spans(snapshot_of("\n".join(made[0]), language)):
                 return made
     return None
@@ -231,6 +230,6 @@ def _other_name(lines: list[str], index: int, name: str, rng: random.Random) -> 
     return rng.choice(alike) if alike else name
 
 
-def _is_code(snapshot: SyntaxSnapshot, offset_char: int) -> bool:
-    """Whether the character at an offset is code; the place of a cursor before it may still be."""
-    return all(place_at(snapshot, offset_char + n).kind is PlaceKind.CODE for n in (0, 1))
+def _is_code(snapshot: SyntaxSnapshot, begin_char: int, column: int = 0) -> bool:
+    """Whether a character of the line that begins at `begin_char` is code; the cursor before it may still be so."""
+    return all(place_at(snapshot, begin_char + column + n).kind is PlaceKind.CODE for n in (0, 1))

@@ -16,6 +16,8 @@ from lint.settings import Filter, Settings
 from lint.suppressions import Suppression, suppressions_in
 from model.api.client import WorkerClient
 
+_EXPECTED_FINDINGS = 5  # of a patch: each costs a decode by beams
+
 
 def wanted_lines(file: ChangedFile, lines: Filter) -> frozenset[int]:
     """Return the numbers of the lines that findings may begin on, or reach."""
@@ -89,9 +91,12 @@ async def look(
         silenced += sieve.silenced
     findings.sort(key=lambda finding: (-finding.level, -finding.rank, *_place(finding)))
     most = settings.max_findings
+    shown = findings[:most]
+    if client:
+        shown = await _with_expected(client, patch, shown)
     return Report(
         replace(patch, notes=tuple(notes)),
-        tuple(findings[:most]),
+        tuple(shown),
         held_back=tuple(findings[most:]),
         suppressed=silenced,
         model=model,
@@ -111,6 +116,18 @@ async def _surprising(
     from lint.surprise import surprising_lines
 
     return await surprising_lines(client, file, lines, progress) if lines else []
+
+
+async def _with_expected(client: WorkerClient, patch: Patch, findings: Sequence[Finding]) -> list[Finding]:
+    """Return `findings`, the first few that came of asking the model with what it would have written there."""
+    from lint.expected import with_expected
+
+    files = {file.path: file for file in patch.files}
+    asked = [finding for finding in findings if finding.rule.needs_model][:_EXPECTED_FINDINGS]
+    return [
+        await with_expected(client, files[finding.path], finding) if finding in asked else finding
+        for finding in findings
+    ]
 
 
 def _counting(file: ChangedFile, settings: Settings) -> tuple[list[Suppression], str]:
