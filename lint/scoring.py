@@ -14,7 +14,7 @@ from model.api.client import WorkerClient
 from model.api.types import Gap, GapScore, ScoreRequest, TokenScore
 
 LONGEST_LINE_CHARS = 400  # longer ones are data or generated: a score of them costs much and says little
-SAMPLE_LINES = 64  # unchanged lines of the file that changed ones are compared with
+LEAST_SAMPLE, MOST_SAMPLE = 16, 64  # unchanged lines of the file that changed ones are compared with
 _REQUEST_LINES = 128  # lines of one request: progress is told, and a cancel heard, between requests
 
 
@@ -49,11 +49,12 @@ def next_scored(lines: Sequence[str], line: int) -> int | None:
     return None
 
 
-def sampled_lines(file: ChangedFile, wanted: frozenset[int], most: int = SAMPLE_LINES) -> frozenset[int]:
-    """Return unchanged lines to compare `wanted` with: those nearest to it, at most `most`.
+def sampled_lines(file: ChangedFile, wanted: frozenset[int]) -> frozenset[int]:
+    """Return unchanged lines to compare `wanted` with: as many as it has, within limits, and those nearest to it.
 
     The nearest ones are most like it, and share its encoding.
     """
+    most = max(LEAST_SAMPLE, min(len(wanted), MOST_SAMPLE))
     changed = sorted(wanted | file.added)
 
     def distance(line: int) -> int:

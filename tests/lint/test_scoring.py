@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lint.scoring import LONGEST_LINE_CHARS, SAMPLE_LINES, LineScore, next_scored, sampled_lines, score_lines
+from lint.scoring import (
+    LEAST_SAMPLE,
+    LONGEST_LINE_CHARS,
+    MOST_SAMPLE,
+    LineScore,
+    next_scored,
+    sampled_lines,
+    score_lines,
+)
 from model.api.client import WorkerClient, WorkerOptions
 from model.api.types import GapScore, Score, ScoreRequest, TokenScore
 from tests.lint.checks import changed
@@ -76,9 +84,10 @@ def test_what_follows_a_line(line: int, expected: int | None) -> None:
 
 def test_the_sample_is_of_the_nearest_unchanged_lines() -> None:
     file = changed("a.py", "a\n" * 1000, added=frozenset({500, 501}))
-    sample = sampled_lines(file, file.added)
-    assert sample == {*range(500 - SAMPLE_LINES // 2, 500), *range(502, 502 + SAMPLE_LINES // 2)}
-    assert sampled_lines(file, file.added, most=3) == {499, 502, 498}
+    each_side = LEAST_SAMPLE // 2
+    assert sampled_lines(file, file.added) == {*range(500 - each_side, 500), *range(502, 502 + each_side)}
+    file = changed("a.py", "a\n" * 1000, added=frozenset(range(300, 600)))
+    assert sampled_lines(file, file.added) == {*range(300 - MOST_SAMPLE // 2, 300), *range(600, 600 + MOST_SAMPLE // 2)}
     assert sampled_lines(changed("a.py", "a\nb\n"), frozenset({1, 2})) == frozenset()
 
 
