@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.line_cases import ScoredCase
-from lint.expected import FIX_GAIN, FIX_LOGPROB, expected_line
+from lint.expected import FIX_GAIN, FIX_LOGPROB, ExpectedLine, expected_line
 from lint.records import ChangedFile
 from lint.surprise import finding_of, probabilities
 from model.api.client import WorkerClient
 
-LOGPROBS, GAINS = (-0.75, -1.5, -3.0, -99.0), (2.0, 4.0, 6.0)  # rules that are compared
+LOGPROBS, GAINS = (-1.5, -3.0, -5.0, -99.0), (3.0, 6.0)  # rules that are compared
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,14 @@ class Asked:
     gain: float = 0.0
 
     @property
+    def told(self) -> ExpectedLine | None:
+        """What is told of it: a version of the line."""
+        expected = ExpectedLine(self.expected or "", self.stands, self.logprob, self.gain)
+        return expected if self.expected and expected.is_version else None
+
+    @property
     def is_right(self) -> bool:
-        return self.right is not None and self.expected is not None and _same(self.right, self.expected)
+        return self.right is not None and self.told is not None and _same(self.right, self.told.text)
 
 
 async def expected_lines(
@@ -70,16 +76,20 @@ async def _ask(client: WorkerClient, scored: ScoredCase) -> Asked:
 
 def print_fixes(asked: Sequence[Asked]) -> None:
     """Print, for rules of different strictness, how many fixes they offer and how many are right."""
-    wrong = [each for each in asked if each.is_wrong]
-    other = [each for each in wrong if each.expected is not None]
-    print(f"wrong lines {len(wrong)}, of which another line was expected {len(other)}, the right one", end=" ")
-    print(f"{sum(each.is_right for each in wrong)}\n")
-    print("| least log-probability | least gain | offered | on wrong lines | the right line |\n|---|---|---|---|---|")
+    print("| suspicious lines | of these wrong | another version told | of wrong lines | the right line |")
+    print("|---|---|---|---|---|")
+    _print_counts(f"{len(asked)} | {sum(each.is_wrong for each in asked)}", [each for each in asked if each.told])
+    print("\n| least log-probability | least gain | fixes offered | on wrong lines | the right line |")
+    print("|---|---|---|---|---|")
     for logprob in sorted({*LOGPROBS, FIX_LOGPROB}):
         for gain in sorted({*GAINS, FIX_GAIN}):
-            offered = [each for each in asked if each.expected and each.logprob >= logprob and each.gain >= gain]
-            on_wrong, right = sum(each.is_wrong for each in offered), sum(each.is_right for each in offered)
-            print(f"| {logprob} | {gain} | {len(offered)} | {on_wrong} | {right} |")
+            sure = [each for each in asked if each.logprob >= logprob and each.gain >= gain]
+            _print_counts(f"{logprob} | {gain}", [each for each in sure if each.told and each.told.changes_one_place])
+
+
+def _print_counts(of: str, asked: Sequence[Asked]) -> None:
+    on_wrong, right = sum(each.is_wrong for each in asked), sum(each.is_right for each in asked)
+    print(f"| {of} | {len(asked)} | {on_wrong} | {right} |")
 
 
 def _same(line: str, other: str) -> bool:

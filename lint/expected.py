@@ -5,7 +5,9 @@ Knows findings and the worker's infills; does not rank.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 
 from lint.records import ChangedFile, Finding
 from model.api.client import WorkerClient
@@ -13,10 +15,13 @@ from model.api.policy import best_policy
 from model.api.types import Gap, InfillRequest, Limits
 
 MOST_TOKENS = 48  # of a line; longer infills are cut off, and then not told
-# A fix is offered where the model gives its own line at least this probability, and the line that stands there so
-# many nats less. docs/lint-evaluation.md says how often that is the right line.
-FIX_LOGPROB = -1.5
+# What is told is another version of the line: so much of its pieces is the same, else something else would begin there.
+ALIKE = 0.5
+# A fix changes one place, and the model gives its own line at least this probability and the old one so many nats less.
+# docs/lint-evaluation.md says how often that is the right line.
+FIX_LOGPROB = -3.0
 FIX_GAIN = 6.0
+_PIECE = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -24,13 +29,24 @@ class ExpectedLine:
     """A line that the model wrote itself. `gain` is how much likelier it is than what stands there, both in nats."""
 
     text: str
+    stands: str
     logprob: float
     gain: float
 
     @property
-    def is_sure(self) -> bool:
+    def is_version(self) -> bool:
+        """Whether it is a version of the line that stands there, and no other statement."""
+        return _changes(self.stands, self.text).ratio() >= ALIKE
+
+    @property
+    def changes_one_place(self) -> bool:
+        return sum(tag != "equal" for tag, *_ in _changes(self.stands, self.text).get_opcodes()) == 1
+
+    @property
+    def is_fix(self) -> bool:
         """Whether the model is sure enough of the line to offer it as a fix."""
-        return self.logprob >= FIX_LOGPROB and self.gain >= FIX_GAIN
+        is_sure = self.logprob >= FIX_LOGPROB and self.gain >= FIX_GAIN
+        return is_sure and self.is_version and self.changes_one_place
 
 
 async def with_expected(client: WorkerClient, file: ChangedFile, finding: Finding) -> Finding:
@@ -39,7 +55,9 @@ async def with_expected(client: WorkerClient, file: ChangedFile, finding: Findin
     Errors as for `WorkerClient.infill`. The same file, finding and worker give the same answer.
     """
     expected = await expected_line(client, file, finding)
-    return replace(finding, expected=expected.text, is_fix=expected.is_sure) if expected else finding
+    if expected is None or not expected.is_version:
+        return finding
+    return replace(finding, expected=expected.text, is_fix=expected.is_fix)
 
 
 async def expected_line(client: WorkerClient, file: ChangedFile, finding: Finding) -> ExpectedLine | None:
@@ -60,11 +78,15 @@ async def expected_line(client: WorkerClient, file: ChangedFile, finding: Findin
         (infill,) = (await client.infill(request)).gaps
     finally:
         client.close(file_id)
-    text = infill.text.strip()
-    if infill.stop in ("tokens", "context") or _squeezed(text) in ("", _squeezed(file.text[gap.start : gap.end])):
+    text, stands = infill.text.strip(), file.text[gap.start : gap.end]
+    if infill.stop in ("tokens", "context") or _squeezed(text) in ("", _squeezed(stands)):
         return None
     logprob = sum(infill.logprobs)
-    return ExpectedLine(text, logprob, logprob + sum(shade.surprise for shade in finding.shades))
+    return ExpectedLine(text, stands, logprob, logprob + sum(shade.surprise for shade in finding.shades))
+
+
+def _changes(line: str, other: str) -> SequenceMatcher[str]:
+    return SequenceMatcher(None, _PIECE.findall(line), _PIECE.findall(other), autojunk=False)
 
 
 def _squeezed(line: str) -> str:

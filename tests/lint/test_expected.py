@@ -68,6 +68,15 @@ def test_the_same_but_for_format_is_not_told(text: str) -> None:
     assert told(ScriptedClient(text)) == (None, False)
 
 
+def test_another_statement_is_not_told() -> None:
+    """The model may begin something else there, which says nothing about the line."""
+    assert told(ScriptedClient("for each in range(9):")) == (None, False)
+
+
+def test_a_line_changed_in_two_places_is_no_fix() -> None:
+    assert told(ScriptedClient("return b - 2")) == ("return b - 2", False)
+
+
 @pytest.mark.parametrize("stop", ["tokens", "context"])
 def test_a_line_that_was_cut_off_is_not_told(stop: str) -> None:
     assert told(ScriptedClient("return a +", stop=stop)) == (None, False)
