@@ -55,11 +55,12 @@ def score(*tokens: tuple[int, float, float, float, float, float], line: int = 3)
 
 
 def test_how_a_line_surprises() -> None:
-    """`total`, ` +=`, ` item`, ` - 1`, and a comment that surprises most and counts for little."""
+    """`total`, ` +=`, ` item`, `price`, ` -`, ` 1`, and a comment that surprises most and counts for little."""
     scored = score(
         (4, -1.0, -1.0, 0.5, -2.0, -0.5),
         (9, -3.0, -0.25, 1.0, -1.0, -1.0),
         (12, -2.0, -0.5, 2.5, -4.0, -1.0),
+        (18, -6.0, -0.5, 1.0, -1.0, -0.5),
         (23, -0.5, -0.5, 0.25, -0.75, -0.5),
         (25, -4.0, -0.125, 0.5, -0.5, -0.5),
         (27, -9.0, -1.0, 1.0, -1.0, -1.0),
@@ -67,23 +68,23 @@ def test_how_a_line_surprises() -> None:
     features = score_features(LINES[2], scored, None, WORDS)
     expected = {
         "max": 9.0,
-        "mean": 19.5 / 6,
+        "mean": 25.5 / 7,
         "first": 1.0,
         "excess": 8.0,  # of the comment
-        "loud_excess": 3.5,  # of the number
+        "loud_excess": 5.0,  # of the new name
         "named_excess": 0.5,
         "operator_excess": 2.0,
         "number_excess": 3.5,
-        "new_excess": 0.0,
+        "new_excess": 5.0,
         "margin": 8.0,
-        "loud_margin": 3.875,
+        "loud_margin": 3.875,  # of the number: new names surprise always
         "operator_margin": 2.75,
         "named_margin": 1.5,
         "text_max": 4.0,
         "text_margin": 3.0,
         "both_margin": 1.5,
         "contrast": 8.0,
-        "explained": -8.0,  # 9.25 - 19.5, cut off at -8
+        "explained": -8.0,  # 10.25 - 25.5, cut off at -8
         "stop": 0.5,
         "behind_mean": 0.0,
     }
