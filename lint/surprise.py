@@ -8,6 +8,7 @@ it is wrong is for people to say.
 
 from __future__ import annotations
 
+from grammars import detect_language
 from lint.classifier import line_classifier
 from lint.features import line_features
 from lint.records import ChangedFile, Finding, Level, Odds, Progress, Rule, Shade, Span
@@ -27,6 +28,7 @@ SURPRISING_LINE = Rule(
     needs_model=True,
 )
 LEAST_PROBABILITY = 0.15  # of being wrong, for a line to be told: about one right line in 20 has as much
+_DATA = frozenset({"json", "yaml", "toml", "html", "css"})  # languages in which nothing was measured, like prose
 _DIGITS = 3  # scores are rounded: the last bits are the machine's
 
 
@@ -36,8 +38,12 @@ async def surprising_lines(
     """Return findings about those of `lines` (numbers) that surprise the model, the most suspicious first.
 
     `progress` is told of every line of `lines`, also of those that are blank or
-    too long to be asked about. Errors as for the client's questions.
+    too long to be asked about. Of files that are no code nothing is said.
+    Errors as for the client's questions.
     """
+    if not _is_code(file):
+        progress(len(lines))
+        return []
     told: set[int] = set()
 
     def tell(scored: list[int]) -> None:
@@ -63,6 +69,11 @@ def probabilities(file: ChangedFile, scores: dict[int, LineScore]) -> dict[int, 
     text, surprise = line_features(file.lines, scores)
     found = classifier.scores([text[line] | surprise[line] for line in text])
     return {line: classifier.probability(score) for line, score in zip(text, found, strict=True)}
+
+
+def _is_code(file: ChangedFile) -> bool:
+    language = detect_language(file.path, text=file.text)
+    return language.has_syntax and language.name not in _DATA
 
 
 def finding_of(file: ChangedFile, score: LineScore, probability: float) -> Finding:
