@@ -1,6 +1,8 @@
-"""What the model would rather have written in place of a line, and whether it is sure enough to offer that as a fix.
+"""What the model would rather have written in a line, and whether it is sure enough to offer that as a fix.
 
-Knows findings and the worker's infills; does not rank.
+The line is kept up to the piece that surprises most, and the model writes on from
+there: asked for a whole line it mostly begins another statement. Knows findings
+and the worker's infills; does not rank.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
+from lint.features import QUIET, FileWords, classes
 from lint.records import ChangedFile, Finding
 from model.api.client import WorkerClient
 from model.api.policy import best_policy
@@ -21,12 +24,13 @@ ALIKE = 0.5
 # docs/lint-evaluation.md says how often that is the right line.
 FIX_LOGPROB = -3.0
 FIX_GAIN = 6.0
+_WORD = re.compile(r"\w+")
 _PIECE = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
 class ExpectedLine:
-    """A line that the model wrote itself. `gain` is how much likelier it is than what stands there, both in nats."""
+    """A line that the model wrote on itself. `gain` is how much likelier it is than what stands there, both in nats."""
 
     text: str
     stands: str
@@ -61,15 +65,17 @@ async def with_expected(client: WorkerClient, file: ChangedFile, finding: Findin
 
 
 async def expected_line(client: WorkerClient, file: ChangedFile, finding: Finding) -> ExpectedLine | None:
-    """Return the model's own line for that of `finding`.
+    """Return the model's own version of the line of `finding`.
 
     None where it writes the same, but for what formatters change, or nothing
-    whole, and for a model that does not see what stands behind.
+    whole, or where only a string or comment surprises, and for a model that does
+    not see what stands behind.
     """
-    if not (await client.describe()).infill:
+    column = _worst_column(file, finding)
+    if column is None or not (await client.describe()).infill:
         return None
     begin = sum(len(line) + 1 for line in file.text.split("\n")[: finding.span.line - 1])
-    gap = Gap(begin + finding.span.column, begin + finding.span.end_column)
+    gap = Gap(begin + column, begin + finding.span.end_column)
     file_id = f"lint {file.path} {finding.span.line}"  # a session of its own: what another left would decide the answer
     client.open(file_id, file.path, file.text, version=1)
     try:
@@ -78,11 +84,30 @@ async def expected_line(client: WorkerClient, file: ChangedFile, finding: Findin
         (infill,) = (await client.infill(request)).gaps
     finally:
         client.close(file_id)
-    text, stands = infill.text.strip(), file.text[gap.start : gap.end]
+    line = file.lines[finding.span.line - 1]
+    text = (line[finding.span.column : column] + infill.text).strip()
+    stands = line[finding.span.column : finding.span.end_column]
     if infill.stop in ("tokens", "context") or _squeezed(text) in ("", _squeezed(stands)):
         return None
     logprob = sum(infill.logprobs)
-    return ExpectedLine(text, stands, logprob, logprob + sum(shade.surprise for shade in finding.shades))
+    gain = logprob + sum(shade.surprise for shade in finding.shades if shade.end_column > column)
+    return ExpectedLine(text, stands, logprob, gain)
+
+
+def _worst_column(file: ChangedFile, finding: Finding) -> int | None:
+    """Return where the word begins that surprises most, outside of strings and comments."""
+    line = file.lines[finding.span.line - 1]
+    kinds = classes(line, FileWords.of(file.lines))
+    loud = [shade for shade in finding.shades if kinds[shade.column] != QUIET]
+    if not loud:
+        return None
+    worst = max(loud, key=lambda shade: shade.surprise)
+    column = worst.column
+    while column < worst.end_column - 1 and line[column].isspace():
+        column += 1
+    while column > finding.span.column and _WORD.fullmatch(line[column - 1 : column + 1]):
+        column -= 1
+    return column
 
 
 def _changes(line: str, other: str) -> SequenceMatcher[str]:

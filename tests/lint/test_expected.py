@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lint.expected import FIX_GAIN, FIX_LOGPROB, with_expected
+from lint.expected import FIX_GAIN, FIX_LOGPROB, _worst_column, with_expected
 from lint.records import Finding, Level, Shade, Span
 from lint.surprise import SURPRISING_LINE, surprising_lines
 from model.api.client import WorkerClient, WorkerOptions
@@ -20,9 +20,10 @@ FILE = changed("a.py", "def f(a):\r\n    return a - 1\r\n")
 
 @dataclass
 class ScriptedClient:
-    """Answers every infill with one line."""
+    """Answers every infill with what is left of one line, of which `kept` is to be kept."""
 
     text: str
+    kept: str = "return a "
     logprob: float = -0.5
     stop: str = "eoi"
     infill_model: bool = True
@@ -39,12 +40,14 @@ class ScriptedClient:
 
     async def infill(self, request: InfillRequest) -> Infill:
         (gap,) = request.gaps
-        assert self.open_files[request.file_id][gap.start : gap.end] == "return a - 1"
-        return Infill(1, (GapInfill(gap, self.text, 1, (self.logprob,), self.stop),), 1, 1, 0, 0.0)
+        assert self.kept + self.open_files[request.file_id][gap.start : gap.end] == "return a - 1"
+        infill = self.text.removeprefix(self.kept)
+        return Infill(1, (GapInfill(gap, infill, 1, (self.logprob,), self.stop),), 1, 1, 0, 0.0)
 
 
 def told(client: ScriptedClient, surprise: float = 20.0) -> tuple[str | None, bool]:
-    shades = (Shade(2, 4, 16, surprise),)
+    at = 4 + len(client.kept)
+    shades = (Shade(2, 4, at, 1.0), Shade(2, at, 16, surprise)) if client.kept else (Shade(2, 4, 16, surprise),)
     finding = Finding(SURPRISING_LINE, "a.py", Span(2, 4, 2, 16), "", Level.NOTE, shades=shades)
     found = asyncio.run(with_expected(client, FILE, finding))  # type: ignore[arg-type]
     assert not client.open_files, "a file stays open"
@@ -65,16 +68,30 @@ def test_a_line_that_is_hardly_likelier_is_none() -> None:
 
 @pytest.mark.parametrize("text", ["return a - 1", "return a-1", "  return  a - 1;", "", "   "])
 def test_the_same_but_for_format_is_not_told(text: str) -> None:
-    assert told(ScriptedClient(text)) == (None, False)
+    assert told(ScriptedClient(text, kept="")) == (None, False)
 
 
 def test_another_statement_is_not_told() -> None:
     """The model may begin something else there, which says nothing about the line."""
-    assert told(ScriptedClient("for each in range(9):")) == (None, False)
+    assert told(ScriptedClient("for each in range(9):", kept="")) == (None, False)
 
 
 def test_a_line_changed_in_two_places_is_no_fix() -> None:
-    assert told(ScriptedClient("return b - 2")) == ("return b - 2", False)
+    assert told(ScriptedClient("return b - 2", kept="return ")) == ("return b - 2", False)
+
+
+def test_a_word_is_written_anew_from_its_beginning() -> None:
+    """What surprises is the end of a word, or stands behind a space: the gap begins where the word does."""
+    for begin, end in ((5, 10), (3, 10)):
+        finding = Finding(
+            SURPRISING_LINE, "a.py", Span(1, 0, 1, 10), "", Level.NOTE, shades=(Shade(1, begin, end, 9.0),)
+        )
+        assert _worst_column(changed("a.py", "x = middle\n"), finding) == 4
+
+
+def test_what_surprises_in_a_comment_only_is_not_asked_about() -> None:
+    finding = Finding(SURPRISING_LINE, "a.py", Span(1, 0, 1, 12), "", Level.NOTE, shades=(Shade(1, 6, 12, 9.0),))
+    assert _worst_column(changed("a.py", "x  # so low\n"), finding) is None
 
 
 @pytest.mark.parametrize("stop", ["tokens", "context"])
