@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.line_cases import ScoredCase
 from lint.expected import FIX_GAIN, FIX_LOGPROB, ExpectedLine, expected_line
 from lint.records import ChangedFile
-from lint.surprise import finding_of, probabilities
+from lint.surprise import LEAST_PROBABILITY, finding_of, probabilities
 from model.api.client import WorkerClient
 
-LOGPROBS, GAINS = (-1.5, -3.0, -5.0, -99.0), (3.0, 6.0)  # rules that are compared
+LOGPROBS, GAINS = (-1.0, -3.0, -99.0), (3.0, 6.0)  # rules that are compared
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ async def _ask(client: WorkerClient, scored: ScoredCase) -> Asked:
 
 def print_fixes(asked: Sequence[Asked]) -> None:
     """Print, for rules of different strictness, how many fixes they offer and how many are right."""
+    asked = [each for each in asked if each.probability >= LEAST_PROBABILITY]
     print("| suspicious lines | of these wrong | another version told | of wrong lines | the right line |")
     print("|---|---|---|---|---|")
     _print_counts(f"{len(asked)} | {sum(each.is_wrong for each in asked)}", [each for each in asked if each.told])
@@ -84,7 +85,10 @@ def print_fixes(asked: Sequence[Asked]) -> None:
     for logprob in sorted({*LOGPROBS, FIX_LOGPROB}):
         for gain in sorted({*GAINS, FIX_GAIN}):
             sure = [each for each in asked if each.logprob >= logprob and each.gain >= gain]
-            _print_counts(f"{logprob} | {gain}", [each for each in sure if each.told and each.told.changes_one_place])
+            _print_counts(
+                f"{logprob} | {gain}",
+                [each for each in sure if each.told and replace(each.told, logprob=0.0, gain=99.0).is_fix],
+            )
 
 
 def _print_counts(of: str, asked: Sequence[Asked]) -> None:

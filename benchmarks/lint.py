@@ -49,7 +49,7 @@ def main() -> None:
         cases = buggy_solutions(options.path)
         scored, runs_on = asyncio.run(_scored(cases, CACHE / "faults.jsonl", options.seconds))
         print(f"{len(scored)} of {len(cases)} programs; {runs_on}\n")
-        report_faults(line_fit.sheets(scored))
+        report_faults(line_fit.sheets(scored), line_fit.sheets(list(read_scores(CACHE / "seeded.jsonl"))))
     else:
         cases = list(islice(seeded(options.javascript), options.files))
         scored, runs_on = asyncio.run(_scored(cases, CACHE / "seeded.jsonl", options.seconds))
@@ -108,11 +108,18 @@ async def _fixes(name: str, seconds: float | None) -> None:
 # -- tables ---------------------------------------------------------------------------------
 
 
-def report_faults(files: Sequence[Sheet]) -> None:
-    """Print what the shipped classifier finds in programs it knows nothing of, and what folds within them would."""
+def report_faults(files: Sequence[Sheet], planted: Sequence[Sheet]) -> None:
+    """Print what the shipped classifier finds in programs it knows nothing of, and what others would.
+
+    Those are fitted to the `planted` faults, as it is, or by folds within the programs.
+    """
     shipped = line_classifier()
     rankings = {"**shipped**": [sheet.ranked(line_fit.scores(shipped, sheet)) for sheet in files]}
-    for name, choice in line_fit.choices(files[0]).items():
+    choices = line_fit.choices(files[0])
+    for name in [name for name in choices if name != SHIPPED and planted]:
+        other = line_fit.fitted(planted, choices[name])
+        rankings[f"{name}, planted faults"] = [sheet.ranked(line_fit.scores(other, sheet)) for sheet in files]
+    for name, choice in choices.items():
         rankings[f"{name}, folds within these programs"] = _ranked(files, line_fit.folded(files, choice))
     rankings |= _baselines(files)
     print_comparison(rankings)

@@ -20,9 +20,10 @@ from model.api.types import Gap, InfillRequest, Limits
 MOST_TOKENS = 48  # of a line; longer infills are cut off, and then not told
 # What is told is another version of the line: so much of its pieces is the same, else something else would begin there.
 ALIKE = 0.5
-# A fix changes one place, and the model gives its own line at least this probability and the old one so many nats less.
+# A fix changes one place and closes what it opens; the model gives what it wrote at least this probability, and what
+# stands there so many nats less.
 # docs/lint-evaluation.md says how often that is the right line.
-FIX_LOGPROB = -3.0
+FIX_LOGPROB = -1.0
 FIX_GAIN = 6.0
 _WORD = re.compile(r"\w+")
 _PIECE = re.compile(r"\w+|[^\w\s]")
@@ -50,7 +51,7 @@ class ExpectedLine:
     def is_fix(self) -> bool:
         """Whether the model is sure enough of the line to offer it as a fix."""
         is_sure = self.logprob >= FIX_LOGPROB and self.gain >= FIX_GAIN
-        return is_sure and self.is_version and self.changes_one_place
+        return is_sure and self.is_version and self.changes_one_place and _shape(self.text) == _shape(self.stands)
 
 
 async def with_expected(client: WorkerClient, file: ChangedFile, finding: Finding) -> Finding:
@@ -112,6 +113,12 @@ def _worst_column(file: ChangedFile, finding: Finding) -> int | None:
 
 def _changes(line: str, other: str) -> SequenceMatcher[str]:
     return SequenceMatcher(None, _PIECE.findall(line), _PIECE.findall(other), autojunk=False)
+
+
+def _shape(line: str) -> tuple[list[int], str]:
+    """Return how many brackets of each kind a line leaves open, and the mark that it ends with, if any."""
+    opened = [line.count(opening) - line.count(closing) for opening, closing in ("()", "[]", "{}")]
+    return opened, line[-1] if line[-1] in ";,:{}" else ""
 
 
 def _squeezed(line: str) -> str:

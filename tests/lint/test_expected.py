@@ -80,6 +80,11 @@ def test_a_line_changed_in_two_places_is_no_fix() -> None:
     assert told(ScriptedClient("return b - 2", kept="return ")) == ("return b - 2", False)
 
 
+@pytest.mark.parametrize("text", ["return a + (1", "return a + 1;", "return a + f[1"])
+def test_a_line_that_leaves_something_open_is_no_fix(text: str) -> None:
+    assert told(ScriptedClient(text, kept="return ")) == (text, False)
+
+
 def test_a_word_is_written_anew_from_its_beginning() -> None:
     """What surprises is the end of a word, or stands behind a space: the gap begins where the word does."""
     for begin, end in ((5, 10), (3, 10)):
