@@ -44,15 +44,15 @@ def main() -> None:
     CACHE.mkdir(parents=True, exist_ok=True)
     if options.command == "fixes":
         for name in ("seeded", "faults"):
-            asyncio.run(_fixes(name, options.seconds))
+            asyncio.run(_fixes(name, options))
     elif options.command == "faults":
         cases = buggy_solutions(options.path)
-        scored, runs_on = asyncio.run(_scored(cases, CACHE / "faults.jsonl", options.seconds))
+        scored, runs_on = asyncio.run(_scored(cases, "faults", options))
         print(f"{len(scored)} of {len(cases)} programs; {runs_on}\n")
-        report_faults(line_fit.sheets(scored), line_fit.sheets(list(read_scores(CACHE / "seeded.jsonl"))))
+        report_faults(line_fit.sheets(scored), line_fit.sheets(list(read_scores(_cache("seeded", options)))))
     else:
         cases = list(islice(seeded(options.javascript), options.files))
-        scored, runs_on = asyncio.run(_scored(cases, CACHE / "seeded.jsonl", options.seconds))
+        scored, runs_on = asyncio.run(_scored(cases, "seeded", options))
         print(f"{len(scored)} of {len(cases)} files; {runs_on}\n")
         files = line_fit.sheets(scored)
         report_seeded(files, ODDS if options.write else None)
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     planted.add_argument("--write", action="store_true", help=f"fit to all files, and write {ODDS}")
     fixes = commands.add_parser("fixes", help="what the model would have written for the most suspicious line")
     for command in (faults, planted, fixes):
+        command.add_argument("--precision", default="float32", help="of the model (default: %(default)s)")
         command.add_argument("--seconds", type=float, help="score nothing new after so long")
     return parser
 
@@ -90,17 +91,25 @@ def seeded(javascript: Path | None) -> Iterator[Case]:
             queues.pop(language, None)
 
 
-async def _scored(cases: Sequence[Case], cache: Path, seconds: float | None) -> tuple[list[ScoredCase], str]:
-    async with WorkerClient(WorkerOptions(str(store.find().resolve()))) as client:
+def _cache(name: str, options: argparse.Namespace) -> Path:
+    return CACHE / f"{name}-{options.precision}.jsonl"
+
+
+def _worker(options: argparse.Namespace) -> WorkerOptions:
+    return WorkerOptions(str(store.find().resolve()), precision=options.precision)
+
+
+async def _scored(cases: Sequence[Case], name: str, options: argparse.Namespace) -> tuple[list[ScoredCase], str]:
+    async with WorkerClient(_worker(options)) as client:
         model = await client.describe()
-        found = [scored async for scored in scored_cases(client, cases, cache, seconds)]
+        found = [scored async for scored in scored_cases(client, cases, _cache(name, options), options.seconds)]
         return found, f"{model.name}, {model.precision} ({model.precision_reason})"
 
 
-async def _fixes(name: str, seconds: float | None) -> None:
-    cases = list(read_scores(CACHE / f"{name}.jsonl"))
-    async with WorkerClient(WorkerOptions(str(store.find().resolve()))) as client:
-        asked = [each async for each in expected_lines(client, cases, CACHE / f"{name}-fixes.jsonl", seconds)]
+async def _fixes(name: str, options: argparse.Namespace) -> None:
+    cases, cache = list(read_scores(_cache(name, options))), _cache(f"{name}-fixes", options)
+    async with WorkerClient(_worker(options)) as client:
+        asked = [each async for each in expected_lines(client, cases, cache, options.seconds)]
     print(f"\n{name}: the most suspicious line of each of {len(asked)} files")
     print_fixes(asked)
 

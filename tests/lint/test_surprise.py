@@ -21,7 +21,7 @@ def looked_at(tiny_model: Path, file: ChangedFile, lines: frozenset[int]) -> tup
     async def ask() -> list[Finding]:
         async with WorkerClient(WorkerOptions(str(tiny_model))) as client:
             found = await surprising_lines(client, file, lines, told.append)
-            assert not client.documents, "a file stays open"
+            assert not client.open_files, "a file stays open"
             return found
 
     return asyncio.run(ask()), told
