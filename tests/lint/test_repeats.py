@@ -57,7 +57,8 @@ def test_added_lines_that_begin_with_what_stood_before() -> None:
     ("text", "added"),
     [
         ("def f(x):\n    if x:\n        pass\n    pass\n", {3}),
-        ("f(\n    first_name,\n    first_name,\n)\n", {2}),
+        ("f(\n    compute_value(first, second),\n    compute_value(first, second),\n)\n", {2}),
+        ("def f(x):\n    self.send(x)\n    self.stop(x)\n    self.send(x)\n    self.stop(x)\n", {3}),  # half of a block
         ("    }\n    }\n", {1}),
         ('"""\nvalue = compute(value)\nvalue = compute(value)\n"""\n', {2}),
     ],

@@ -28,11 +28,11 @@ KNOWN = [
     ("a.py", "result = 1\nresults\n"),  # a plural
     ("a.py", "value_1 = 1\nvalue_2\n"),
     ("a.py", "Result = 1\nresult\n"),
-    ("a.py", "rint = 1\nprint(rint)\n"),  # built in
+    ("a.py", "prinnt = 1\nprint(prinnt)\n"),  # built in
     ("a.py", "result = 1\n'reuslt'\n# reuslt\n"),
     ("a.py", "import os.reuslt\nresult = 1\n"),
     ("a.js", "const result = 1;\nf({ reuslt: 1 });\n"),
-    ("a.js", "const windo = 1;\nwindow.close();\n"),
+    ("a.js", "const windoow = 1;\nwindow.close(windoow);\n"),
     ("a.tsx", "const label = 1;\nexport const A = () => <lable>{label}</lable>;\n"),
     ("a.go", "package a\n\nfunc f(value int) { vlaue(1) }\n"),  # of another file of the package
     ("a.java", "class A { int value; void f() { Vlaue.g(); } }\n"),
