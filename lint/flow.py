@@ -14,6 +14,7 @@ from lint.baseline import Baseline
 from lint.records import ChangedFile, Check, Finding, Patch, Progress, Report, Rule
 from lint.settings import Filter, Settings
 from lint.suppressions import Suppression, suppressions_in
+from lint.work_tree import shown_path
 from model.api.client import WorkerClient
 
 _EXPECTED_FINDINGS = 5  # of a patch: each costs a decode by beams
@@ -46,13 +47,13 @@ class _Sieve:
 
     def pass_on(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         for finding in findings:
-            level = self.settings.level_of(finding.rule)
+            level = self.settings.rules.get(finding.rule.id, finding.level)
             if level is None or not self._is_wanted(finding):
                 continue
             if any(each.covers(finding) for each in self.suppressions) or self.baseline.take(finding, self.file):
                 self.silenced += 1
             else:
-                yield finding if level == finding.rule.level else replace(finding, level=level)
+                yield replace(finding, level=level)
 
     def _is_wanted(self, finding: Finding) -> bool:
         touched = range(finding.span.line, finding.span.end_line + 1)
@@ -137,7 +138,8 @@ def _counting(file: ChangedFile, settings: Settings) -> tuple[list[Suppression],
         return list(every), ""
     counting = [each for each in every if each.line not in file.added]
     added = len(every) - len(counting)
-    return counting, f"{file.path}: {added} added comments that ignore findings do not count here" if added else ""
+    note = f"{shown_path(file.path)}: `setfill: ignore` in lines that the patch adds counts with --trust-patch only"
+    return counting, note if added else ""
 
 
 def _place(finding: Finding) -> tuple[str, int, int, str, str]:

@@ -17,7 +17,7 @@ from lint.baseline import Baseline, read_baseline
 from lint.diffs import MAX_DIFF_BYTES, read_diff
 from lint.records import Patch, Rule
 from lint.repository import Base, Repository, root_around
-from lint.settings import OWN_FILE, PROJECT_FILE, Settings, read_settings
+from lint.settings import Settings, read_settings, say_the_same
 from lint.work_tree import Wanted, changed_files, whole_files
 from model.errors import InputError
 
@@ -70,12 +70,10 @@ class Origin:
         if self.base is None or self.repository is None:
             return []
         told = []
-        if self._is_untrusted:
-            for name in (OWN_FILE, PROJECT_FILE):
-                if _bounded_content(self.root / name) != self._trusted_content(name):
-                    told.append(f"{name} differs from that of {self.base.ref}, which is the one that counts here")
+        if self._is_untrusted and not say_the_same(self._trusted_content, self._content_here):
+            told.append(f"the settings of {self.base.ref} count here, which are others; --trust-patch takes yours")
         if untracked := self.repository.untracked():
-            told.append(f"{untracked} untracked files were not looked at: git add -N makes them part of the change")
+            told.append(f"untracked files were not looked at ({untracked}): git add -N makes them part of the change")
         return told
 
     def changes(self, paths: Sequence[str], wanted: Wanted) -> Patch:
@@ -110,6 +108,9 @@ class Origin:
             assert self.repository
             assert self.base
             return self.repository.content(self.base.tip, name)
+        return self._content_here(name)
+
+    def _content_here(self, name: str) -> bytes | None:
         return _bounded_content(self.root / name)
 
 

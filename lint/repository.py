@@ -20,6 +20,7 @@ from model.errors import InputError
 
 _SETTINGS = (
     "core.fsmonitor=false", f"core.hooksPath={os.devnull}", "diff.relative=false", "core.quotePath=true",
+    "diff.suppressBlankEmpty=false",
 )  # fmt: skip
 _DIFF = (
     "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3",
@@ -60,6 +61,9 @@ class Repository:
         """Return what a change is compared with when `ref` is named. InputError when there is no such thing."""
         if ref.startswith("-") or not ref.strip():
             raise InputError(f"{ref!r} is no name of a commit or branch")
+        if ref == "HEAD" and self._commit(ref) is None and self._is_new():  # all that there will be is a change
+            nothing = _git(self.root, "hash-object", "-t", "tree", "--stdin").stdout.decode().strip()
+            return Base(ref, nothing, nothing)
         tip = self._commit(ref)
         if tip is None:
             why = _SHALLOW if self._is_shallow() else "fetch it, or give another, as in --base origin/main"
@@ -107,6 +111,10 @@ class Repository:
         found = _git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         name = found.stdout.decode(errors="replace").strip()
         return name if not found.returncode and re.fullmatch(r"[0-9a-f]{40,64}", name) else None
+
+    def _is_new(self) -> bool:
+        """Whether nothing has been committed to the branch that is checked out."""
+        return not _git(self.root, "symbolic-ref", "--quiet", "HEAD").returncode
 
     def _is_shallow(self) -> bool:
         return _git(self.root, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from pathspec import GitIgnoreSpec
@@ -72,7 +73,7 @@ class Settings:
         """Return what level findings of a rule have, None when it is off."""
         return self.rules.get(rule.id, rule.level)
 
-    @property
+    @cached_property
     def _excluded(self) -> GitIgnoreSpec:
         return GitIgnoreSpec.from_lines([*self.exclude, *self.extend_exclude])
 
@@ -83,17 +84,30 @@ def read_settings(content_of: Callable[[str], bytes | None], rules: Iterable[Rul
     `.setfill.toml` comes before pyproject.toml, of which nothing is read then.
     InputError for files that are no TOML, and for keys, values and rules that do not exist.
     """
-    known = {rule.id for rule in rules}
+    where, table = _table(content_of)
+    return _settings(table, where, {rule.id for rule in rules})
+
+
+def say_the_same(content_of: Callable[[str], bytes | None], others: Callable[[str], bytes | None]) -> bool:
+    """Whether two places have the same to say of linting, whatever else their files hold."""
+    try:
+        return _table(content_of) == _table(others)
+    except InputError:
+        return False
+
+
+def _table(content_of: Callable[[str], bytes | None]) -> tuple[str, Any]:
+    """Return where settings are, and what is written there."""
     if (own := content_of(OWN_FILE)) is not None:
         tables = _toml(own, OWN_FILE)
         _refuse_unknown(tables, {"lint"}, OWN_FILE)
-        return _settings(tables.get("lint", {}), f"[lint] of {OWN_FILE}", known)
+        return f"[lint] of {OWN_FILE}", tables.get("lint", {})
+    where, table = f"[tool.setfill.lint] of {PROJECT_FILE}", {}
     if (project := content_of(PROJECT_FILE)) is not None:
-        table: Any = _toml(project, PROJECT_FILE)
+        table = _toml(project, PROJECT_FILE)
         for key in ("tool", "setfill", "lint"):
             table = table.get(key, {}) if isinstance(table, dict) else {}
-        return _settings(table, f"[tool.setfill.lint] of {PROJECT_FILE}", known)
-    return Settings()
+    return where, table
 
 
 def level_named(name: object, levels: Mapping[str, Level | None] = LEVELS) -> Level | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from grammars import PlaceKind, Span, SyntaxSnapshot, TreeState, detect_language, place_at, snapshot_of
 from lint.records import ChangedFile, Finding
@@ -17,6 +18,8 @@ from lint.records import ChangedFile, Finding
 _MARK = re.compile(r"\bsetfill:[ \t]*ignore(?![\w-])(?:[ \t]*\[([^\]\n]*)\])?")
 _COMMENT_SIGNS = ("#", "//", "/*", "--", ";", "%", "<!--", '"')
 """What begins a comment in languages that have no grammar here."""
+
+_MOST_MARKS = 1_000  # of a file; each asks the syntax tree
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def suppressions_in(file: ChangedFile) -> tuple[Suppression, ...]:
 
 def _suppressions(snapshot: SyntaxSnapshot) -> Iterator[Suppression]:
     text = snapshot.text
-    for mark in _MARK.finditer(text):
+    for mark in islice(_MARK.finditer(text), _MOST_MARKS):
         comment = _comment_around(snapshot, *mark.span())
         if comment is None:
             continue

@@ -68,7 +68,7 @@ def changed_files(root: Path, diffs: Sequence[FileDiff], wanted: Wanted, notes: 
             _read_changed(reading, root, diff)
     if reading.mismatches:
         first, *others = reading.mismatches
-        more = f", nor are {len(others)} other files what it says" if others else ""
+        more = f" (and {len(others)} more files are not)" if others else ""
         raise InputError(
             f"{first}{more}: check out the commit that the diff leads to, with its changes, and give the folder that "
             "its names are in with --root"

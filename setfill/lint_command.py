@@ -68,8 +68,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--filter",
-        choices=list(Filter),
-        type=Filter,
+        choices=[str(each) for each in Filter],
         help=f"which lines may have findings: {Filter.ADDED} or altered ones, those with the lines that the diff shows "
         f"around them, the whole {Filter.FILE}, or {Filter.ALL} of it with what was wrong before "
         f"(default: {Filter.ADDED}; {Filter.ALL} for files without --base)",
@@ -103,6 +102,9 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write the report there, not to standard output")
+    parser.add_argument(
+        "--summary", metavar="FILE", type=Path, help="append a summary in Markdown, as to $GITHUB_STEP_SUMMARY"
+    )
     parser.add_argument(
         "--max-findings",
         metavar="N",
@@ -163,9 +165,10 @@ def _settings(options: argparse.Namespace, origin: Origin, rules: tuple[Rule, ..
     for rule_id, _ in options.levels:
         refuse_unknown_rule(rule_id, [rule.id for rule in rules], "--level")
     changes: dict[str, Any] = {"rules": {**settings.rules, **dict(options.levels)}}
-    for name in ("filter", "max_findings"):
-        if getattr(options, name) is not None:
-            changes[name] = getattr(options, name)
+    if options.max_findings:
+        changes["max_findings"] = options.max_findings
+    if options.filter:
+        changes["filter"] = Filter(options.filter)
     if options.fail_level:
         changes["fail_level"] = FAIL_LEVELS[options.fail_level]
     if options.files and options.base is None and options.filter is None:
@@ -253,6 +256,9 @@ def _write(options: argparse.Namespace, report: Report) -> None:
         files = {file.path: file for file in report.patch.files}
         found = [(finding, files[finding.path]) for finding in (*report.findings, *report.held_back)]
         options.write_baseline.write_text(baseline_text(found), encoding="utf-8")
+    if options.summary:
+        with options.summary.open("a", encoding="utf-8") as file:
+            file.write(render(report, "markdown") + "\n")
     if options.output:
         options.output.write_text(render(report, options.format), encoding="utf-8")
     else:

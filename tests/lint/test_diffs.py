@@ -244,6 +244,9 @@ def test_names_that_lead_outside_are_refused(tmp_path: Path, name: str, monkeypa
     root = tmp_path / "work"
     root.mkdir()
     (tmp_path / "x").write_text("a\n")
+    for folder in (root / ".git", root / "sub" / ".GIT"):
+        folder.mkdir(parents=True)
+        (folder / "config").write_text("a\n")
     opened: list[object] = []
     monkeypatch.setattr(Path, "read_bytes", opened.append)
     body = "@@ -0,0 +1 @@\n+a\n"
@@ -255,8 +258,9 @@ def test_names_that_lead_outside_are_refused(tmp_path: Path, name: str, monkeypa
         f"diff --git a/y b/y\nrename from y\nrename to {quoted}\n--- a/y\n+++ b/y\n{body}",
         f"diff --git a/y b/y\nrename from {quoted}\nrename to y\n--- a/y\n+++ b/y\n{body}",
     ]:
-        with pytest.raises(InputError):
+        with pytest.raises(InputError) as refused:
             looked_at(diff, root)
+        assert "differs" not in str(refused.value)
     assert opened == []
 
 
@@ -302,8 +306,9 @@ def test_diffs_of_other_programs(tmp_path: Path) -> None:
 def test_white_space_around_changes_may_differ(git: Git) -> None:
     """As in the diff that git makes with -w."""
     before, after = "if x:\na\nb\n", "if x:\n    a\n    c\n"
-    file = only(looked_at(Change(git, before.encode(), after.encode()).diff("-w"), git.root))
-    assert file.added == {3}
+    diff = Change(git, before.encode(), after.encode()).diff("-w")
+    assert only(looked_at(diff, git.root)).added == {3}
+    check_refused(diff.replace(b"+    c", b"+  c"), git.root, "line 3 differs")
 
 
 def test_a_broken_file_does_not_hide_others(tmp_path: Path) -> None:
@@ -313,7 +318,7 @@ def test_a_broken_file_does_not_hide_others(tmp_path: Path) -> None:
         f"--- {name}\n+++ {name}\n@@ -1 +1 @@\n-x\n+{text}\n"
         for name, text in zip("abc", ["old", "y", "z"], strict=True)
     )
-    check_refused(diff, tmp_path, "b is not what the diff leads to: line 1 differs, nor are 1 other files what it says")
+    check_refused(diff, tmp_path, "b is not what the diff leads to: line 1 differs (and 1 more files are not): check")
 
 
 HEADERS = [
