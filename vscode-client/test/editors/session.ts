@@ -26,13 +26,18 @@ export async function inEditor(options: Options, work: (server: CodeServer) => P
     await Promise.race([work(server), tooLong()]);
   } catch (error) {
     mkdirSync(PICTURES, { recursive: true });
-    const kept = path.join(PICTURES, `failed-${options.edition}.log`);
+    const kept = path.join(PICTURES, `${failureOf(server)}.log`);
     writeFileSync(kept, server.logs());
     console.log(`the editor's logs: ${kept}`);
     throw error;
   } finally {
     await server.stop();
   }
+}
+
+/** What is kept of a failure is called after the run: others may fail at the same time. */
+function failureOf({ folder }: CodeServer): string {
+  return `failed-${path.basename(folder)}`;
 }
 
 async function tooLong(): Promise<never> {
@@ -51,7 +56,7 @@ export async function inWindow(
   try {
     await work(window);
   } catch (error) {
-    console.log(`what the window showed: ${await window.picture("failed")}`);
+    console.log(`what the window showed: ${await window.picture(failureOf(server))}`);
     throw error;
   } finally {
     await window.close();

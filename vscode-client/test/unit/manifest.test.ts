@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 interface Manifest {
   engines: { vscode: string };
+  dependencies: Record<string, string>;
   devDependencies: Record<string, string>;
   icon: string;
   capabilities: { untrustedWorkspaces: { restrictedConfigurations: string[] } };
@@ -19,6 +20,10 @@ interface Manifest {
 
 const MANIFEST = JSON.parse(readFileSync("package.json", "utf8")) as Manifest;
 const { contributes } = MANIFEST;
+const SOURCE = readdirSync("src", { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => readFileSync(`src/${name}`, "utf8"))
+  .join("\n");
 const COMMANDS = new Set(contributes.commands.map(({ command }) => command));
 
 test("the types of VS Code are those of the oldest version that is supported", () => {
@@ -62,13 +67,18 @@ test("Tab is left alone", () => {
 test("every command has a title of its own and is registered", () => {
   const titles = contributes.commands.map(({ title }) => title);
   assert.equal(new Set(titles).size, titles.length);
-  const source = readdirSync("src", { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
-    .map((name) => readFileSync(`src/${name}`, "utf8"))
-    .join("\n");
   for (const command of COMMANDS) {
-    assert.match(source, new RegExp(`\\b${command.replace("setfill.", "")}\\b`), command);
+    assert.match(SOURCE, new RegExp(`\\b${command.replace("setfill.", "")}\\b`), command);
   }
+});
+
+test("the extension has no network of its own, and no telemetry", () => {
+  const { dependencies } = MANIFEST;
+  assert.deepEqual(Object.keys(dependencies), ["vscode-languageclient"]);
+  assert.doesNotMatch(
+    SOURCE,
+    /(from|require\() ?"(node:)?(https?|http2|net|tls|dgram|dns)"|\bfetch\(|WebSocket|TelemetryLogger/,
+  );
 });
 
 test("icon and pictures are there", () => {
