@@ -27,6 +27,7 @@ _DIFF = (
     "--inter-hunk-context=0", "--find-renames", "--submodule=short", "--ignore-submodules=dirty",
     "--diff-algorithm=default", f"-O{os.devnull}",
 )  # fmt: skip
+_LITERAL = "--literal-pathspecs"
 _NEVER = ("GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_TRACE")  # and what begins like them
 _SHALLOW = (
     "this clone is shallow, so that git cannot tell where the change began: fetch the whole history first, as "
@@ -107,6 +108,14 @@ class Repository:
         found = _git(self.root, "cat-file", "blob", f"{commit}:{path}")
         return None if found.returncode else found.stdout
 
+    def ignores(self, path: str) -> bool:
+        """Whether git is told to take no notice of a file."""
+        command = [each for each in _command(self.root, "check-ignore", "-z", "--stdin") if each != _LITERAL]
+        asked = path.encode("utf-8", errors="surrogateescape") + b"\0"  # names that are read are literal anyway
+        return (
+            subprocess.run(command, env=_environment(), input=asked, capture_output=True, check=False).returncode == 0
+        )
+
     def _commit(self, ref: str) -> str | None:
         found = _git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         name = found.stdout.decode(errors="replace").strip()
@@ -139,7 +148,7 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 def _command(folder: Path, *arguments: str) -> list[str]:
     settings = [each for setting in _SETTINGS for each in ("-c", setting)]
-    return ["git", "--no-pager", "--literal-pathspecs", "-C", str(folder), *settings, *arguments]
+    return ["git", "--no-pager", _LITERAL, "-C", str(folder), *settings, *arguments]
 
 
 def _environment() -> dict[str, str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from lsp_server import (
     completion,
     context,
+    diagnostics,
     fates,
     fill_commands,
     inline_completion,
@@ -34,6 +35,7 @@ FEATURES = (
     fill_commands.register,
     notebooks.register,
     context.register,
+    diagnostics.register,
     status.register,
     trace_last.register,
     why_silent.register,

@@ -105,6 +105,10 @@ class Settings:
         patterns=True,
         narrows=True,
     )
+    lint: bool = setting(
+        True,
+        "Show what `setfill lint --no-model` finds in lines that are not committed, in editors that ask.",
+    )
     statistics: bool = setting(
         True, "Count suggestions shown and accepted, on this machine only (`setfill stats`).", narrows=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,17 @@ def test_keys_do_what_they_did_when_nothing_is_suggested(editor: Callable[..., N
     nvim.until("return vim.api.nvim_get_mode().mode == 's'")
     nvim.keys("b<M-e><M-]><M-w>c")
     nvim.until("return vim.api.nvim_get_current_line() == 'a = brhsc'")
+
+
+@every_way
+def test_what_is_not_committed_is_looked_at(
+    editor: Callable[..., Neovim], tmp_path: Path, version: str, init: str
+) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    nvim = editor(version, init)
+    nvim.keys("o# ... existing code ...<Esc>")
+    nvim.until("return #vim.diagnostic.get(0) > 0")
+    [found] = nvim.lua("return vim.diagnostic.get(0)")
+    assert (found["lnum"], found["code"], found["source"]) == (1, "placeholder-comment", "setfill")
+    nvim.keys("u")
+    nvim.until("return #vim.diagnostic.get(0) == 0")

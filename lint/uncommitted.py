@@ -1,0 +1,85 @@
+"""One file as an editor has it, beside what was last committed of it.
+
+Knows git and texts; a text need not be saved. Knows no editor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from lint.baseline import Baseline
+from lint.origin import Origin
+from lint.records import ChangedFile, Rule, split_lines
+from lint.repository import Repository
+from lint.settings import Settings
+from lint.work_tree import MAX_FILE_BYTES
+from model.errors import InputError
+
+_SHOWN_AROUND = 3  # lines, as a diff shows
+_MOST_LINE_PAIRS = 4_000_000  # that are compared; of more, all lines between the first and the last change count
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A file as git has it, and how its project wants changes to it looked at."""
+
+    path: str  # in the repository, with slashes
+    text: str | None  # None: a new file
+    settings: Settings
+    baseline: Baseline
+
+
+def committed(path: Path, rules: Iterable[Rule]) -> Committed | None:
+    """Return what git has of the file at `path`: None where it does not look after the file, or settings exclude it.
+
+    InputError for settings or a baseline that are wrong.
+    """
+    path = path.parent.resolve() / path.name
+    try:
+        repository = Repository.around(path.parent)
+    except (InputError, OSError):  # no repository, no git, no folder yet
+        return None
+    name = path.relative_to(repository.root).as_posix()
+    content = repository.content("HEAD", name)
+    if content is None and repository.ignores(name):
+        return None
+    origin = Origin(repository.root)
+    settings = origin.settings(rules)
+    if not settings.is_wanted(name):
+        return None
+    try:
+        text = None if content is None else content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    baseline = origin.baseline(repository.root / settings.baseline) if settings.baseline else Baseline()
+    return Committed(name, text, settings, baseline)
+
+
+def change_to(before: Committed, text: str) -> ChangedFile | None:
+    """Return the change from what was committed to `text`: None where there is none, or where it is too large."""
+    if text == before.text or max(len(text), len(before.text or "")) > MAX_FILE_BYTES:
+        return None
+    new, old = split_lines(text), split_lines(before.text or "")
+    added = frozenset(_added(old, new))
+    shown = {near for line in added for near in range(line - _SHOWN_AROUND, line + _SHOWN_AROUND + 1)}
+    return ChangedFile(before.path, text, before.text, added, frozenset(shown & set(range(1, len(new) + 1))))
+
+
+def _added(old: tuple[str, ...], new: tuple[str, ...]) -> Iterable[int]:
+    """Yield the numbers of the lines of `new` that are not those of `old`."""
+    begin = 0
+    while begin < min(len(old), len(new)) and old[begin] == new[begin]:
+        begin += 1
+    end = 0
+    while end < min(len(old), len(new)) - begin and old[-1 - end] == new[-1 - end]:
+        end += 1
+    old, new = old[begin : len(old) - end], new[begin : len(new) - end]
+    if len(old) * len(new) > _MOST_LINE_PAIRS:
+        yield from range(begin + 1, begin + len(new) + 1)
+        return
+    for tag, _, _, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag != "equal":
+            yield from range(begin + first + 1, begin + last + 1)
