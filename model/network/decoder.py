@@ -25,7 +25,12 @@ from model.network.linear import Linear, Precision, cache_dtype, has_7_bits, mak
 from model.network.rope import RotaryEmbedding, rotate
 from model.network.smoothing import smoothed
 
-_SUMMED_SLOTS = 1024
+_SUMMED_SLOTS = {torch.float32: 192, torch.bfloat16: 1024}
+"""So many products of weights and values are added up by one call, at most.
+
+MKL cuts longer sums into parts of 192, or two of equal length while there are less than 384, and oneDNN sums over more
+than 1,024: at a place that depends on the number of slots, which more rows fed beside change.
+"""
 _LEAST_QUERIES = 4  # of a key head, in float32: fewer are multiplied by kernels that add up in another order
 
 Rotation = tuple[Tensor, Tensor]  # cos and sin of the rows' angles
@@ -174,12 +179,9 @@ class _RMSNorm:
 
 
 def _mixed(weights: Tensor, values: Tensor) -> Tensor:
-    """Return `weights` [K, G * R, N] @ `values` [K, N, D] as float32.
-
-    oneDNN cuts a sum over more than 1,024 slots at a place that depends on
-    their number, which more rows fed beside change: it gets the parts cut.
-    """
-    parts = zip(weights.split(_SUMMED_SLOTS, 2), values.split(_SUMMED_SLOTS, 1), strict=True)
+    """Return `weights` [K, G * R, N] @ `values` [K, N, D] as float32, the sum in parts of `_SUMMED_SLOTS`."""
+    most = _SUMMED_SLOTS[weights.dtype]
+    parts = zip(weights.split(most, 2), values.split(most, 1), strict=True)
     first, *others = (torch.bmm(*part).float() for part in parts)
     for other in others:
         first += other

@@ -193,7 +193,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(precision: Precision, besid
 
 
 @pytest.mark.skipif(best_precision()[0] is not Precision.INT8, reason="this machine cannot add int8 exactly")
-@pytest.mark.parametrize("context", [37, 1003, 1500, 3001])
+@pytest.mark.parametrize("context", [37, 185, 371, 1003, 1500, 3001])
 @pytest.mark.parametrize("count", [5, 24])
 def test_in_int8_rows_together_equal_rows_one_by_one_to_the_bit(context: int, count: int) -> None:
     """Of the default model's head size, with mask rows behind; a single different bit is amplified by every layer."""
