@@ -1,6 +1,6 @@
 """What the model says of wrong lines: scored, measured against baselines, and the classifier fitted.
 
-    python -m benchmarks.lint faults ../shared/data/buggy_solutions.jsonl.gz    # real programs with one fault each
+    python -m benchmarks.lint faults buggy_solutions.jsonl.gz    # real programs with one fault each
     python -m benchmarks.lint seeded                  # faults planted in installed packages, folds by package
     python -m benchmarks.lint seeded --write          # the same, and fit what ships: lint/line_odds.json
     python -m benchmarks.lint fixes      # of what both have scored: how often the model's own line is the right one
