@@ -1,7 +1,7 @@
 """How suspicious a line is, from its numbers: a logistic regression, and the odds that came of it on planted faults.
 
 The coefficients stand in `line_odds.json`, with how they were made
-(`python -m benchmarks.lint fit`). Plain arithmetic: knows no text and no model.
+(`python -m benchmarks.lint seeded --write`). Plain arithmetic: knows no text and no model.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ from lint.formats import FORMATS, render
 from lint.origin import Origin, read_bounded_diff
 from lint.records import Level, Patch, Progress, Report, Rule
 from lint.settings import FAIL_LEVELS, LEVELS, Filter, Settings, level_named, refuse_unknown_rule
+from model.api.visible_text import visible
 from setfill.arguments import Parser, add_color, add_model, positive
-from setfill.display import console, notes, visible
+from setfill.display import console, notes
 
 STATUSES = """\
 exit status: 0 nothing found at --fail-level or above, 1 something was, 2 the patch could not be looked at
