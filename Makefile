@@ -9,7 +9,7 @@ TORCH := 2.13.0
 TORCH_BUILD := $(TORCH)$(if $(filter Linux,$(shell uname -s)),+cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow mutation check format bench soak rehearse clean vsix check-vscode editors test-editors bundle
+.PHONY: help setup demo test test-slow mutation check check-style check-types check-types-windows format bench soak rehearse clean vsix check-vscode editors test-editors bundle
 
 help:
 	@echo "make demo       infill real source files with the default model"
@@ -59,12 +59,19 @@ mutation: setup
 	$(BIN)/pip install -q -e ".[mutation]"
 	$(BIN)/python -m tests.mutation
 
-check: setup
+# In parts, for `make -j2 check`: the two runs of mypy take most of the time, a core each.
+check: check-types check-types-windows check-style
+
+check-style: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
 	$(BIN)/python -m grammars.check
+
+check-types: setup
+	$(BIN)/mypy
+
+check-types-windows: setup
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
 
 format: setup
 	$(BIN)/ruff format .
