@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     for gap in gaps[:1]:
         fill_all(engine, gap, limits, {"warming up": lambda request, *_: request})
-    ways = {PLAIN: lambda request, *_: replace(request, policy="left_to_right")} | _ways(described.infill)
+    ways = {PLAIN: lambda request, *_: replace(request, policy="left_to_right")} | _ways(described.adapted)
     filled: dict[str, list[Infill]] = {name: [] for name in ways}
     for done, gap in enumerate(gaps):
         print(f"{done} of {len(gaps)} gaps ...", file=sys.stderr, end="\r")
@@ -74,16 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{way.name:42}{way.tokens / way.forwards:15.2f}{way.ms / way.tokens:10.1f}{way.ms_per_gap:8.0f}"
             f"{way.speedup or 1:9.2f}x{way.same_text:10.1%}{way.as_was:8.1%}"
         )
-    if not described.infill:
+    if not described.adapted:
         print(
             "\nThis model is not adapted to infilling: it has no mask rows, so block, window and uniform are left out."
         )
     return 0
 
 
-def _ways(infill: bool) -> dict[str, Way]:
+def _ways(adapted: bool) -> dict[str, Way]:
     """Return the ways of decoding that are compared with the plain one, by name."""
-    drafts = "drafts from the file" + (" and mask rows" if infill else "")
+    drafts = "drafts from the file" + (" and mask rows" if adapted else "")
     ways: dict[str, Way] = {
         f"verified: {drafts}": lambda request, *_: request,
         "verified: typing through the answer": lambda request, gap, plain: replace(
@@ -92,7 +92,7 @@ def _ways(infill: bool) -> dict[str, Way]:
         "verified: typing through the true text": lambda request, gap, plain: replace(request, drafts=(gap.missing,)),
         "verified, 3 candidates": lambda request, *_: replace(request, candidates=3),
     }
-    policies = ("beam:4", "block:4", "block:8", "window:4", "window:8", "window:16", "uniform") if infill else ()
+    policies = ("beam:4", "block:4", "block:8", "window:4", "window:8", "window:16", "uniform") if adapted else ()
     return ways | {policy: lambda request, *_, policy=policy: replace(request, policy=policy) for policy in policies}
 
 

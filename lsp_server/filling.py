@@ -54,7 +54,7 @@ async def fill(
     plans = [plan_fill(syntax, gap, settings) for gap in gaps]
     policy = VERIFIED
     if len(gaps) == 1:
-        policy = plans[0].policy(settings, candidates, infill=description.infill)
+        policy = plans[0].policy(settings, candidates, adapted=description.adapted)
     else:
         candidates = 1
     request = InfillRequest("", 0, gaps, policy, limits=_widest(plans), candidates=candidates)

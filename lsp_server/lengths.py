@@ -35,18 +35,18 @@ class Plan:
     limits: Limits
     is_invoked: bool  # asked for by hand, not by typing
 
-    def policy(self, settings: Settings, candidates: int, *, infill: bool) -> str:
+    def policy(self, settings: Settings, candidates: int, *, adapted: bool) -> str:
         """Return the order policy that fills best: beams where they can be had and the infill is short enough."""
         if self.stop is Stop.BLOCK:
             return VERIFIED
-        return best_policy(1, infill=infill, beams=settings.beams, candidates=candidates)
+        return best_policy(1, adapted=adapted, beams=settings.beams, candidates=candidates)
 
 
 def plan_suggestion(
-    syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, infill: bool
+    syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, adapted: bool
 ) -> Plan | None:
-    """Return what to ask at the cursor, None where silence is better. `infill`: whether the model is adapted."""
-    if not invoked and silent_here(syntax, cursor_char, settings, infill=infill):
+    """Return what to ask at the cursor, None where silence is better. `adapted`: whether the model is."""
+    if not invoked and silent_here(syntax, cursor_char, settings, adapted=adapted):
         return None
     line_prefix, line_suffix = around_on_line(syntax.text, cursor_char)
     stop = expected_stop(syntax, cursor_char, cursor_char)
@@ -58,14 +58,14 @@ def plan_suggestion(
     )
 
 
-def silent_here(syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, infill: bool) -> Reason | None:
+def silent_here(syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, adapted: bool) -> Reason | None:
     """Return why nothing is to be asked at the cursor while the user types, None where it may be."""
     _, line_suffix = around_on_line(syntax.text, cursor_char)
     if not syntax.text.strip():
         return Reason.EMPTY_FILE
     if line_suffix[:1].isalnum() or line_suffix[:1] == "_":
         return Reason.INSIDE_WORD
-    if line_suffix.strip(_CLOSERS) and not infill:
+    if line_suffix.strip(_CLOSERS) and not adapted:
         return Reason.TEXT_BEHIND
     if not settings.in_comments and place_at(syntax, cursor_char).kind is PlaceKind.COMMENT:
         return Reason.COMMENT

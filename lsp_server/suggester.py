@@ -175,9 +175,9 @@ class Suggester:
         description = await self._worker.ready()
         place = _supposed(snapshot.text, ask)
         syntax = await snapshot.document.syntax.of(place.text)
-        plan = plan_suggestion(syntax, place.cursor_char, settings, invoked=ask.invoked, infill=description.infill)
+        plan = plan_suggestion(syntax, place.cursor_char, settings, invoked=ask.invoked, adapted=description.adapted)
         if plan is None:
-            here = silent_here(syntax, place.cursor_char, settings, infill=description.infill)
+            here = silent_here(syntax, place.cursor_char, settings, adapted=description.adapted)
             memory.note(here or Reason.NOTHING_LEFT)
             return []
         policy = VERIFIED
@@ -185,7 +185,7 @@ class Suggester:
             waited = time.monotonic() - started
             await asyncio.sleep(max(0.0, self.pace.wait_seconds(settings.debounce_ms) - waited))
         if ask.invoked or self.pace.allows_beams:
-            policy = plan.policy(settings, ask.candidates, infill=description.infill)
+            policy = plan.policy(settings, ask.candidates, adapted=description.adapted)
 
         def on_partial(partial: PartialInfill) -> None:
             memory.growing = Remembered.at(place, (partial.text,))
@@ -274,7 +274,7 @@ async def _next_part(snapshot: Snapshot, cursor_char: int, rest: str) -> str:
     """Return how much of a text that was decoded ahead is shown next, once what was shown is in the document."""
     syntax = await snapshot.syntax()
     lead = rest[: len(rest) - len(rest.lstrip())]
-    plan = plan_suggestion(syntax, cursor_char, snapshot.settings, invoked=True, infill=True)
+    plan = plan_suggestion(syntax, cursor_char, snapshot.settings, invoked=True, adapted=True)
     if plan is None:
         return ""
     if _LINE_BREAK.search(lead):  # a new line: judge the text as it stands there

@@ -74,7 +74,7 @@ async def _fill_all(model: Path, pieces: list[Piece], out: Console, progress: Co
 async def _fill(client: WorkerClient, piece: Piece, progress: Console, description: ModelDescription) -> Infill:
     name = piece.source.path.name
     client.open(name, name, piece.source.text, version=1)
-    policy = best_policy(len(piece.gaps), infill=description.infill)
+    policy = best_policy(len(piece.gaps), adapted=description.adapted)
     request = InfillRequest(name, 1, piece.gaps, policy, limits=Limits(max_tokens=_MAX_TOKENS, max_lines=1))
     infill = await infill_with_progress(client, request, progress)
     client.close(name)
@@ -96,6 +96,6 @@ def _show(out: Console, piece: Piece, infill: Infill, description: ModelDescript
             out.print(f"      the file itself has: {original.strip()}", style="yellow", markup=False)
     together = ""
     if len(infill.gaps) > 1:
-        together = "filled jointly, " if description.infill else "filled one after the other (not an adapted model), "
+        together = "filled jointly, " if description.adapted else "filled one after the other (not an adapted model), "
     out.print(f"      {together}{cost(infill, description)}", style="dim", markup=False)
     return right

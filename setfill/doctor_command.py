@@ -149,7 +149,7 @@ async def _check_worker(report: _Report, model: str, has_model: bool) -> None:
             return
         description = await client.describe()
         loaded_s = time.monotonic() - began
-        sees = "infills" if description.infill else "not adapted to infilling: sees the prefix only"
+        sees = "infills" if description.adapted else "not adapted to infilling: sees the prefix only"
         millions = description.parameters / 1e6
         report.passed("weights", f"{description.name}, {millions:.1f} M parameters, loaded in {loaded_s:.1f} s; {sees}")
         report.passed("precision", f"{description.precision}: {description.precision_reason}")

@@ -196,7 +196,7 @@ async def _fill(
 def _policy(options: argparse.Namespace, gaps: list[Gap], description: ModelDescription) -> str:
     """Return the policy for who names none: the one that fills best of those that can do all that is asked."""
     beams_can = not (options.reveal or options.temperature or options.trace)
-    return best_policy(len(gaps), infill=description.infill) if beams_can else VERIFIED
+    return best_policy(len(gaps), adapted=description.adapted) if beams_can else VERIFIED
 
 
 async def infill_with_progress(client: WorkerClient, request: InfillRequest, progress: Console) -> Infill:

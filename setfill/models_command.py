@@ -122,7 +122,7 @@ def run_list(options: argparse.Namespace) -> int:
 def _row(model: ModelInfo) -> tuple[str, ...]:
     name = f"{model.name} (default)" if model.name == store.DEFAULT_MODEL else model.name
     kind = model.config.architecture if model.config else "damaged"
-    infill = "yes" if model.capabilities and model.capabilities.infill else "no"
+    infill = "yes" if model.capabilities and model.capabilities.adapted else "no"
     return name, kind, _megabytes(model.size_bytes), infill, visible(str(model.path))
 
 
@@ -191,7 +191,7 @@ def _describe(out: Console, model: ModelInfo) -> None:
             "vocabulary": config.vocab_size,
             "context": f"{config.context_length} rows",
             "infill": f"yes, window of {capabilities.window} rows"
-            if capabilities.infill
+            if capabilities.adapted
             else "no: sees the prefix only",
         }
     for name, fact in facts.items():

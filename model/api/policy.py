@@ -76,13 +76,13 @@ class OrderPolicy:
         return range(frontier, last + 1)
 
 
-def best_policy(gaps: int, *, infill: bool, beams: int = DEFAULT_BEAMS, candidates: int = 1) -> str:
+def best_policy(gaps: int, *, adapted: bool, beams: int = DEFAULT_BEAMS, candidates: int = 1) -> str:
     """Return the policy that fills so many `gaps` best.
 
-    Beams are for one gap, and for a model that sees what is behind it (`infill`).
+    Beams are for one gap, and for a model that sees what is behind it (`adapted`).
     Of several candidates each is a beam of its own. One beam is greedy decoding.
     """
-    if gaps > 1 or not infill or beams == 1:
+    if gaps > 1 or not adapted or beams == 1:
         return VERIFIED
     return str(OrderPolicy("beam", max(beams, candidates)))
 

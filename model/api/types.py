@@ -256,7 +256,7 @@ class ModelDescription:
     """What the worker runs, for status lines and `--json`."""
 
     name: str
-    infill: bool
+    adapted: bool
     precision: str
     precision_reason: str
     parameters: int

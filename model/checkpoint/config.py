@@ -76,11 +76,11 @@ class ModelConfig:
 class Capabilities:
     """What the checkpoint was trained for, and the token ids it uses for it.
 
-    Without `infill` only `sink_id` is needed: such a model fills left to right
+    Where it was not `adapted` only `sink_id` is needed: such a model fills left to right
     from the prefix alone. Ids a model lacks are None.
     """
 
-    infill: bool = False  # adapted to set-causal infilling: sees the suffix, stops by itself
+    adapted: bool = False  # to set-causal infilling: knows mask rows, sees the suffix, stops by itself
     sink_id: int = 0  # <|endoftext|>, the first row of every island
     filename_id: int | None = None  # <filename>, opens the header that names the file
     mask_id: int | None = None
@@ -89,12 +89,13 @@ class Capabilities:
     window: int = 8192  # rows the model was adapted to, islands and gap included
 
     def __post_init__(self) -> None:
-        if self.infill and None in (self.mask_id, self.infill_id, self.eoi_id):
-            raise ValueError("a model with infill needs mask_id, infill_id and eoi_id")
+        if self.adapted and None in (self.mask_id, self.infill_id, self.eoi_id):
+            raise ValueError("an adapted model needs mask_id, infill_id and eoi_id")
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return what setfill.json says; `adapted` is called `infill` there, as in the first weights that shipped."""
+        return {"infill" if name == "adapted" else name: value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Capabilities:
-        return cls(**data)
+        return cls(**{"adapted" if name == "infill" else name: value for name, value in data.items()})

@@ -194,7 +194,7 @@ def check_token_ids(checkpoint: Checkpoint, source: str) -> None:
             raise CheckpointError(
                 f"{source}: {name} {token_id} is not the id of one of the model's {vocab_size} tokens"
             )
-    if type(capabilities.infill) is not bool or not _is_sound(capabilities.window, "int"):
+    if type(capabilities.adapted) is not bool or not _is_sound(capabilities.window, "int"):
         raise CheckpointError(f"{source}: what it says of its capabilities cannot be; get a fresh copy of it")
     if capabilities.window < SMALLEST_WINDOW:
         raise CheckpointError(f"{source}: a window of {capabilities.window} rows is too small; use another model")

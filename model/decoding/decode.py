@@ -44,7 +44,7 @@ class Decode:
     def mask_id(self) -> int | None:
         """The id of mask rows; None for a model that was not trained on any."""
         capabilities = self.rows.window.capabilities
-        return capabilities.mask_id if capabilities.infill else None
+        return capabilities.mask_id if capabilities.adapted else None
 
     def reveal(self, gap: OpenGap, rank: int, token_id: int, log_probs: Tensor, head: str = "clean") -> None:
         """Make a token of `gap` known, drawn from `log_probs` [V] of that head, and note it if the decode is traced."""

@@ -39,12 +39,12 @@ class InfillRun:
         cancelled: Callable[[], bool],
     ) -> None:
         self._policy, self._rule = parse_policy(request.policy, request.reveal)
-        self._infill = session.capabilities.infill
-        _check_settings(request, self._infill, self._policy.kind)
+        self._adapted = session.capabilities.adapted
+        _check_settings(request, self._adapted, self._policy.kind)
         self._request, self._session, self._vocabulary = request, session, vocabulary
         # Widths decide how random numbers are used up: a draw that is to be repeatable must not depend on the clock.
         repeatable = request.sampling.temperature > 0
-        self._planner = WidthPlanner(infill=self._infill, learns=False) if repeatable else planner
+        self._planner = WidthPlanner(adapted=self._adapted, learns=False) if repeatable else planner
         self._on_partial, self._cancelled = on_partial, cancelled
         max_ms = request.limits.max_ms
         self._deadline = None if max_ms is None else time.monotonic() + max_ms / 1000
@@ -56,14 +56,14 @@ class InfillRun:
 
     def run(self) -> list[GapInfill]:
         """Fill the gaps and return them in the order of the request. Raises Cancelled."""
-        gaps = self._request.gaps if self._infill else self._request.gaps[:1]
+        gaps = self._request.gaps if self._adapted else self._request.gaps[:1]
         computed = self._session.rows_computed
         window = self._session.window_at(gaps, self._cancelled)
         encoded = self._session.rows_computed - computed
         self.rows_reused = max(0, window.rows - encoded)
         if self._request.trace:
             self._begin_trace(window, encoded)
-        results = self._fill(window, gaps, first_index=0) if self._infill else self._one_after_another(window)
+        results = self._fill(window, gaps, first_index=0) if self._adapted else self._one_after_another(window)
         if self.trace is not None and self._recorder is not None:
             held_back = tuple(self._held_back)
             self.trace = replace(self.trace, held_back=held_back, steps=tuple(self._recorder.steps))
@@ -147,7 +147,7 @@ def _with_alternatives(infill: GapInfill, others: Sequence[OpenGap]) -> GapInfil
     return replace(infill, alternatives=alternatives)
 
 
-def _check_settings(request: InfillRequest, infill: bool, policy: str) -> None:
+def _check_settings(request: InfillRequest, adapted: bool, policy: str) -> None:
     limits, sampling, gaps = request.limits, request.sampling, len(request.gaps)
     if limits.max_tokens < 1:
         raise InputError(f"max_tokens is {limits.max_tokens}: it must be at least 1")
@@ -159,7 +159,7 @@ def _check_settings(request: InfillRequest, infill: bool, policy: str) -> None:
         raise InputError(f"temperature is {sampling.temperature}: it must be 0 (greedy) or positive")
     if not 0 < sampling.top_p <= 1:
         raise InputError(f"top_p is {sampling.top_p}: it must be above 0 and at most 1")
-    if not infill and policy != "left_to_right":
+    if not adapted and policy != "left_to_right":
         raise InputError(
             f"policy {request.policy} needs a model adapted to infilling, and this one is not: use left_to_right"
         )

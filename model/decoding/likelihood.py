@@ -41,7 +41,7 @@ def score_left_to_right(window: Window, vocabulary: Vocabulary, text: str) -> Ga
         logits = rows.feed([])
         if len(ids) > 1:
             logits = torch.cat((logits, rows.feed(chain(ids[:-1], first_id, first_rank=1))))
-    return clean_score(vocabulary, window.layout.held_back[0], ids, logits, stops=capabilities.infill)
+    return clean_score(vocabulary, window.layout.held_back[0], ids, logits, stops=capabilities.adapted)
 
 
 def score_as_text(window: Window, vocabulary: Vocabulary, text: str) -> tuple[TokenScore, ...]:

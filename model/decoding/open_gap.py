@@ -170,7 +170,7 @@ def open_gaps(
     window: Window, vocabulary: Vocabulary, gaps: Sequence[Gap], limits: Limits, lengths_tok: Sequence[int] = ()
 ) -> list[OpenGap]:
     """Return the gaps that `window` stands at, ready to be filled."""
-    rank_of_first_id = 0 if window.capabilities.infill else 1
+    rank_of_first_id = 0 if window.capabilities.adapted else 1
     opened = []
     for index, gap in enumerate(gaps):
         first_id = window.gap_first_id(index)

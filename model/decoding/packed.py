@@ -109,7 +109,7 @@ class PackedScorer:
 
     def _right_chunks(self, text: str, gap_ends: Sequence[int]) -> tuple[list[list[int]], dict[int, int]]:
         """Return the chunks behind the gaps, farthest first, and how many rows a gap sees by where it ends."""
-        if not self._capabilities.infill:
+        if not self._capabilities.adapted:
             return [], dict.fromkeys(gap_ends, 0)
         last = max(gap_ends)
         end = min(len(text), last + CONTEXT_CHARS)
@@ -137,7 +137,7 @@ class PackedScorer:
         for begin in range(0, len(left_ids), SLICE_ROWS):
             _go_on(cancelled)
             push_left(self._network, cache, left_ids[begin : begin + SLICE_ROWS])
-        for together in _slices(chunks) if self._capabilities.infill else []:
+        for together in _slices(chunks) if self._capabilities.adapted else []:
             _go_on(cancelled)
             push_right(self._network, cache, together, self._capabilities.sink_id)
         self.rows_computed += cache.rows
@@ -145,13 +145,13 @@ class PackedScorer:
 
     def _score_batch(self, cache: KVCache, batch: Sequence[_PackedGap], left_ids: Sequence[int]) -> list[GapScore]:
         """Feed all rows of `batch` in one forward and return its scores."""
-        infill = self._capabilities.infill
+        adapted = self._capabilities.adapted
         chains = [chain for gap in batch for chain in self._chains(gap, left_ids)]
         logits = iter(self._feed(cache, chains).split([len(chain.ids) for chain in chains]))
         scores = []
         for gap in batch:
-            score = clean_score(self._vocabulary, gap.held_back, gap.ids, next(logits), stops=infill)
-            if self._as_text and infill:
+            score = clean_score(self._vocabulary, gap.held_back, gap.ids, next(logits), stops=adapted)
+            if self._as_text and adapted:
                 sink_id = self._capabilities.sink_id
                 as_text = text_scores(self._vocabulary, gap.held_back, gap.ids, next(logits), sink_id)
                 score = replace(score, as_text=as_text)
@@ -174,7 +174,7 @@ class PackedScorer:
         """Feed `chains` beside each other and return the logits [rows, V] of all of them."""
         ids = [token_id for chain in chains for token_id in chain.ids]
         position_ids = [chain.first_id + n for chain in chains for n in range(len(chain.ids))]
-        see_begin = cache.right_begin if self._capabilities.infill else cache.left_begin
+        see_begin = cache.right_begin if self._capabilities.adapted else cache.left_begin
         visible = torch.zeros(len(ids), cache.left_end + len(ids) - see_begin, dtype=torch.bool)
         left, own, begin = cache.left_begin - see_begin, cache.left_end - see_begin, 0
         for chain in chains:

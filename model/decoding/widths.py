@@ -53,9 +53,9 @@ class Widths:
 class WidthPlanner:
     """Chooses widths; one for all decodes of a model, so that it learns."""
 
-    def __init__(self, infill: bool, learns: bool = True) -> None:
+    def __init__(self, adapted: bool, learns: bool = True) -> None:
         """`learns` False keeps to the first guesses, so that widths do not depend on the clock."""
-        self._max_masks = MAX_MASKS if infill else 0  # others have no mask rows
+        self._max_masks = MAX_MASKS if adapted else 0  # others have no mask rows
         self._learns = learns
         # Until measured, 16 rows cost twice one row.
         self._ms = {width: 1 + width / 16 for width in _WIDTHS}

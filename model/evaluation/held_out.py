@@ -55,8 +55,8 @@ def held_out_loss(
         measures.add(part, losses.sum(), losses, tops)
         summaries.append(measures.summary())
     progress(units, units)
-    infill = checkpoint.capabilities.infill
-    notes = [] if infill else [
+    adapted = checkpoint.capabilities.adapted
+    notes = [] if adapted else [
         "The model is not adapted: rows of gaps and masks show what training starts from; only island_next is what it "
         "was trained for."
     ]  # fmt: skip

@@ -73,9 +73,9 @@ def evaluate(
     """Return the report: settings, notes, a summary for each policy and length, and every answer."""
     engine = Engine(checkpoint, *choose_precision(settings.precision))
     tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
-    policies, notes = _usable(settings.policies, engine.describe().infill)
-    one_line = not engine.describe().infill and all(task.is_single_line for task in tasks)
-    notes += _notes(engine.describe().infill, one_line, sandbox.isolated)
+    policies, notes = _usable(settings.policies, engine.describe().adapted)
+    one_line = not engine.describe().adapted and all(task.is_single_line for task in tasks)
+    notes += _notes(engine.describe().adapted, one_line, sandbox.isolated)
     run = lru_cache(maxsize=None)(sandbox.run)
     answers = []
     for done, task in enumerate(tasks):
@@ -204,8 +204,8 @@ def _answer(
 # -- what to say of a run -----------------------------------------------------------------------
 
 
-def _usable(policies: Sequence[str], infill: bool) -> tuple[list[str], list[str]]:
-    usable = [policy for policy in policies if infill or parse_policy(policy)[0].kind == "left_to_right"]
+def _usable(policies: Sequence[str], adapted: bool) -> tuple[list[str], list[str]]:
+    usable = [policy for policy in policies if adapted or parse_policy(policy)[0].kind == "left_to_right"]
     left_out = [policy for policy in policies if policy not in usable]
     if not usable:
         raise InputError("this model is not adapted to infilling: it only knows left_to_right and verified")
@@ -214,9 +214,9 @@ def _usable(policies: Sequence[str], infill: bool) -> tuple[list[str], list[str]
     return usable, [f"Left out, as the model is not adapted to infilling: {', '.join(left_out)}."]
 
 
-def _notes(infill: bool, one_line: bool, isolated: bool) -> list[str]:
+def _notes(adapted: bool, one_line: bool, isolated: bool) -> list[str]:
     found = []
-    if not infill:
+    if not adapted:
         found.append("The model is not adapted to infilling: it sees the text before the gap only.")
         if one_line:
             found.append(

@@ -105,7 +105,7 @@ def model_card(facts: CardFacts) -> str:
         vocab_size=config.vocab_size,
         context_length=config.context_length,
         infill="sees the text before and after the gap, and ends by itself"
-        if facts.checkpoint.capabilities.infill
+        if facts.checkpoint.capabilities.adapted
         else "not adapted: sees the text before the gap only",
         megabytes=facts.exported["bytes"] / 1e6,
         data=_data(facts.corpus),

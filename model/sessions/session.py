@@ -137,7 +137,7 @@ class Session:
             if near.pending_rows < window.pending_rows:
                 window = near
         window.encode(cancelled, leave_rows=FUSED_TAIL_ROWS)
-        if not self._parts.capabilities.infill:
+        if not self._parts.capabilities.adapted:
             window.keep_a_row_pending()
         return window
 
@@ -195,7 +195,7 @@ class Session:
 
     def _shown_snippets(self) -> list[Snippet]:
         """Return the snippets that fit in a window, the last ones first to be chosen."""
-        if not self._parts.capabilities.infill:
+        if not self._parts.capabilities.adapted:
             return []
         shown: list[Snippet] = []
         room = self._parts.full.island_rows

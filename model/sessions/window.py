@@ -116,7 +116,7 @@ class Window:
             self._drop_middles()
             self.middles = middles
         self._shift_middles()
-        if self.capabilities.infill:
+        if self.capabilities.adapted:
             self._retarget_right(text, layout.end)
         if self.gap_free_ids(len(self.middles)) < self.limits.joint_gap_ids:
             raise InputError("these gaps and the text between them do not fit in the model's window: ask for fewer")
@@ -237,7 +237,7 @@ class Window:
     def pending_rows(self) -> int:
         """Rows that `encode` has yet to feed."""
         rows = len(self.header_ids) + len(self.left.ids) - self.cache.left_rows
-        if self.capabilities.infill:
+        if self.capabilities.adapted:
             rows += _right_rows(self.right) - self.cache.right_rows
             rows += self._middle_rows() - self._middle_rows_fed
         return rows
@@ -274,7 +274,7 @@ class Window:
         """Return how many rows come next, and what feeds them: islands first, then the right stack, then the left."""
         if rows := self._middle_rows() - self._middle_rows_fed:
             return min(rows, slice_rows), lambda: self._push_middle(slice_rows)
-        if self.capabilities.infill and not (self.cache.right_rows and self._right_encoded == len(self.right)):
+        if self.capabilities.adapted and not (self.cache.right_rows and self._right_encoded == len(self.right)):
             chunk_rows = len(self.right[self._right_encoded].ids) if self.right else 0
             return chunk_rows + (not self.cache.right_rows), self._push_chunk
         rows = len(self.header_ids) + len(self.left.ids) - self.cache.left_rows
@@ -313,7 +313,7 @@ class Window:
         assert not (tail and kept), "the left stack cannot grow under rows that are kept"
         cache.reserve_left(cache.left_rows + len(tail) + seen.shape[1])
         slot = cache.left_end + kept
-        see_begin = cache.right_begin if self.capabilities.infill else cache.left_begin
+        see_begin = cache.right_begin if self.capabilities.adapted else cache.left_begin
         ids = [*range(cache.left_rows, cache.left_rows + len(tail)), *position_ids]
         visible = self._visible(len(tail), cache.left_begin - see_begin, kept, seen, sees_behind)
         rows = rows_at(slot, see_begin, [*tail, *token_ids], ids, visible)

@@ -65,7 +65,7 @@ class Run:
         if self.machine.device.type == "cpu":
             keep_freed_memory()
         model_config, tensors = load_start(start)
-        if not read_description(start).capabilities.infill:
+        if not read_description(start).capabilities.adapted:
             tensors = with_special_embeddings(tensors, self.special, config.data.eoi_like)
         special_rows = (self.special.mask, self.special.infill, self.special.eoi)
         self.trainer = Trainer(

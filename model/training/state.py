@@ -77,7 +77,7 @@ def write_pieces(
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     capabilities = Capabilities(
-        infill=True, sink_id=special.sink, filename_id=special.filename,
+        adapted=True, sink_id=special.sink, filename_id=special.filename,
         mask_id=special.mask, infill_id=special.infill, eoi_id=special.eoi, window=window,
     )  # fmt: skip
     with scratch_directory(directory.parent) as scratch:

@@ -62,10 +62,10 @@ class Engine:
         self._budget_bytes = memory_budget_mb * 2**20
         self._parts = SessionParts.of(checkpoint, precision, int(self._budget_bytes * ISLAND_SHARE), full, near)
         # An unadapted model ends its text with the sink token.
-        eoi_id = capabilities.eoi_id if capabilities.infill else capabilities.sink_id
+        eoi_id = capabilities.eoi_id if capabilities.adapted else capabilities.sink_id
         assert eoi_id is not None
         self._vocabulary = Vocabulary(self._parts.tokenizer, eoi_id)
-        self._planner = WidthPlanner(infill=capabilities.infill)
+        self._planner = WidthPlanner(adapted=capabilities.adapted)
         self._parameters = sum(math.prod(shape) for shape in expected_shapes(checkpoint.config).values())
         self._sessions: OrderedDict[str, Session] = OrderedDict()  # the least recently used first
         self._versions: dict[str, int] = {}
@@ -89,7 +89,7 @@ class Engine:
         """Return what runs here."""
         return ModelDescription(
             name=self._name,
-            infill=self._parts.capabilities.infill,
+            adapted=self._parts.capabilities.adapted,
             precision=str(self._precision),
             precision_reason=self._reason,
             parameters=self._parameters,
@@ -202,7 +202,7 @@ class Engine:
         score = score_left_to_right(window, self._vocabulary, text)
         if not as_text:
             return score
-        knows_gaps = self._parts.capabilities.infill  # others read on, whatever they are asked
+        knows_gaps = self._parts.capabilities.adapted  # others read on, whatever they are asked
         return replace(score, as_text=score_as_text(window, self._vocabulary, text) if knows_gaps else score.tokens)
 
     def idle_slice(self) -> bool:

@@ -123,7 +123,7 @@ def test_the_wheel_is_found(exported: Path, tmp_path: Path, monkeypatch: pytest.
     info = store.info()
     assert info.problem is None
     assert info.capabilities is not None
-    assert info.capabilities.infill
+    assert info.capabilities.adapted
 
 
 def test_the_command(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

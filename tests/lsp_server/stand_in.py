@@ -47,7 +47,7 @@ class ScriptedEngine:
         self.policies: list[str] = []
 
     def describe(self) -> ModelDescription:
-        return ModelDescription("scripted", self.script.get("infill", True), "float32", "nothing to compute", 0, 1024)
+        return ModelDescription("scripted", self.script.get("adapted", True), "float32", "nothing to compute", 0, 1024)
 
     def open(self, file_id: str, path: str, text: str, version: int) -> None:
         self.texts[file_id], self.versions[file_id] = text, version

@@ -257,7 +257,7 @@ def test_neovim_which_keeps_lines_without_endings_gets_line_feeds(script: Script
 
 
 @pytest.mark.parametrize(
-    ("settings", "infill", "policies"),
+    ("settings", "adapted", "policies"),
     [
         ({}, True, ["beam:4", "beam:4", "beam:4", "verified"]),  # by typing, by hand, one place, a block
         ({"beams": 2, "candidates": 6}, True, ["beam:2", "beam:6", "beam:2", "verified"]),
@@ -266,12 +266,12 @@ def test_neovim_which_keeps_lines_without_endings_gets_line_feeds(script: Script
     ],
 )
 def test_beams_where_they_can_be_had(
-    script: Script, settings: dict[str, Any], infill: bool, policies: list[str]
+    script: Script, settings: dict[str, Any], adapted: bool, policies: list[str]
 ) -> None:
     text = HEAD + "\n\ndef f(x):\n    y = x\n    return y\n"
 
     async def conversation(client: Client) -> None:
-        await client.initialize(model=script("", infill=infill), decodeAhead=False, **settings)
+        await client.initialize(model=script("", adapted=adapted), decodeAhead=False, **settings)
         client.open(URI, text)
         line = HEAD.count("\n")
         for kind in (2, 1):

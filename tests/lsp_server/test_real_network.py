@@ -22,12 +22,12 @@ URI = "file:///w/shapes.py"
 TEXT = "import math\r\n\r\n\r\ndef area(r):\r\n    return math.pi * r\r\n\r\n\r\ndef volume(r):\r\n    \r\n"
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "sees the prefix only"])
-def test_typing_filling_dying(infill: bool, tiny_model: Path, tiny_prefix_model: Path) -> None:
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "sees the prefix only"])
+def test_typing_filling_dying(adapted: bool, tiny_model: Path, tiny_prefix_model: Path) -> None:
     draw = random.Random(4)
 
     async def conversation(client: Client) -> None:
-        model = str(tiny_model if infill else tiny_prefix_model)
+        model = str(tiny_model if adapted else tiny_prefix_model)
         await client.initialize(model=model, precision="float32", confidenceFloor=0.0, threads=1, timeLimitMs=400)
         client.open(URI, TEXT)
         shown = 0

@@ -66,7 +66,7 @@ def test_what_is_switched_off(script: Script, settings: dict[str, Any], reason: 
 def test_places_that_are_not_asked_about(script: Script) -> None:
     check(script(TARGET), " \n", "emptyFile")
     check(script(TARGET), HEAD, "insideWord", char=3)
-    check(script("", phrases=[["", "x"]], infill=False), "f( + b)", "textBehind", char=2)
+    check(script("", phrases=[["", "x"]], adapted=False), "f( + b)", "textBehind", char=2)
     assert check(script(TARGET), "# a\n", "comment", char=3, inComments=False)["setting"] == "inComments"
 
 

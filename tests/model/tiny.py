@@ -38,7 +38,7 @@ def tiny_tokenizer(vocab_size: int = 512) -> Tokenizer:
     return tokenizer
 
 
-def tiny_checkpoint(seed: int = 0, infill: bool = True, scale: float = 0.3, **changes: object) -> Checkpoint:
+def tiny_checkpoint(seed: int = 0, adapted: bool = True, scale: float = 0.3, **changes: object) -> Checkpoint:
     """Return a random two-layer Llama. `changes` replace fields of its ModelConfig."""
     tokenizer = tiny_tokenizer()
     fields: dict[str, object] = {
@@ -52,8 +52,8 @@ def tiny_checkpoint(seed: int = 0, infill: bool = True, scale: float = 0.3, **ch
         "vocab_size": tokenizer.get_vocab_size(),
     }
     config = ModelConfig(**{**fields, **changes})  # type: ignore[arg-type]
-    ids = {"mask_id": MASK, "infill_id": INFILL, "eoi_id": EOI} if infill else {}
-    capabilities = Capabilities(infill=infill, sink_id=SINK, filename_id=FILENAME, **ids)
+    ids = {"mask_id": MASK, "infill_id": INFILL, "eoi_id": EOI} if adapted else {}
+    capabilities = Capabilities(adapted=adapted, sink_id=SINK, filename_id=FILENAME, **ids)
     return Checkpoint("tiny", config, capabilities, tokenizer, random_tensors(config, seed, scale))
 
 

@@ -235,7 +235,7 @@ def test_demo(tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 def test_the_demo_counts_what_is_as_in_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     (piece,) = drawn_pieces(1, singles=0, pairs=1)
     description = ModelDescription(
-        "m", infill=True, precision="float32", precision_reason="", parameters=1, context_length=1
+        "m", adapted=True, precision="float32", precision_reason="", parameters=1, context_length=1
     )
     texts = [piece.source.text[gap.start : gap.end] for gap in piece.gaps]
     for said, right in ((texts, 2), ([texts[0], "nonsense"], 1), ([" ", ""], 0)):

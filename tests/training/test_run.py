@@ -54,7 +54,7 @@ def test_special_tokens_of_an_untrained_start_mean_something_and_learn_faster(
 ) -> None:
     """The embeddings of <mask> and <eoi> to begin with, and how far one update moves all three."""
     config = read_config(training_directory("tiny", updates=1))
-    base = tiny_checkpoint(scale=0.1, infill=False)
+    base = tiny_checkpoint(scale=0.1, adapted=False)
     save_checkpoint(base, tmp_path / "start", "float32")
     moved = []
     for factor in (1.0, 5.0):
@@ -216,7 +216,7 @@ def test_pieces_become_a_checkpoint(training_directory: WriteSettings, tmp_path:
         tmp_path / "run" / "checkpoints" / "update-000002", tmp_path / "start" / "tokenizer.json", tmp_path / "out"
     )
     checkpoint = load_checkpoint(tmp_path / "out")
-    assert checkpoint.capabilities.infill
+    assert checkpoint.capabilities.adapted
     assert json.loads((tmp_path / "out" / "setfill.json").read_text())["name"] == "run"
 
 

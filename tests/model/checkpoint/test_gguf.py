@@ -39,7 +39,7 @@ K_KINDS = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
 @pytest.mark.parametrize("quantisation", [*FLOAT_KINDS, *COARSEST, *K_KINDS])
 def test_gguf_quantisations(tmp_path: Path, quantisation: str) -> None:
     """The reference dequantises in transformers' own code, of which ours (the gguf package's) is independent."""
-    checkpoint = tiny_checkpoint(infill=False, **WIDE)
+    checkpoint = tiny_checkpoint(adapted=False, **WIDE)
     write_gguf(tmp_path / "m.gguf", checkpoint, quantisation)
     loaded = load_checkpoint(tmp_path / "m.gguf")
     kind = gguf.GGMLQuantizationType[quantisation]
@@ -68,7 +68,7 @@ def test_gguf_quantisations(tmp_path: Path, quantisation: str) -> None:
     ],
 )
 def test_gguf_architectures(tmp_path: Path, changes: dict) -> None:
-    checkpoint = tiny_checkpoint(infill=False, **changes)
+    checkpoint = tiny_checkpoint(adapted=False, **changes)
     write_gguf(tmp_path / "m.gguf", checkpoint)
     loaded = load_checkpoint(tmp_path / "m.gguf")
     assert replace(loaded.config, norm_eps=checkpoint.config.norm_eps) == checkpoint.config

@@ -277,7 +277,7 @@ def test_what_beams_do_not_go_with(changes: dict[str, object], says: str) -> Non
 
 
 def test_a_model_that_is_not_adapted_has_no_beams() -> None:
-    made = Engine(tiny_checkpoint(infill=False), Precision.FLOAT32)
+    made = Engine(tiny_checkpoint(adapted=False), Precision.FLOAT32)
     made.open("a", "a.py", STANDARD_TEXT, 1)
     with pytest.raises(InputError, match="adapted"):
         made.infill(request())

@@ -96,7 +96,7 @@ class AnyWidths(WidthPlanner):
     """Widths drawn at random, and a count of how many drafts were right in a row."""
 
     def __init__(self, rng: random.Random) -> None:
-        super().__init__(infill=True)
+        super().__init__(adapted=True)
         self.rng = rng
         self.outcomes: set[tuple[int, bool]] = set()  # (how many right ones came before, whether this one was)
 
@@ -108,8 +108,8 @@ class AnyWidths(WidthPlanner):
         self.outcomes.add((distance - 1, right))
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
-def test_candidates_equal_decoding_each_alone(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
+def test_candidates_equal_decoding_each_alone(adapted: bool) -> None:
     """480 random cases with one to four candidates beside the answer and drafts wrong at rates from 0 to 100 %."""
     rng = random.Random(2)
     outcomes: set[tuple[int, bool]] = set()
@@ -117,7 +117,7 @@ def test_candidates_equal_decoding_each_alone(infill: bool) -> None:
     numbers: set[int] = set()
     for case in range(40):
         count = 1 + case % 4
-        checkpoint = eager_checkpoint(seed=case, infill=infill, layers=1)
+        checkpoint = eager_checkpoint(seed=case, adapted=adapted, layers=1)
         checkpoint.tensors["embed_tokens.weight"][checkpoint.tokenizer.token_to_id("Ċ")] *= 1.6  # a line break
         setting = Setting(checkpoint, random_gaps(rng, 1), max_tokens=11)
         setting.limits = replace(setting.limits, max_lines=rng.choice([None, 1, 2]))
@@ -134,35 +134,35 @@ def test_candidates_equal_decoding_each_alone(infill: bool) -> None:
     assert numbers >= {1, 2, 3, 4}
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
-def test_text_drafts_do_not_change_candidates(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
+def test_text_drafts_do_not_change_candidates(adapted: bool) -> None:
     """With the drafts and the planner of every day."""
     rng = random.Random(3)
     for case in range(10):
-        setting = Setting(eager_checkpoint(seed=case + 50, infill=infill), random_gaps(rng, 1), max_tokens=14)
+        setting = Setting(eager_checkpoint(seed=case + 50, adapted=adapted), random_gaps(rng, 1), max_tokens=14)
         truth = one_by_one(setting, 3)
         for expected in ([truth[0].text()], []):
             drafts = TextDrafts(setting.window(), setting.vocabulary.eoi_id, expected)
-            check(together(setting, 3, drafts, WidthPlanner(infill=infill)), truth)
+            check(together(setting, 3, drafts, WidthPlanner(adapted=adapted)), truth)
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
-def test_candidates_equal_recomputing_everything(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
+def test_candidates_equal_recomputing_everything(adapted: bool) -> None:
     rng = random.Random(4)
     for case in range(3):
-        setting = Setting(eager_checkpoint(seed=case + 4, infill=infill), random_gaps(rng, 1), max_tokens=8)
+        setting = Setting(eager_checkpoint(seed=case + 4, adapted=adapted), random_gaps(rng, 1), max_tokens=8)
         truth = one_by_one(setting, 3)
         for drafts in (None, PlantedDrafts(truth, 0.3, random.Random(case))):
             rows = DenseRows(setting.window(), setting)
             check(together(setting, 3, drafts, AnyWidths(random.Random(case)), rows), truth)
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
-def test_drawn_candidates_do_not_depend_on_drafts(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
+def test_drawn_candidates_do_not_depend_on_drafts(adapted: bool) -> None:
     """Every candidate has random numbers of its own, one for a token: drawn alone, it is the same."""
     rng, sampling = random.Random(5), Sampling(temperature=0.7, top_p=0.9)
     for case in range(8):
-        setting = Setting(eager_checkpoint(seed=case, infill=infill, layers=1), random_gaps(rng, 1))
+        setting = Setting(eager_checkpoint(seed=case, adapted=adapted, layers=1), random_gaps(rng, 1))
         truth = one_by_one(setting, 3, sampling)
         for rate in (0, 0.3, 1):
             drafts = PlantedDrafts(truth, rate, rng)
@@ -177,10 +177,10 @@ def test_candidates_take_few_forwards_more_than_the_answer() -> None:
         truth = one_by_one(setting, 3)
         longest = max(len(gap.ids) for gap in truth)
         rows = GapRows(setting.window())
-        together(setting, 3, None, WidthPlanner(infill=True), rows)
+        together(setting, 3, None, WidthPlanner(adapted=True), rows)
         assert rows.forwards == longest
         rows = GapRows(setting.window())
-        together(setting, 3, PlantedDrafts(truth, 0, random.Random(0)), WidthPlanner(infill=True), rows)
+        together(setting, 3, PlantedDrafts(truth, 0, random.Random(0)), WidthPlanner(adapted=True), rows)
         few, with_drafts = few + longest, with_drafts + rows.forwards
     assert with_drafts < few / 2
 
@@ -190,7 +190,7 @@ def test_time_may_end_between_any_two_forwards() -> None:
     truth = one_by_one(setting, 3)
     for forwards in range(1, 10):
         left = iter(range(forwards - 1, -1, -1))
-        found = together(setting, 3, None, WidthPlanner(infill=True), after_forward=lambda left=left: next(left) > 0)
+        found = together(setting, 3, None, WidthPlanner(adapted=True), after_forward=lambda left=left: next(left) > 0)
         assert truth[0].text().startswith(found[0].text())
         assert len({gap.text() for gap in found}) == len(found)
         unfinished = [gap.stop is None for gap in found[1:]]
@@ -220,13 +220,13 @@ def test_drafts_come_from_other_candidates() -> None:
 
 
 def test_widths_of_each_are_those_of_one() -> None:
-    planner = WidthPlanner(infill=True, learns=False)
+    planner = WidthPlanner(adapted=True, learns=False)
     for kinds in ([], ["typed"] * 3, ["ngram:1"] * 9, ["mask"] * 2, ["ngram:5"] * 16):
         assert planner.choose_each([kinds]) == [planner.choose([kinds])]
 
 
 def test_rows_go_to_the_candidates_with_better_drafts() -> None:
-    planner = WidthPlanner(infill=False, learns=False)
+    planner = WidthPlanner(adapted=False, learns=False)
     good, bad, none = planner.choose_each([["typed"] * 8, ["ngram:1"] * 8, []])
     assert good.drafts > bad.drafts
     assert none.drafts == 0
@@ -246,17 +246,17 @@ def test_drafts_that_would_end_the_gap_are_not_wanted() -> None:
     assert gap.ids == {}
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
-def test_the_answer_stands_where_it_would_stand_alone(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
+def test_the_answer_stands_where_it_would_stand_alone(adapted: bool) -> None:
     """Once rows of branches stood between the answer's own, sums were added up in another order, and in int8 5 of 12
     real answers of 40 tokens were others with candidates than without."""
     rng = random.Random(6)
     for case in range(5):
-        setting = Setting(eager_checkpoint(seed=case, infill=infill), random_gaps(rng, 1), max_tokens=12)
+        setting = Setting(eager_checkpoint(seed=case, adapted=adapted), random_gaps(rng, 1), max_tokens=12)
         drafts = PlantedDrafts(one_by_one(setting, 3), 0.3, rng)
         rows = GapRows(setting.window())
         answer, *_ = together(setting, 3, drafts, AnyWidths(rng), rows)
         cache, last = rows.window.cache, max(answer.ids)  # the row of the last token is not fed
-        first = 0 if infill else 1
+        first = 0 if adapted else 1
         stands = cache.position_ids[cache.left_end : cache.left_end + last - first]
         assert stands.tolist() == [answer.zero_id + rank for rank in range(first, last)]

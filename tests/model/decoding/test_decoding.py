@@ -55,7 +55,7 @@ class AnyWidths(WidthPlanner):
     """Widths drawn at random, and a count of how many drafts were right in a row."""
 
     def __init__(self, rng: random.Random) -> None:
-        super().__init__(infill=True)
+        super().__init__(adapted=True)
         self.rng = rng
         self.outcomes: set[tuple[int, int]] = set()  # (drafts, the first so many right)
         self._run = 0
@@ -71,15 +71,15 @@ class AnyWidths(WidthPlanner):
             self.outcomes.add((self.widths.drafts, self._run))
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
-def test_verified_equals_one_token_greedy(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
+def test_verified_equals_one_token_greedy(adapted: bool) -> None:
     """2,000 random cases with one to three gaps and drafts corrupted at rates from 0 to 100 %."""
     rng = random.Random(0)
     outcomes: set[tuple[int, int]] = set()
     stops: set[str] = set()
     for case in range(50):
-        gaps = random_gaps(rng, 1 + case % 3 if infill else 1)
-        setting = Setting(eager_checkpoint(seed=case, infill=infill, layers=1), gaps)
+        gaps = random_gaps(rng, 1 + case % 3 if adapted else 1)
+        setting = Setting(eager_checkpoint(seed=case, adapted=adapted, layers=1), gaps)
         truth = setting.left_to_right()
         stops |= {stop for _, _, stop in results(truth)}
         for trial in range(20):
@@ -125,7 +125,7 @@ def test_text_drafts_do_not_change_the_answer() -> None:
         truth = setting.left_to_right()
         for expected in ([gap.text() for gap in truth], [gap.text()[:3] + "x" for gap in truth], []):
             drafts = TextDrafts(setting.window(), setting.vocabulary.eoi_id, expected)
-            assert results(setting.verified(drafts, WidthPlanner(infill=True))) == results(truth)
+            assert results(setting.verified(drafts, WidthPlanner(adapted=True))) == results(truth)
 
 
 def test_typing_through_takes_few_forwards() -> None:
@@ -137,7 +137,7 @@ def test_typing_through_takes_few_forwards() -> None:
     # Canonical tokens of the text may differ from those decoded; then drafts stop being right there.
     canonical = setting.parts.tokenizer.encode(setting.window().layout.held_back[0] + truth[0].text())
     agree = next((i for i, (a, b) in enumerate(zip(canonical, truth[0].ids.values(), strict=False)) if a != b), 12)
-    setting.verified(drafts, WidthPlanner(infill=True), rows)
+    setting.verified(drafts, WidthPlanner(adapted=True), rows)
     assert rows.forwards <= 2 + (12 - agree)
 
 
@@ -165,17 +165,17 @@ def test_widths_settle_where_time_is_best_spent() -> None:
     def usual(rows: int) -> float:
         return 20 * (1 + rows / 16)
 
-    cold = WidthPlanner(infill=True)
+    cold = WidthPlanner(adapted=True)
     cold.forward_took(17, 2.0)
     assert speed_up(cold, usual, 0.8) > 1.5
-    assert speed_up(WidthPlanner(infill=True), usual, 0.8) > 1.5
-    assert speed_up(WidthPlanner(infill=True), usual, 0.8, slow_one_in=20) > 1.4
-    assert speed_up(WidthPlanner(infill=True), usual, 0.1) > 0.95
-    assert speed_up(WidthPlanner(infill=True), lambda rows: 20, 0.8) > 2.5
+    assert speed_up(WidthPlanner(adapted=True), usual, 0.8) > 1.5
+    assert speed_up(WidthPlanner(adapted=True), usual, 0.8, slow_one_in=20) > 1.4
+    assert speed_up(WidthPlanner(adapted=True), usual, 0.1) > 0.95
+    assert speed_up(WidthPlanner(adapted=True), lambda rows: 20, 0.8) > 2.5
 
 
 def test_a_wider_forward_is_never_thought_cheaper() -> None:
-    rng, planner = random.Random(0), WidthPlanner(infill=True)
+    rng, planner = random.Random(0), WidthPlanner(adapted=True)
     for _ in range(200):
         planner.forward_took(rng.randrange(1, 90), rng.random())
         costs = [planner.forward_ms(rows) for rows in range(1, 100)]
@@ -185,7 +185,7 @@ def test_a_wider_forward_is_never_thought_cheaper() -> None:
 
 def test_drafts_that_were_wrong_for_long_are_tried_again() -> None:
     """Once a kind of draft looked hopeless it was never checked, and so looked hopeless ever after."""
-    planner, kinds = WidthPlanner(infill=False), [["ngram:3"] * 4]
+    planner, kinds = WidthPlanner(adapted=False), [["ngram:3"] * 4]
     tried = []
     for _ in range(400):
         tried.append(planner.choose(kinds).drafts > 0)
@@ -249,7 +249,7 @@ def test_cached_decoding_equals_recomputing_everything(policy_name: str, reveal:
         generator = torch.Generator().manual_seed(7)
         if rule.kind == "verified":
             drafts = TextDrafts(setting.window(), EOI, [])
-            return setting.verified(drafts, WidthPlanner(infill=True), rows, generator)
+            return setting.verified(drafts, WidthPlanner(adapted=True), rows, generator)
         if policy.kind == "left_to_right":
             return setting.left_to_right(rows)
         return setting.fill(policy_name, rows, setting.open(), reveal, generator=generator)
@@ -276,7 +276,7 @@ def test_nothing_is_decoded_that_limits_cut_off(policy_name: str) -> None:
 
 
 def test_base_model_decodes_as_recomputed() -> None:
-    setting = Setting(eager_checkpoint(seed=2, infill=False), [Gap(90, 90)])
+    setting = Setting(eager_checkpoint(seed=2, adapted=False), [Gap(90, 90)])
     window = setting.window()
     found = setting.left_to_right(GapRows(window))
     assert results(found) == results(setting.left_to_right(DenseRows(window, setting)))

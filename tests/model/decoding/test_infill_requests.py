@@ -30,8 +30,8 @@ some_text = st.lists(st.sampled_from(ODD[:-1]), max_size=3).map("".join)
 
 
 @lru_cache
-def engine(infill: bool) -> Engine:
-    return Engine(eager_checkpoint(seed=1, infill=infill, layers=1), Precision.FLOAT32, full=SMALL, near=SMALLER)
+def engine(adapted: bool) -> Engine:
+    return Engine(eager_checkpoint(seed=1, adapted=adapted, layers=1), Precision.FLOAT32, full=SMALL, near=SMALLER)
 
 
 @st.composite
@@ -119,14 +119,14 @@ def check_trace(infill: Infill, trace: Trace, request: InfillRequest) -> None:
             assert text.startswith((trace.held_back[index] + answer.text)[: len(text)])
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
 @settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(asked=requests(), cancel_at=st.sampled_from([None, None, 1, 2, 3, 4]))
-def test_what_holds_for_every_request(infill: bool, asked: tuple[str, InfillRequest], cancel_at: int | None) -> None:
+def test_what_holds_for_every_request(adapted: bool, asked: tuple[str, InfillRequest], cancel_at: int | None) -> None:
     text, request = asked
-    running = engine(infill)
+    running = engine(adapted)
     running.open("f", "a.py", text, 1)
-    if not infill and request.policy in MASK_POLICIES:
+    if not adapted and request.policy in MASK_POLICIES:
         with pytest.raises(InputError, match="needs a model adapted"):
             running.infill(request)
         return
@@ -136,7 +136,7 @@ def test_what_holds_for_every_request(infill: bool, asked: tuple[str, InfillRequ
         assert answered.trace is not None
         check_answers(answered.gaps, request)
         check_trace(answered, answered.trace, request)
-    for policy in ("left_to_right", "window:4", "uniform") if infill else ("left_to_right",):
+    for policy in ("left_to_right", "window:4", "uniform") if adapted else ("left_to_right",):
         with unless_too_much():
             score = running.score(ScoreRequest("f", 1, request.gaps, ("x = 1",) * len(request.gaps), policy, orders=2))
             for gap in score.gaps:

@@ -125,16 +125,16 @@ def test_sampled_orders_repeat_with_their_seed(policy: str) -> None:
     assert abs(score(0) - score(1)) > 1e-3
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
 @pytest.mark.parametrize("text", ["", "self.name = 1\n", "👋", "é" * 9])
-def test_score_equals_one_row_at_a_time(text: str, infill: bool) -> None:
+def test_score_equals_one_row_at_a_time(text: str, adapted: bool) -> None:
     """One forward for the whole text gives what decoding would say token by token, constraint included."""
-    setting = Setting(tiny_checkpoint(seed=3, infill=infill), [Gap(66, 70)])
+    setting = Setting(tiny_checkpoint(seed=3, adapted=adapted), [Gap(66, 70)])
     window = setting.window()
     ids = setting.parts.tokenizer.encode(window.layout.held_back[0] + text)
     (opened,) = open_gaps(window, setting.vocabulary, setting.gaps, Limits())
     rows, expected = GapRows(window), []
-    pending = [opened.row(0, INFILL, key=0)] if infill else []
+    pending = [opened.row(0, INFILL, key=0)] if adapted else []
     for rank, token_id in enumerate(ids, start=1):
         log_probs = log_probabilities(rows.feed(pending)[0], opened.allowed())
         rows.commit(range(len(pending)))
@@ -145,17 +145,17 @@ def test_score_equals_one_row_at_a_time(text: str, infill: bool) -> None:
     score = score_left_to_right(setting.window(), setting.vocabulary, text)
     assert [token.logprob for token in score.tokens] == pytest.approx(expected, abs=1e-3)
     assert score.logprob == pytest.approx(sum(expected), abs=1e-2)
-    assert score.stop_logprob == (pytest.approx(stop, abs=1e-3) if infill else None)
+    assert score.stop_logprob == (pytest.approx(stop, abs=1e-3) if adapted else None)
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
-def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
+def test_packed_scores_equal_gaps_scored_alone(adapted: bool) -> None:
     """Many gaps on one encoding: each equals the dense reference of that gap alone between the same seams."""
     rng = random.Random(4)
     text = STANDARD_TEXT * 3
-    checkpoint = tiny_checkpoint(seed=2, infill=infill)
+    checkpoint = tiny_checkpoint(seed=2, adapted=adapted)
     shared = parts(checkpoint)
-    vocabulary = Vocabulary(shared.tokenizer, EOI if infill else SINK)
+    vocabulary = Vocabulary(shared.tokenizer, EOI if adapted else SINK)
     scorer = PackedScorer(shared, vocabulary, "a.py", as_text=True)
     cuts = sorted(rng.sample(range(1, len(text)), 24))
     gaps = [Gap(start, end) for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
@@ -176,7 +176,7 @@ def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
         left = header + encode(text[:cut])
         context = rows.add_chain(left, 0, [])
         right: list[int] = []
-        if infill:
+        if adapted:
             next_id = RIGHT_LAST_ID
             for chunk in [[SINK], *chunks]:
                 if len(right) < seen_rows:
@@ -185,14 +185,14 @@ def test_packed_scores_equal_gaps_scored_alone(infill: bool) -> None:
             assert len(right) == seen_rows
         held_back = text[cut : gap.start]
         ids = encode(held_back + given.removesuffix(ending))
-        if infill:
+        if adapted:
             asked = rows.add_chain([INFILL, *ids], len(left), context + right)
         else:
             asked = [context[-1], *rows.add_chain(ids, len(left), context)]
         as_text = [context[-1], *rows.add_chain(ids, len(left), context)]
         logits = dense_logits(checkpoint, rows)
-        expected = clean_score(vocabulary, held_back, ids, logits[asked], stops=infill)
-        expected_text = text_scores(vocabulary, held_back, ids, logits[as_text], SINK) if infill else expected.tokens
+        expected = clean_score(vocabulary, held_back, ids, logits[asked], stops=adapted)
+        expected_text = text_scores(vocabulary, held_back, ids, logits[as_text], SINK) if adapted else expected.tokens
         assert [token.logprob for token in score.as_text] == pytest.approx(
             [token.logprob for token in expected_text], abs=1e-3
         )
@@ -214,16 +214,16 @@ def test_gaps_that_cannot_be_packed_are_scored_alone() -> None:
     assert all(math.isfinite(gap.logprob) and gap.tokens for gap in score.gaps)
 
 
-@pytest.mark.parametrize("infill", [True, False], ids=["adapted", "base"])
-def test_text_scored_as_text_knows_nothing_behind_it(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
+def test_text_scored_as_text_knows_nothing_behind_it(adapted: bool) -> None:
     """One gap alone: its text as text is what the dense reference says of the file up to there, read on."""
-    checkpoint = tiny_checkpoint(seed=3, infill=infill)
+    checkpoint = tiny_checkpoint(seed=3, adapted=adapted)
     engine = Engine(checkpoint, Precision.FLOAT32)
     start, text = STANDARD_TEXT.index("\n", 200) + 1, "self.name = 1"
     engine.open("f", "a.py", STANDARD_TEXT, 1)
     (score,) = engine.score(ScoreRequest("f", 1, (Gap(start, start + 9),), (text,), as_text=True)).gaps
     shared = parts(checkpoint)
-    scorer = PackedScorer(shared, vocabulary := Vocabulary(shared.tokenizer, EOI if infill else SINK), "a.py")
+    scorer = PackedScorer(shared, vocabulary := Vocabulary(shared.tokenizer, EOI if adapted else SINK), "a.py")
     cut = left_cut(shared.tokenizer, STANDARD_TEXT[:start])
     left = scorer._header + shared.tokenizer.encode(STANDARD_TEXT[:cut])
     held_back, rows = STANDARD_TEXT[cut:start], RowList()
@@ -251,7 +251,7 @@ def test_a_token_s_score_says_how_open_its_place_was() -> None:
 
 
 def test_bad_score_requests_are_refused() -> None:
-    engine = Engine(tiny_checkpoint(seed=2, infill=False), Precision.FLOAT32)
+    engine = Engine(tiny_checkpoint(seed=2, adapted=False), Precision.FLOAT32)
     engine.open("f", "a.py", "x = 1\n", 1)
     for request, problem in (
         (ScoreRequest("f", 1, (Gap(0, 1),), ()), "one text for each gap"),

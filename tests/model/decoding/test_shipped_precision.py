@@ -35,7 +35,7 @@ LIMITS = Limits(max_tokens=16, max_lines=2)
 @pytest.mark.timeout(3600)
 def test_verified_equals_one_token_at_a_time() -> None:
     checkpoint = load_real(real_model())
-    adapted = checkpoint.capabilities.infill
+    adapted = checkpoint.capabilities.adapted
     precision, _ = best_precision()
     network = Decoder(checkpoint, precision)
     tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
@@ -43,7 +43,7 @@ def test_verified_equals_one_token_at_a_time() -> None:
     parts = SessionParts(network, tokenizer, checkpoint.capabilities, islands)
     capabilities = checkpoint.capabilities
     vocabulary = Vocabulary(tokenizer, capabilities.sink_id if capabilities.eoi_id is None else capabilities.eoi_id)
-    planner = WidthPlanner(infill=adapted)
+    planner = WidthPlanner(adapted=adapted)
     different, accepted = [], 0
     sessions: dict[str, Session] = {}
     # In the order of each file, so that the windows move little and most of the time goes into decoding.

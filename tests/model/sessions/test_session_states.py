@@ -330,7 +330,7 @@ def test_the_real_model_is_exact_too() -> None:
     checkpoint = load_real(real_model())
     network = Decoder(checkpoint, Precision.FLOAT32)
     tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
-    capabilities = Capabilities(infill=True, sink_id=0, filename_id=6, mask_id=7, infill_id=8, eoi_id=9)
+    capabilities = Capabilities(adapted=True, sink_id=0, filename_id=6, mask_id=7, infill_id=8, eoi_id=9)
 
     class Real(Editing):
         shared = SessionParts(

@@ -20,7 +20,7 @@ def runtime_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a random two-layer network that is adapted to infilling."""
-    return _save(tmp_path_factory.mktemp("models") / "tiny", infill=True)
+    return _save(tmp_path_factory.mktemp("models") / "tiny", adapted=True)
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +30,12 @@ def tiny_prefix_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Its answers follow from text and cursor alone: they do not depend on the
     chunks that a session's history leaves on the right stack.
     """
-    return _save(tmp_path_factory.mktemp("models") / "prefix", infill=False)
+    return _save(tmp_path_factory.mktemp("models") / "prefix", adapted=False)
 
 
-def _save(path: Path, infill: bool) -> Path:
+def _save(path: Path, adapted: bool) -> Path:
     from model.checkpoint.own_format import save_checkpoint
     from tests.model.tiny import tiny_checkpoint
 
-    save_checkpoint(tiny_checkpoint(infill=infill), path)
+    save_checkpoint(tiny_checkpoint(adapted=adapted), path)
     return path

@@ -21,9 +21,9 @@ TEXT = STANDARD_TEXT * 3
 AT = TEXT.index("parts = []")
 
 
-def engine_of(infill: bool = True, seed: int = 0, **options: Any) -> Engine:
+def engine_of(adapted: bool = True, seed: int = 0, **options: Any) -> Engine:
     options = {"full": SMALL, "near": SMALLER, **options}
-    return Engine(tiny_checkpoint(seed=seed, infill=infill), Precision.FLOAT32, **options)
+    return Engine(tiny_checkpoint(seed=seed, adapted=adapted), Precision.FLOAT32, **options)
 
 
 def opened(text: str = TEXT, **options: Any) -> Engine:

@@ -179,12 +179,12 @@ def test_lines_end_an_infill_whatever_ends_a_line(pieces: list[bytes], max_lines
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-@pytest.mark.parametrize("infill", [True, False])
-def test_an_infill_of_whole_lines_ends_with_a_line_break(newline: str, infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False])
+def test_an_infill_of_whole_lines_ends_with_a_line_break(newline: str, adapted: bool) -> None:
     """It is the break that stood before the cursor, or at the end of what was selected; the model does not say it."""
     text = newline.join(["a = 1;", "b = 2;", "c = 3;", ""])
     begin, end = text.index("b"), text.index("c")
-    engine = opened(text, infill=infill)
+    engine = opened(text, adapted=adapted)
     favouring(engine, b"x")
     for place in (begin, Gap(begin, end)):
         (gap,) = fill(engine, place, max_tokens=2).gaps
@@ -248,12 +248,12 @@ def test_time_ends_an_infill() -> None:
 # -- cancelling, partial texts ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("infill", [True, False])
-def test_cancelling_at_any_look_leaves_the_session_usable(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False])
+def test_cancelling_at_any_look_leaves_the_session_usable(adapted: bool) -> None:
     gaps = [Gap(AT, AT), Gap(AT + 100, AT + 105)]
-    expected = texts(fill(settled(opened(infill=infill, **WHOLE), *gaps), *gaps))
+    expected = texts(fill(settled(opened(adapted=adapted, **WHOLE), *gaps), *gaps))
     for looks in itertools.count():
-        engine, count = opened(infill=infill, **WHOLE), itertools.count()
+        engine, count = opened(adapted=adapted, **WHOLE), itertools.count()
         try:
             fill(engine, *gaps, max_tokens=6, cancelled=lambda count=count, looks=looks: next(count) == looks)
             break
@@ -262,10 +262,10 @@ def test_cancelling_at_any_look_leaves_the_session_usable(infill: bool) -> None:
     assert looks > 8
 
 
-@pytest.mark.parametrize("infill", [True, False])
-def test_partial_texts_grow_and_end_in_the_answer(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False])
+def test_partial_texts_grow_and_end_in_the_answer(adapted: bool) -> None:
     partials: list[PartialInfill] = []
-    answer = fill(opened(infill=infill), AT, AT + 60, on_partial=partials.append, max_tokens=20)
+    answer = fill(opened(adapted=adapted), AT, AT + 60, on_partial=partials.append, max_tokens=20)
     for index, gap in enumerate(answer.gaps):
         shown = [partial.text for partial in partials if partial.gap_index == index]
         assert len(shown) > 3
@@ -306,7 +306,7 @@ def test_a_low_temperature_is_nearly_greedy() -> None:
 # -- the held-back piece ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("infill", [True, False])
+@pytest.mark.parametrize("adapted", [True, False])
 @pytest.mark.parametrize(
     "prefix",
     [
@@ -324,10 +324,10 @@ def test_a_low_temperature_is_nearly_greedy() -> None:
         " " * 100,
     ],
 )
-def test_the_held_back_piece_is_spelled_and_not_answered(prefix: str, infill: bool) -> None:
+def test_the_held_back_piece_is_spelled_and_not_answered(prefix: str, adapted: bool) -> None:
     """The answer is what comes after the cursor; tokens before it spell the piece, and only the piece."""
     text = prefix + ("\n" if prefix.endswith("\r") else "") + "\nprint(x)\n"
-    engine = opened(text, infill=infill, **WHOLE)
+    engine = opened(text, adapted=adapted, **WHOLE)
     seen: list[bytes] = []
     push = Vocabulary.allowed
 
@@ -372,18 +372,18 @@ def test_any_character_may_stand_in_the_text(odd: str) -> None:
 
 
 def test_without_infill_only_what_stands_before_counts() -> None:
-    one = fill(opened(TEXT, infill=False), AT)
-    other = fill(opened(TEXT[: AT + 4] + "something else", infill=False), Gap(AT, AT + 4))
+    one = fill(opened(TEXT, adapted=False), AT)
+    other = fill(opened(TEXT[: AT + 4] + "something else", adapted=False), Gap(AT, AT + 4))
     assert texts(one) == texts(other)
-    assert texts(fill(opened(TEXT[AT - 20 :], infill=False), 20)) != texts(one)
+    assert texts(fill(opened(TEXT[AT - 20 :], adapted=False), 20)) != texts(one)
 
 
 def test_without_infill_gaps_are_filled_one_after_another() -> None:
     """Each sees the infills before it: the same as accepting them and asking again."""
     gaps = [Gap(AT, AT), Gap(AT + 50, AT + 60), Gap(len(TEXT) - 5, len(TEXT))]
-    together = fill(opened(infill=False, **WHOLE), *gaps)
+    together = fill(opened(adapted=False, **WHOLE), *gaps)
     assert [gap.gap for gap in together.gaps] == gaps
-    engine, shift = opened(infill=False, **WHOLE), 0
+    engine, shift = opened(adapted=False, **WHOLE), 0
     for version, (gap, found) in enumerate(zip(gaps, together.gaps, strict=True), 1):
         (alone,) = fill(engine, Gap(gap.start + shift, gap.end + shift), version=version).gaps
         assert (alone.text, alone.stop) == (found.text, found.stop)
@@ -393,8 +393,8 @@ def test_without_infill_gaps_are_filled_one_after_another() -> None:
 
 
 def test_without_infill_the_real_text_is_back_after_several_gaps() -> None:
-    engine = opened(infill=False, **WHOLE)
-    expected = texts(fill(opened(infill=False, **WHOLE), AT + 50))
+    engine = opened(adapted=False, **WHOLE)
+    expected = texts(fill(opened(adapted=False, **WHOLE), AT + 50))
     fill(engine, AT, AT + 50)
     assert texts(fill(engine, AT + 50)) == expected
 
@@ -402,11 +402,11 @@ def test_without_infill_the_real_text_is_back_after_several_gaps() -> None:
 # -- likelihood -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("infill", [True, False])
-def test_the_score_of_an_answer_is_what_decoding_reported(infill: bool) -> None:
+@pytest.mark.parametrize("adapted", [True, False])
+def test_the_score_of_an_answer_is_what_decoding_reported(adapted: bool) -> None:
     checked = 0
     for at in range(20, 200, 6):
-        engine = opened(infill=infill)
+        engine = opened(adapted=adapted)
         (gap,) = fill(engine, at, max_tokens=2).gaps
         tokenizer = ByteTokenizer(tiny_checkpoint().tokenizer, 512)
         piece = TEXT[left_cut(tokenizer, TEXT[:at]) : at]
@@ -416,7 +416,7 @@ def test_the_score_of_an_answer_is_what_decoding_reported(infill: bool) -> None:
         if spelled == gap.tokens and [token.logprob for token in score.tokens] == pytest.approx(gap.logprobs, abs=1e-3):
             checked += 1
             assert score.logprob == pytest.approx(sum(gap.logprobs), abs=1e-3)
-        assert (score.stop_logprob is None) is not infill
+        assert (score.stop_logprob is None) is not adapted
     assert checked >= 3, "answers whose tokens are the canonical ones"
 
 

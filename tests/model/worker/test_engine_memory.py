@@ -88,10 +88,10 @@ def test_stats_count_what_is_held_and_done() -> None:
 # -- small contexts ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("infill", [True, False])
+@pytest.mark.parametrize("adapted", [True, False])
 @pytest.mark.parametrize("context_length", [64, 128, 512, 2048])
-def test_a_window_fits_in_a_small_context(context_length: int, infill: bool) -> None:
-    checkpoint = tiny_checkpoint(infill=infill, context_length=context_length)
+def test_a_window_fits_in_a_small_context(context_length: int, adapted: bool) -> None:
+    checkpoint = tiny_checkpoint(adapted=adapted, context_length=context_length)
     engine = Engine(checkpoint, Precision.FLOAT32)
     text = TEXT * 12
     engine.open("f", "src/a/rather/long/path/to/a/file.py", text, 1)
@@ -107,7 +107,7 @@ def test_a_window_fits_in_a_small_context(context_length: int, infill: bool) -> 
                 pass
         for window in session_of(engine, "f")._windows():
             islands = sum(island.rows for island in window.context)
-            below = window.limits.right_ids if infill else 0
+            below = window.limits.right_ids if adapted else 0
             assert len(window.left_ids) + window.limits.joint_gap_ids + below + islands < context_length
             assert window.cache.rows <= context_length
 
