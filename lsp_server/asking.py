@@ -82,6 +82,7 @@ async def _infill_enough(
 
     # A line's end is the worker's to see, and of several beams none is sure to be the answer.
     callback = watch if plan.stop is not Stop.LINE and request.policy == VERIFIED else on_partial
+    started = time.monotonic()
     asking = asyncio.ensure_future(snapshot.infill(request, suppose, callback))
     try:
         return await asking
@@ -92,7 +93,9 @@ async def _infill_enough(
         asking.cancel()
     lines = len(_LINE_BREAK.findall(enough)) + 1
     confirming = replace(request, limits=replace(plan.limits, max_lines=lines), drafts=(enough,))
-    return await snapshot.infill(confirming, suppose)
+    ms = (time.monotonic() - started) * 1000
+    infill = await snapshot.infill(confirming, suppose)
+    return replace(infill, ms=ms + infill.ms)
 
 
 def _is_cancelling() -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from lsprotocol import types
 
+from lsp_server.spent import Spent
 from model.api.types import GapInfill
 
 
@@ -56,6 +57,7 @@ class Outcome:
     details: dict[str, Any] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
+    spent: Spent | None = None  # of a request that came to an answer
 
     def because(self, reason: Reason, **details: Any) -> Outcome:
         """Return this outcome, ended by `reason`."""

@@ -1,14 +1,19 @@
 """`setfill/status`: how the server is, for status lines and reports; and the command that starts the worker anew.
 
+With `textDocument.uri` in its parameters, `document` tells the version of the text that the server has of a file, its
+length and its SHA-256, so that a client can make sure that both have the same.
+
 Knows whom to ask for what; counts and measures nothing itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
-from lsp_server.protocol import contained
+from lsp_server.open_document import OpenDocument
+from lsp_server.protocol import contained, uri_in
 from lsp_server.server import SetfillServer
 from model.errors import SetfillError
 
@@ -41,6 +46,10 @@ def register(server: SetfillServer) -> None:
             "lastDeath": worker.last_death,
             "statistics": dict(state.statistics.since_start),
         }
+        uri = uri_in(params)
+        if uri is not None:
+            document = state.documents.get(uri)
+            answer["document"] = _identity(document) if document else None
         if description and isinstance(params, dict) and params.get("worker"):
             try:
                 async with asyncio.timeout(_STATS_SECONDS):
@@ -55,3 +64,9 @@ def register(server: SetfillServer) -> None:
     @contained
     async def restart(argument: Any) -> None:
         await state.worker.restart()
+
+
+def _identity(document: OpenDocument) -> dict[str, Any]:
+    content = document.text.encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(content).hexdigest()
+    return {"version": document.version, "characters": len(document.text), "sha256": digest}

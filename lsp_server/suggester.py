@@ -23,6 +23,7 @@ from lsp_server.remembered import Place, Remembered
 from lsp_server.shaping import confidence, shaped_candidates, shaped_whole
 from lsp_server.silence import Outcome, Reason
 from lsp_server.snapshot import Snapshot
+from lsp_server.spent import Spent
 from lsp_server.statistics import Statistics
 from lsp_server.worker import ModelWorker
 from model.api.edits import applied
@@ -68,6 +69,11 @@ class _Memory:
         """Keep what came of the request that is under way."""
         if self.outcome:
             self.outcome = self.outcome.because(reason, **details)
+
+    def spend(self, spent: Spent) -> None:
+        """Keep what the answer cost to the request that is under way."""
+        if self.outcome:
+            self.outcome = replace(self.outcome, spent=spent)
 
     def drafts(self, place: Place) -> tuple[str, ...]:
         """Return what may stand at a place, from what was half decoded or suggested there before."""
@@ -148,10 +154,13 @@ class Suggester:
     async def _suggest(self, snapshot: Snapshot, memory: _Memory, ask: Ask) -> list[Suggestion]:
         started = time.monotonic()
         if not ask.selected:
+            shown_before = memory.remembered.numbers if memory.remembered else ()
             known = await self._from_memory(snapshot, memory, ask)
             if not known and await _is_coming(memory, Place(snapshot.text, ask.cursor_char)):
                 known = await self._from_memory(snapshot, memory, ask)
             if known:
+                source = "memory" if memory.remembered and memory.remembered.numbers == shown_before else "ahead"
+                memory.spend(Spent(source, waited_ms=(time.monotonic() - started) * 1000))
                 memory.note(Reason.SHOWN)
                 return known
         if memory.ahead:
@@ -190,7 +199,7 @@ class Suggester:
         def on_partial(partial: PartialInfill) -> None:
             memory.growing = Remembered.at(place, (partial.text,))
 
-        drafts = memory.drafts(place)
+        drafts, asked = memory.drafts(place), time.monotonic()
         request = InfillRequest(
             "", 0, (plan.gap,), policy, limits=plan.limits, candidates=ask.candidates, drafts=drafts
         )
@@ -198,10 +207,12 @@ class Suggester:
         if answer is None:
             memory.note(Reason.WITHDRAWN)
             return []
-        memory.growing = None
+        memory.growing, answered = None, time.monotonic()
         floor = 0.0 if ask.invoked else settings.confidence_floor
         found = await asyncio.to_thread(shaped_candidates, syntax, plan, answer.gaps[0], floor)
         self._statistics.decoded(answer, (time.monotonic() - started) * 1000)
+        times = {"waited_ms": asked - started, "asked_ms": answered - asked, "shaped_ms": time.monotonic() - answered}
+        memory.spend(Spent.by_model(answer, **{name: 1000 * seconds for name, seconds in times.items()}))
         if not found:
             memory.remembered = None
             if memory.outcome:

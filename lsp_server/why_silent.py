@@ -1,9 +1,10 @@
 """`setfill/whySilent`: why the last place of a file stayed without a suggestion, in the user's words.
 
 Local suggestions that silently do not come are what users complain of most. Any client can ask: the parameters are
-`{"textDocument": {"uri"}, "position"?}`, the answer is `{reason, message, setting, position, invoked, tookMs, ...}`
-with the numbers that `reason` calls for. `setting` names the setting that decides, null where none does. An editor need
-not have asked for a suggestion where its cursor stands; with `position`, what speaks against that place comes first.
+`{"textDocument": {"uri"}, "position"?}`, the answer is `{reason, message, setting, position, invoked, tookMs, spent,
+...}` with the numbers that `reason` calls for. `setting` names the setting that decides, null where none does; `spent`
+says where the time of an answer went, see `spent.py`. An editor need not have asked for a suggestion where its cursor
+stands; with `position`, what speaks against that place comes first.
 
 Knows reasons, settings and words; what came of a request, `silence` keeps.
 """
@@ -95,7 +96,7 @@ async def _outcome_at(
 
 
 def _answer_for_lost(problem: str) -> dict[str, Any]:
-    nothing = dict.fromkeys(("setting", "position", "invoked", "tookMs"))
+    nothing = dict.fromkeys(("setting", "position", "invoked", "tookMs", "spent"))
     message = _MESSAGES[Reason.LOST].format(problem=problem)
     return {"reason": Reason.LOST.value, "message": message, **nothing, "problem": problem}
 
@@ -117,6 +118,7 @@ def answer(state: State, document: OpenDocument | None, outcome: Outcome | None)
         "position": outcome.position if outcome and is_of_outcome else None,
         "invoked": outcome.is_invoked if outcome and is_of_outcome else None,
         "tookMs": round(outcome.took_ms) if outcome and is_of_outcome else None,
+        "spent": outcome.spent.to_json() if outcome and outcome.spent and is_of_outcome else None,
         **details,
     }
 

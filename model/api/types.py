@@ -180,6 +180,7 @@ class Infill:
     rows_reused: int  # context rows that were in the cache already
     ms: float
     trace: Trace | None = None
+    encode_ms: float = 0.0  # of these milliseconds, until the context was encoded
 
 
 @dataclass(frozen=True)

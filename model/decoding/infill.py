@@ -53,12 +53,14 @@ class InfillRun:
         self._held_back: list[str] = []
         self.trace: Trace | None = None
         self.forwards = self.rows_fed = self.rows_reused = 0
+        self.encode_ms = 0.0
 
     def run(self) -> list[GapInfill]:
         """Fill the gaps and return them in the order of the request. Raises Cancelled."""
         gaps = self._request.gaps if self._adapted else self._request.gaps[:1]
-        computed = self._session.rows_computed
+        computed, started = self._session.rows_computed, time.monotonic()
         window = self._session.window_at(gaps, self._cancelled)
+        self.encode_ms = (time.monotonic() - started) * 1000
         encoded = self._session.rows_computed - computed
         self.rows_reused = max(0, window.rows - encoded)
         if self._request.trace:

@@ -35,7 +35,7 @@ from model.decoding.likelihood import score_as_text, score_in_orders, score_left
 from model.decoding.packed import PackedScorer
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner
-from model.errors import InputError, UnknownFileError, VersionError
+from model.errors import Cancelled, InputError, UnknownFileError, VersionError
 from model.network.linear import Precision, choose_precision
 from model.sessions.geometry import FULL, NEAR, WindowLimits
 from model.sessions.session import Session, SessionParts, check_gaps
@@ -70,6 +70,7 @@ class Engine:
         self._sessions: OrderedDict[str, Session] = OrderedDict()  # the least recently used first
         self._versions: dict[str, int] = {}
         self._infills = self._forwards = self._rows_computed = self._rows_reused = self._evictions = 0
+        self._cancelled = self._rows_cancelled = self._rows_idle = 0
 
     @classmethod
     def load(
@@ -145,7 +146,12 @@ class Engine:
         session = self._checked(request.file_id, request.version, request.gaps)
         before = session.rows_computed
         run = InfillRun(request, session, self._vocabulary, self._planner, on_partial, cancelled)
-        gaps = run.run()
+        try:
+            gaps = run.run()
+        except Cancelled:
+            self._cancelled += 1
+            self._rows_cancelled += session.rows_computed - before + run.rows_fed
+            raise
         computed = session.rows_computed - before + run.rows_fed
         self._infills += 1
         self._forwards += run.forwards
@@ -153,7 +159,9 @@ class Engine:
         self._rows_reused += run.rows_reused
         self._evict()
         ms = (time.monotonic() - started) * 1000
-        return Infill(request.version, tuple(gaps), run.forwards, computed, run.rows_reused, ms, run.trace)
+        return Infill(
+            request.version, tuple(gaps), run.forwards, computed, run.rows_reused, ms, run.trace, run.encode_ms
+        )
 
     def score(self, request: ScoreRequest, cancelled: Callable[[], bool] = lambda: False) -> Score:
         """Return the likelihood of given texts in given gaps, each gap by itself.
@@ -208,7 +216,10 @@ class Engine:
     def idle_slice(self) -> bool:
         """Do one slice of at most about 64 rows for the file used last; return whether there may be more to do."""
         for session in reversed(self._sessions.values()):
-            if session.idle_slice():
+            before = session.rows_computed
+            more = session.idle_slice()
+            self._rows_idle += session.rows_computed - before
+            if more:
                 self._evict()
                 return True
         return False
@@ -227,6 +238,9 @@ class Engine:
             "forwards": self._forwards,
             "rows_computed": self._rows_computed,
             "rows_reused": self._rows_reused,
+            "cancelled": self._cancelled,
+            "rows_cancelled": self._rows_cancelled,  # computed for infills that were withdrawn
+            "rows_idle": self._rows_idle,  # computed ahead of need, islands not counted
         }
 
     # -- within -----------------------------------------------------------------------------

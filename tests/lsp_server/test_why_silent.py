@@ -105,8 +105,47 @@ def test_requests_that_came_to_nothing_and_one_that_did_not(script: Script) -> N
         assert (await why(client))["reason"] == "overtaken"
         client.change(URI, HEAD)
         assert await client.suggest(URI) != []
-        assert (await why(client))["reason"] == "shown"
+        answer = await why(client)
+        assert answer["reason"] == "shown"
+        assert answer["spent"]["source"] == "model"
         assert (await why(client, "file:///w/other.py"))["reason"] == "notOpen"
+
+    talk(conversation)
+
+
+def test_where_the_time_of_an_answer_went(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET, delay_ms=50), debounceMs=60)
+        client.open(URI, HEAD)
+        await client.until_ready()
+        assert (await why(client))["spent"] is None
+        (shown,) = await client.suggest(URI)
+        spent = (await why(client))["spent"]
+        assert spent["source"] == "model"
+        assert spent["waitedMs"] >= 60
+        assert spent["queuedMs"] >= 45, "the stand-in says that its decodes take a millisecond"
+        assert (spent["encodeMs"], spent["decodeMs"]) == (0, 1)
+        assert (spent["forwards"], spent["rowsComputed"], spent["rowsReused"]) == (1, 10, 90)
+        client.type(URI, len(HEAD), shown["insertText"][:3])
+        (rest,) = await client.suggest(URI)
+        assert rest["insertText"] == shown["insertText"][3:]
+        spent = (await why(client))["spent"]
+        assert (spent["source"], spent["forwards"]) == ("memory", 0)
+
+    talk(conversation)
+
+
+def test_what_was_decoded_ahead_is_told_apart(script: Script) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(HEAD + " w\n\n\nprint(1)\n"))
+        client.open(URI, HEAD)
+        (shown,) = await client.suggest(URI)
+        client.type(URI, len(HEAD), shown["insertText"])
+        asked = (await client.request("setfill/status", {"worker": True}))["worker"]["infills"]
+        while asked < 2:  # what is behind the suggestion is being decoded
+            asked = (await client.request("setfill/status", {"worker": True}))["worker"]["infills"]
+        assert await client.suggest(URI) != []
+        assert (await why(client))["spent"]["source"] == "ahead"
 
     talk(conversation)
 

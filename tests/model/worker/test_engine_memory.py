@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
+from torch import Tensor
 
 from model.api.types import (
     Edit,
@@ -13,7 +15,9 @@ from model.api.types import (
     Limits,
     Snippet,
 )
-from model.errors import InputError
+from model.errors import Cancelled, InputError
+from model.network.decoder import Decoder, Rows
+from model.network.kv_cache import KVCache
 from model.network.linear import Precision
 from model.sessions.geometry import FULL, NEAR
 from model.sessions.session import Session
@@ -83,6 +87,31 @@ def test_stats_count_what_is_held_and_done() -> None:
     assert stats["cached_bytes"] > 0
     engine.close("f")
     assert engine.stats()["cached_bytes"] == 0
+
+
+def test_stats_tell_what_was_computed_for_nobody_or_ahead_of_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows that the network is fed are counted once: for answers, for infills that were withdrawn, in idle time."""
+    fed, forward = [], Decoder.forward
+
+    def counted(network: Decoder, rows: Rows, cache: KVCache, logits_at: list[int] | None = None) -> Tensor | None:
+        fed.append(len(rows.token_ids))
+        return forward(network, rows, cache, logits_at)
+
+    monkeypatch.setattr(Decoder, "forward", counted)
+    engine, looks = opened(), itertools.count()
+    with pytest.raises(Cancelled):
+        fill(engine, AT, cancelled=lambda: next(looks) > 4)
+    stats = engine.stats()
+    assert (stats["infills"], stats["cancelled"], stats["rows_computed"]) == (0, 1, 0)
+    assert stats["rows_cancelled"] == sum(fed) > 0
+    infill = fill(engine, AT)
+    assert 0 < infill.encode_ms < infill.ms
+    assert engine.stats()["rows_idle"] == 0
+    while engine.idle_slice():
+        pass
+    stats = engine.stats()
+    assert stats["rows_idle"] > 0
+    assert stats["rows_computed"] + stats["rows_cancelled"] + stats["rows_idle"] == sum(fed)
 
 
 # -- small contexts ---------------------------------------------------------------------------

@@ -1,0 +1,30 @@
+"""`setfill/status`: what a client is told of a file it has open."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from tests.lsp_server.client import Client, talk
+
+URI = "file:///w/a.py"
+
+
+def test_a_file_is_known_by_version_length_and_digest(script: Callable[..., str]) -> None:
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(""))
+
+        async def document(uri: str) -> Any:
+            return (await client.request("setfill/status", {"textDocument": {"uri": uri}}))["document"]
+
+        client.open(URI, "x = '👋'\r\n")
+        client.type(URI, 5, "é")
+        text = "x = 'é👋'\r\n"
+        assert client.texts[URI].text == text
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        assert await document(URI) == {"version": 2, "characters": len(text), "sha256": digest}
+        assert await document("file:///w/other.py") is None
+        assert "document" not in await client.request("setfill/status", {})
+
+    talk(conversation)
