@@ -99,9 +99,6 @@ async def ask(client: Client, uri: str, params: dict[str, Any], tally: Tally) ->
 async def expect_text(client: Client, uri: str) -> None:
     held = await client.server_text(uri)
     if held != client.texts[uri].text:
-        # What the worker was to suppose for a moment, to decode ahead, has been undone when it is asked once more.
-        held = await client.server_text(uri)
-    if held != client.texts[uri].text:
         raise Failure(f"the text of {uri} differs: {len(held)} characters here, {len(client.texts[uri].text)} there")
 
 

@@ -193,7 +193,16 @@ class Client:
         return await self.request("textDocument/inlineCompletion", self.inline_params(uri, at, kind, **context))
 
     async def server_text(self, uri: str) -> str:
-        """Return the worker's text of a file, which is what the server's own edits have made of it."""
+        """Return the worker's text of a file, which is what the server's own edits have made of it.
+
+        It is the same twice: to decode ahead, the worker is to suppose an edit for a moment.
+        """
+        text, before = await self._worker_text(uri), None
+        while text != before:
+            text, before = await self._worker_text(uri), text
+        return text
+
+    async def _worker_text(self, uri: str) -> str:
         while "worker" not in (status := await self.request("setfill/status", {"worker": True})):
             await asyncio.sleep(0.02)  # loading
         return str(status["worker"][f"text {uri}"])
