@@ -24,7 +24,6 @@ if str(ROOT) not in sys.path:
 from model.api import wire  # noqa: E402
 from model.api.types import (  # noqa: E402
     Alternative,
-    Edit,
     Gap,
     GapInfill,
     Infill,
@@ -33,40 +32,20 @@ from model.api.types import (  # noqa: E402
     PartialInfill,
     Score,
     ScoreRequest,
-    Snippet,
 )
-from model.errors import Cancelled, InputError, RangeError, VersionError  # noqa: E402
+from model.errors import Cancelled, InputError  # noqa: E402
+from tests.model.worker.held_files import HeldFiles  # noqa: E402
 
 
-class ScriptedEngine:
+class ScriptedEngine(HeldFiles):
     def __init__(self, script: dict[str, Any]) -> None:
+        super().__init__()
         self.script = script
-        self.texts: dict[str, str] = {}
-        self.versions: dict[str, int] = {}
         self.infills = self.prepared = 0
         self.policies: list[str] = []
 
     def describe(self) -> ModelDescription:
         return ModelDescription("scripted", self.script.get("adapted", True), "float32", "nothing to compute", 0, 1024)
-
-    def open(self, file_id: str, path: str, text: str, version: int) -> None:
-        self.texts[file_id], self.versions[file_id] = text, version
-
-    def edit(self, file_id: str, edits: Sequence[Edit], version: int) -> None:
-        text = self.texts[file_id]
-        if version <= self.versions[file_id]:
-            raise VersionError("versions must grow")
-        for edit in edits:
-            if not 0 <= edit.start <= edit.end <= len(text):
-                raise RangeError("the edit is outside the text")
-            text = text[: edit.start] + edit.text + text[edit.end :]
-        self.texts[file_id], self.versions[file_id] = text, version
-
-    def close(self, file_id: str) -> None:
-        del self.texts[file_id], self.versions[file_id]
-
-    def set_context(self, file_id: str, snippets: Sequence[Snippet]) -> None:
-        pass
 
     def prepare(self, file_id: str, cursor: int) -> None:
         self.prepared += 1
@@ -79,9 +58,7 @@ class ScriptedEngine:
     ) -> Infill:
         self.infills += 1
         self.policies.append(request.policy)
-        if request.version != self.versions[request.file_id]:
-            raise VersionError("another version")
-        text = self.texts[request.file_id]
+        text = self.at(request.file_id, request.version).text
         until = time.monotonic() + self.script.get("delay_ms", 0) / 1000
         says = self.says(text, request.gaps)
         until += self.script.get("line_ms", 0) / 1000 * _limited(says[0], request.limits.max_lines)[0].count("\n")
@@ -134,10 +111,10 @@ class ScriptedEngine:
         return False
 
     def stats(self) -> dict[str, int | float | str]:
-        texts = {f"text {file_id.partition('/')[2]}": text for file_id, text in self.texts.items()}
+        texts = {f"text {file_id.partition('/')[2]}": file.text for file_id, file in self.files.items()}
         return {
             "infills": self.infills,
-            "files": len(self.texts),
+            "files": len(self.files),
             "prepared": self.prepared,
             "policies": " ".join(self.policies),
             **texts,

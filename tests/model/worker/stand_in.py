@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -19,7 +19,6 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from model.api.types import (  # noqa: E402
-    Edit,
     GapInfill,
     GapScore,
     Infill,
@@ -28,44 +27,19 @@ from model.api.types import (  # noqa: E402
     PartialInfill,
     Score,
     ScoreRequest,
-    Snippet,
     TokenScore,
 )
-from model.errors import (  # noqa: E402
-    Cancelled,
-    CheckpointError,
-    RangeError,
-    VersionError,
-)
+from model.errors import Cancelled, CheckpointError  # noqa: E402
+from tests.model.worker.held_files import HeldFiles  # noqa: E402
 
 
-class StandInEngine:
+class StandInEngine(HeldFiles):
     def __init__(self) -> None:
-        self.files: dict[str, list] = {}
+        super().__init__()
         self.idle_slices_left = 0
-        self.log: list[str] = []
 
     def describe(self) -> ModelDescription:
         return ModelDescription("stand-in", False, "float32", "there is nothing to compute", 0, 1024)
-
-    def open(self, file_id: str, path: str, text: str, version: int) -> None:
-        self.files[file_id] = [path, text, version, ()]
-
-    def edit(self, file_id: str, edits: Sequence[Edit], version: int) -> None:
-        path, text, held, snippets = self.files[file_id]
-        if version <= held:
-            raise VersionError(f"version {version} is not above {held}")
-        for edit in edits:
-            if not 0 <= edit.start <= edit.end <= len(text):
-                raise RangeError("the edit is outside the text")
-            text = text[: edit.start] + edit.text + text[edit.end :]
-        self.files[file_id] = [path, text, version, snippets]
-
-    def close(self, file_id: str) -> None:
-        del self.files[file_id]
-
-    def set_context(self, file_id: str, snippets: Sequence[Snippet]) -> None:
-        self.files[file_id][3] = tuple(snippets)
 
     def prepare(self, file_id: str, cursor: int) -> None:
         self.idle_slices_left = cursor
@@ -76,9 +50,8 @@ class StandInEngine:
         on_partial: Callable[[PartialInfill], None] | None,
         cancelled: Callable[[], bool],
     ) -> Infill:
-        path, text, held, snippets = self.files[request.file_id]
-        if request.version != held:
-            raise VersionError(f"the file is at version {held}, not {request.version}")
+        file = self.at(request.file_id, request.version)
+        path, text = file.path, file.text
         if path == "slow.py":
             while not cancelled():
                 on_partial(PartialInfill(0, text))
@@ -102,7 +75,7 @@ class StandInEngine:
             if len(counter.read_text()) <= 1 or counter.name == "always":
                 os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.02 if path == "short.py" else 0)
-        spelled = text + "".join(snippet.text for snippet in snippets)
+        spelled = text + "".join(snippet.text for snippet in file.snippets)
         gaps = tuple(GapInfill(gap, spelled, 1, (-0.5,), "eoi") for gap in request.gaps)
         return Infill(request.version, gaps, 1, 1, 0, 0.1)
 
