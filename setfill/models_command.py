@@ -73,8 +73,8 @@ def add_parser(commands: Any) -> None:
     importing = actions.add_parser(
         "import",
         help="install a model from files",
-        description="Copy a model to the installed ones: a Hugging Face directory (Llama, Qwen2, Qwen3), "
-        "a GGUF file of these kinds, or a directory that setfill has saved.",
+        description="Copy a model to the installed ones: a Hugging Face directory (Llama, Qwen2, Qwen3, "
+        "Granite, Starcoder2), a GGUF file (Llama, Qwen2, Qwen3), or a directory that setfill has saved.",
     )
     importing.add_argument("path", metavar="PATH", type=Path, help="the model's directory or GGUF file")
     importing.add_argument("--name", metavar="NAME", required=True, help="what to call it")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3")
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "granite", "starcoder2")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RopeScaling:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a Llama, Qwen2 or Qwen3 decoder. Lengths are in rows or features."""
+    """The shape of a decoder of one of `ARCHITECTURES`. Lengths are in rows or features."""
 
     architecture: str
     layers: int
@@ -50,6 +50,12 @@ class ModelConfig:
     output_bias: bool = False  # attention output projection
     ffn_bias: bool = False
     qk_norm: bool = False  # Qwen3: RMSNorm over head_dim before RoPE
+    layer_norm: bool = False  # Starcoder2: LayerNorm with a bias, not RMSNorm
+    gated_ffn: bool = True  # Starcoder2 has none: down(gelu(up(x))), not down(silu(gate(x)) * up(x))
+    embedding_scale: float = 1.0  # Granite, as are the next three: what embeddings are multiplied by
+    attention_scale: float | None = None  # products of queries and keys; None: head_dim ** -0.5
+    residual_scale: float = 1.0  # what a layer's two halves add to its rows
+    logits_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:

@@ -21,12 +21,13 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from model.checkpoint.byte_level import tokenizer_from_gguf, unadapted_capabilities
-from model.checkpoint.config import ARCHITECTURES, ModelConfig, RopeScaling
+from model.checkpoint.config import ModelConfig, RopeScaling
 from model.checkpoint.description import check_regular
 from model.checkpoint.gguf_header import Header, TensorPlace, read_header
 from model.checkpoint.record import Checkpoint, StoredTensor, checked_tensors
 from model.errors import CheckpointError
 
+ARCHITECTURES = ("llama", "qwen2", "qwen3")
 TOP_LEVEL_NAMES = {"token_embd": "embed_tokens", "output_norm": "norm", "output": "lm_head"}
 LAYER_NAMES = {
     "attn_q": "self_attn.q_proj",
@@ -123,7 +124,8 @@ def _config(metadata: Metadata, tensors: dict[str, _FileTensor]) -> ModelConfig:
     architecture = metadata["general.architecture"]
     if architecture not in ARCHITECTURES:
         raise CheckpointError(
-            f"{metadata.path}: architecture {architecture!r} is not supported; use a {', '.join(ARCHITECTURES)} model"
+            f"{metadata.path}: architecture {architecture!r} is not supported in GGUF; use a "
+            f"{', '.join(ARCHITECTURES)} model, or the model's Hugging Face directory"
         )
     if metadata.get(f"{architecture}.expert_count", 0):
         raise CheckpointError(f"{metadata.path}: mixture-of-experts models are not supported; use a dense one")

@@ -2,7 +2,7 @@
 
 Understands the configuration both as transformers 5 writes it (`rope_parameters`)
 and as it was before (`rope_theta`, `rope_scaling`). Sources: transformers'
-configuration_{llama,qwen2,qwen3}.py and modeling_rope_utils.py.
+configuration_{llama,qwen2,qwen3,granite,starcoder2}.py and modeling_rope_utils.py.
 """
 
 from __future__ import annotations
@@ -19,11 +19,21 @@ from model.checkpoint.weight_files import stored_tensors
 from model.errors import CheckpointError
 
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-MISSING_DEFAULTS = {  # what a config.json of this architecture means when it says nothing
+MISSING_DEFAULTS: dict[str, dict[str, Any]] = {  # what a config.json of this architecture means when it says nothing
     "llama": {"max_position_embeddings": 2048},
     "qwen2": {"max_position_embeddings": 32768},
     "qwen3": {"max_position_embeddings": 32768, "head_dim": 128},
+    "granite": {"max_position_embeddings": 2048},
+    "starcoder2": {
+        "max_position_embeddings": 4096,
+        "hidden_act": "gelu_pytorch_tanh",
+        "norm_epsilon": 1e-5,
+        "use_bias": True,
+        "tie_word_embeddings": True,
+    },
 }
+ACTIVATIONS = {"starcoder2": ("gelu_pytorch_tanh",)}  # of the others, silu
+TENSOR_NAMES = {"starcoder2": {"mlp.c_fc": "mlp.up_proj", "mlp.c_proj": "mlp.down_proj"}}
 
 
 def load_huggingface(directory: Path) -> Checkpoint:
@@ -35,7 +45,7 @@ def load_huggingface(directory: Path) -> Checkpoint:
     for path in _weight_files(directory):
         for name, tensor in stored_tensors(path).items():
             if not _is_ignored(name, config):
-                stored[name.removeprefix("model.")] = tensor
+                stored[_own_name(name, config.architecture)] = tensor
     tensors = checked_tensors(stored, config, str(directory))
 
     tokenizer_path = directory / "tokenizer.json"
@@ -54,12 +64,17 @@ def config_from_huggingface(data: dict[str, Any], source: str) -> ModelConfig:
         )
     if data.get("quantization_config"):
         raise CheckpointError(f"{source}: quantised weights are not supported; use an unquantised copy, or a GGUF file")
-    if data.get("hidden_act", "silu") not in ("silu", "swish"):
-        raise CheckpointError(f"{source}: hidden_act {data['hidden_act']!r} is not supported; only silu is")
     data = MISSING_DEFAULTS[architecture] | data
+    activations = ACTIVATIONS.get(architecture, ("silu", "swish"))
+    if data.get("hidden_act", activations[0]) not in activations:
+        raise CheckpointError(
+            f"{source}: hidden_act {data['hidden_act']!r} is not supported; only {activations[0]} is in such a model"
+        )
     try:
         heads = data["num_attention_heads"]
-        biased = architecture != "qwen2" and bool(data.get("attention_bias"))
+        is_starcoder, is_granite = architecture == "starcoder2", architecture == "granite"
+        biased = architecture != "qwen2" and bool(data["use_bias"] if is_starcoder else data.get("attention_bias"))
+        scales = _granite_scales(data) if is_granite else {}
         return ModelConfig(
             architecture=architecture,
             layers=data["num_hidden_layers"],
@@ -72,12 +87,15 @@ def config_from_huggingface(data: dict[str, Any], source: str) -> ModelConfig:
             context_length=_context_length(data),
             rope_base=float(_given(_rope_entry(data), "rope_theta", _given(data, "rope_theta", 10000.0))),
             rope_scaling=_rope_scaling(data, source),
-            norm_eps=data.get("rms_norm_eps", 1e-6),
+            norm_eps=data["norm_epsilon"] if is_starcoder else data.get("rms_norm_eps", 1e-6),
             tied_head=bool(data.get("tie_word_embeddings", False)),
             qkv_bias=architecture == "qwen2" or biased,
             output_bias=biased,
-            ffn_bias=architecture == "llama" and bool(data.get("mlp_bias")),
+            ffn_bias=biased if is_starcoder else architecture in ("llama", "granite") and bool(data.get("mlp_bias")),
             qk_norm=architecture == "qwen3",
+            layer_norm=is_starcoder,
+            gated_ffn=not is_starcoder,
+            **scales,
         )
     except KeyError as error:
         raise CheckpointError(f"{source} lacks {error}; get a fresh copy of it") from error
@@ -90,10 +108,20 @@ def _given(data: dict[str, Any], key: str, default: Any) -> Any:
     return default if data.get(key) is None else data[key]
 
 
+def _granite_scales(data: dict[str, Any]) -> dict[str, float]:
+    """Return what Granite multiplies by. Where a configuration says nothing of one, transformers takes 1."""
+    return {
+        "embedding_scale": float(data.get("embedding_multiplier", 1.0)),
+        "attention_scale": float(data.get("attention_multiplier", 1.0)),
+        "residual_scale": float(data.get("residual_multiplier", 1.0)),
+        "logits_scale": 1 / float(data.get("logits_scaling", 1.0)),
+    }
+
+
 def _context_length(data: dict[str, Any]) -> int:
     """Return the rows the model takes; no more than a sliding window, inside which it is ordinary attention."""
     length = data["max_position_embeddings"]
-    slides = "sliding_attention" in (data.get("layer_types") or [])
+    slides = "sliding_attention" in (data.get("layer_types") or []) or data["model_type"] == "starcoder2"
     if not data.get("layer_types") and data.get("use_sliding_window"):
         slides = data.get("max_window_layers", 28) < data["num_hidden_layers"]
     return min(length, data["sliding_window"]) if slides and data.get("sliding_window") else length
@@ -188,6 +216,14 @@ def _is_ignored(name: str, config: ModelConfig) -> bool:
     # Old checkpoints store the rotary frequencies, which follow from the configuration; some store the
     # tied head beside the embedding that it is.
     return name.endswith("rotary_emb.inv_freq") or (config.tied_head and name == "lm_head.weight")
+
+
+def _own_name(name: str, architecture: str) -> str:
+    """Return the name that a tensor has in `Checkpoint.tensors`."""
+    name = name.removeprefix("model.")
+    for theirs, ours in TENSOR_NAMES.get(architecture, {}).items():
+        name = name.replace(f".{theirs}.", f".{ours}.")
+    return name
 
 
 def _first_id(value: Any) -> Any:

@@ -93,7 +93,7 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         "self_attn.k_proj": (kv_width, width, config.qkv_bias),
         "self_attn.v_proj": (kv_width, width, config.qkv_bias),
         "self_attn.o_proj": (width, query_width, config.output_bias),
-        "mlp.gate_proj": (ffn_width, width, config.ffn_bias),
+        **({"mlp.gate_proj": (ffn_width, width, config.ffn_bias)} if config.gated_ffn else {}),
         "mlp.up_proj": (ffn_width, width, config.ffn_bias),
         "mlp.down_proj": (width, ffn_width, config.ffn_bias),
     }
@@ -104,12 +104,14 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
             layer[f"{name}.bias"] = (outputs,)
     if config.qk_norm:
         layer["self_attn.q_norm.weight"] = layer["self_attn.k_norm.weight"] = (head_dim,)
-    layer["input_layernorm.weight"] = layer["post_attention_layernorm.weight"] = (width,)
+    norm_parts = ("weight", "bias") if config.layer_norm else ("weight",)
+    for part in norm_parts:
+        layer[f"input_layernorm.{part}"] = layer[f"post_attention_layernorm.{part}"] = (width,)
 
     shapes: dict[str, tuple[int, ...]] = {"embed_tokens.weight": (config.vocab_size, width)}
     for index in range(config.layers):
         shapes |= {f"layers.{index}.{name}": shape for name, shape in layer.items()}
-    shapes["norm.weight"] = (width,)
+    shapes |= {f"norm.{part}": (width,) for part in norm_parts}
     if not config.tied_head:
         shapes["lm_head.weight"] = (config.vocab_size, width)
     return shapes

@@ -1,4 +1,4 @@
-"""The decoder network: Llama, Qwen2 and Qwen3 kinds under set-causal attention.
+"""The decoder network: Llama, Qwen2, Qwen3, Granite and Starcoder2 kinds under set-causal attention.
 
 One forward takes any rows, clean or mask: each carries a token id, a position
 id and what it may see. It writes their keys and values into the slots given and
@@ -71,11 +71,13 @@ class Decoder:
         # Rows are float32 throughout: element-wise calls on a few of them cost no more than in bfloat16.
         self.cache_dtype = cache_dtype(precision)
         self.rope = RotaryEmbedding(config)
-        self.embedding = checkpoint.float_tensor("embed_tokens.weight").to(self.cache_dtype)  # [V, T]
+        # Granite's factors are multiplied into the weights: a forward knows nothing of them.
+        embedding = checkpoint.float_tensor("embed_tokens.weight") * config.embedding_scale
+        self.embedding = embedding.to(self.cache_dtype)  # [V, T]
         self.layers = [_Layer(checkpoint, index, precision) for index in range(config.layers)]
-        self.final_norm = _RMSNorm(checkpoint.float_tensor("norm.weight"), config.norm_eps)
+        self.final_norm = _norm(checkpoint, "norm")
         head = "embed_tokens.weight" if checkpoint.config.tied_head else "lm_head.weight"
-        self.head = _linear(checkpoint, [head], [], precision)
+        self.head = _linear(checkpoint, [head], [], precision, config.logits_scale)
 
     def new_cache(self, right_slots: int, left_slots: int) -> KVCache:
         """Return an empty cache of this network's shape and precision."""
@@ -111,20 +113,21 @@ class _Layer:
         self.config = config = checkpoint.config
         name = f"layers.{index}."
 
-        def norm(suffix: str) -> _RMSNorm:
-            return _RMSNorm(checkpoint.float_tensor(name + suffix), config.norm_eps)
-
-        def linear(*parts: str, bias: bool) -> Linear:
+        def linear(*parts: str, bias: bool, scale: float = 1.0) -> Linear:
             weights = [f"{name}{part}.weight" for part in parts]
-            return _linear(checkpoint, weights, [f"{name}{part}.bias" for part in parts] if bias else [], precision)
+            biases = [f"{name}{part}.bias" for part in parts] if bias else []
+            return _linear(checkpoint, weights, biases, precision, scale)
 
-        self.attention_norm, self.ffn_norm = norm("input_layernorm.weight"), norm("post_attention_layernorm.weight")
+        self.attention_norm = _norm(checkpoint, name + "input_layernorm")
+        self.ffn_norm = _norm(checkpoint, name + "post_attention_layernorm")
         self.qkv = linear("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", bias=config.qkv_bias)
-        self.output = linear("self_attn.o_proj", bias=config.output_bias)
-        self.gate_up = linear("mlp.gate_proj", "mlp.up_proj", bias=config.ffn_bias)
-        self.down = linear("mlp.down_proj", bias=config.ffn_bias)
-        self.query_norm = norm("self_attn.q_norm.weight") if config.qk_norm else None
-        self.key_norm = norm("self_attn.k_norm.weight") if config.qk_norm else None
+        self.output = linear("self_attn.o_proj", bias=config.output_bias, scale=config.residual_scale)
+        gate = ["mlp.gate_proj"] if config.gated_ffn else []
+        self.gate_up = linear(*gate, "mlp.up_proj", bias=config.ffn_bias)
+        self.down = linear("mlp.down_proj", bias=config.ffn_bias, scale=config.residual_scale)
+        self.query_norm = _norm(checkpoint, name + "self_attn.q_norm") if config.qk_norm else None
+        self.key_norm = _norm(checkpoint, name + "self_attn.k_norm") if config.qk_norm else None
+        self._score_scale = config.attention_scale or config.head_dim**-0.5
 
     def forward(
         self, hidden: Tensor, rotation: Rotation, mask: Tensor, rows: Rows, cache: KVCache, index: int
@@ -132,7 +135,10 @@ class _Layer:
         """One layer over `hidden` [R, T]."""
         attended = self._attend(self.qkv(self.attention_norm(hidden)), rotation, mask, rows, cache, index)
         hidden = hidden + self.output(attended)
-        gate, up = self.gate_up(self.ffn_norm(hidden)).chunk(2, -1)
+        widened = self.gate_up(self.ffn_norm(hidden))
+        if not self.config.gated_ffn:
+            return hidden + self.down(F.gelu(widened, approximate="tanh"))
+        gate, up = widened.chunk(2, -1)
         return hidden + self.down(F.silu(gate).mul_(up))
 
     def _attend(self, qkv: Tensor, rotation: Rotation, mask: Tensor, rows: Rows, cache: KVCache, index: int) -> Tensor:
@@ -157,7 +163,7 @@ class _Layer:
         queries = query.shape[1]
         if queries < _LEAST_QUERIES and cache.dtype is torch.float32:
             query = F.pad(query, (0, 0, 0, _LEAST_QUERIES - queries))
-        scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=dim**-0.5)  # [K, G * R, N]
+        scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=self._score_scale)  # [K, G * R, N]
         attended = _mixed(scores.softmax(-1), values)[:, :queries]
         return attended.reshape(heads, count, dim).transpose(0, 1).reshape(count, heads * dim)
 
@@ -176,6 +182,23 @@ class _RMSNorm:
     def __call__(self, x: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(x, 2, -1, keepdim=True)
         return (x / torch.hypot(length, self._floor)).mul_(self._weight)
+
+
+class _LayerNorm:
+    """(x - mean(x)) / sqrt(var(x) + eps) * weight + bias over the last dimension."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, eps: float) -> None:
+        self._weight, self._bias, self._eps = weight, bias, eps
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self._weight.shape, self._weight, self._bias, self._eps)
+
+
+def _norm(checkpoint: Checkpoint, name: str) -> _RMSNorm | _LayerNorm:
+    weight, config = checkpoint.float_tensor(f"{name}.weight"), checkpoint.config
+    if config.layer_norm:
+        return _LayerNorm(weight, checkpoint.float_tensor(f"{name}.bias"), config.norm_eps)
+    return _RMSNorm(weight, config.norm_eps)
 
 
 def _mixed(weights: Tensor, values: Tensor) -> Tensor:
@@ -209,7 +232,12 @@ def _attention_mask(rows: Rows, groups: int, span: int, dtype: torch.dtype) -> T
     return torch.cat((mask, mask[:1].expand(missing, -1))) if missing > 0 else mask
 
 
-def _linear(checkpoint: Checkpoint, weights: list[str], biases: list[str], precision: Precision) -> Linear:
+def _linear(
+    checkpoint: Checkpoint, weights: list[str], biases: list[str], precision: Precision, scale: float = 1.0
+) -> Linear:
+    """Return the linear layer of all `weights` beside each other, its outputs multiplied by `scale`."""
     weight = torch.cat([checkpoint.float_tensor(name) for name in weights])
     bias = torch.cat([checkpoint.float_tensor(name) for name in biases]) if biases else None
+    if scale != 1:
+        weight, bias = weight * scale, None if bias is None else bias * scale
     return make_linear(weight, bias, precision)

@@ -33,7 +33,12 @@ _LINEARS = {"qkv": "attention", "output": "output", "gate_up": "ffn", "down": "d
 
 
 def measured_factors(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Return smoothing factors from the greatest numbers that rows of some thousand characters of code have."""
+    """Return smoothing factors from the greatest numbers that rows of some thousand characters of code have.
+
+    Raises CheckpointError for a model whose channels cannot be scaled: behind a gate they can, behind GELU not.
+    """
+    if not checkpoint.config.gated_ffn:
+        raise CheckpointError(f"{checkpoint.config.architecture} models cannot be exported: their FFN has no gate")
     parts = SessionParts.of(checkpoint, Precision.FLOAT32, 0, FULL, NEAR)
     network, greatest = parts.network, dict[str, Tensor]()
 

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.checkpoint.config import ModelConfig
+from model.errors import InputError
 from model.network.rope import RotaryEmbedding, rotate
 from model.training.visibility import MaskedRows
 
@@ -29,8 +30,15 @@ class TrainerNetwork(nn.Module):
     """Llama, Qwen2 or Qwen3 under any visibility."""
 
     def __init__(self, config: ModelConfig, tensors: Mapping[str, Tensor], compute_dtype: torch.dtype) -> None:
-        """Take copies of `tensors`, named as in a checkpoint, as float32 parameters."""
+        """Take copies of `tensors`, named as in a checkpoint, as float32 parameters.
+
+        Raises InputError for an architecture that is run but not trained.
+        """
         super().__init__()
+        if config.architecture in ("granite", "starcoder2"):
+            raise InputError(
+                f"{config.architecture} models cannot be trained: start from a Llama, Qwen2 or Qwen3 model"
+            )
         self.config, self.compute_dtype = config, compute_dtype
         self.embed_tokens = nn.Embedding(config.vocab_size, config.width)
         self.layers = nn.ModuleList(TrainerLayer(config) for _ in range(config.layers))

@@ -19,7 +19,9 @@ from model.checkpoint.loading import load_checkpoint
 from model.errors import CheckpointError, InputError
 from model.release import export
 from model.release.export import export_model
+from model.training.network import TrainerNetwork
 from setfill import cli
+from tests.model.checkpoint_files import save_huggingface
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -133,3 +135,14 @@ def test_the_command(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert "nats per token before" in out
     assert cli.run(["models", "export", str(tiny_model), str(target)]) == 0  # ours is replaced
     assert load_checkpoint(target).name == "setfill-135m"
+
+
+def test_a_model_that_is_only_run_is_neither_exported_nor_trained(tmp_path: Path) -> None:
+    """Behind GELU no channel can be scaled, and the trainer has no LayerNorm: both say so at once."""
+    save_huggingface(tmp_path / "starcoder2", "Starcoder2")
+    with pytest.raises(CheckpointError, match="starcoder2 models cannot be exported"):
+        export_model(tmp_path / "starcoder2", tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+    checkpoint = load_checkpoint(tmp_path / "starcoder2")
+    with pytest.raises(InputError, match="starcoder2 models cannot be trained"):
+        TrainerNetwork(checkpoint.config, checkpoint.tensors, torch.float32)

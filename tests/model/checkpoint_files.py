@@ -40,6 +40,8 @@ def save_huggingface(directory: Path, kind: str, shard_size: str = "1GB", **opti
         "num_key_value_heads": 2,
         "max_position_embeddings": 512,
         "rope_parameters": dict(ROPE_DEFAULT),
+        "bos_token_id": 0,
+        "eos_token_id": 0,
     }
     dtype = options.pop("dtype", torch.float32)
     config = getattr(transformers, f"{kind}Config")(**{**base, **options})

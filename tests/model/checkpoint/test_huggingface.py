@@ -60,6 +60,39 @@ from tests.model.tiny import SPECIAL_TOKENS, tiny_tokenizer
         ("Qwen2", {"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 2}, {"context_length": 512}),
         ("Qwen3", {"head_dim": 16}, {"architecture": "qwen3", "qk_norm": True, "head_dim": 16, "qkv_bias": False}),
         ("Qwen3", {"head_dim": 8, "attention_bias": True}, {"qkv_bias": True, "output_bias": True}),
+        (
+            "Granite",
+            {
+                "embedding_multiplier": 12.0,
+                "attention_multiplier": 0.5,
+                "residual_multiplier": 0.25,
+                "logits_scaling": 8.0,
+                "mlp_bias": True,
+            },
+            {
+                "embedding_scale": 12.0,
+                "attention_scale": 0.5,
+                "residual_scale": 0.25,
+                "logits_scale": 0.125,
+                "ffn_bias": True,
+                "qkv_bias": False,
+            },
+        ),
+        (
+            "Starcoder2",
+            {"sliding_window": 100, "norm_epsilon": 1e-4},
+            {
+                "layer_norm": True,
+                "gated_ffn": False,
+                "qkv_bias": True,
+                "output_bias": True,
+                "ffn_bias": True,
+                "tied_head": True,
+                "norm_eps": 1e-4,
+                "context_length": 100,
+            },
+        ),
+        ("Starcoder2", {"use_bias": False, "tie_word_embeddings": False}, {"ffn_bias": False, "tied_head": False}),
     ],
 )
 def test_huggingface_directory(tmp_path: Path, kind: str, options: dict, expected: dict) -> None:
@@ -67,7 +100,10 @@ def test_huggingface_directory(tmp_path: Path, kind: str, options: dict, expecte
     checkpoint = load_checkpoint(tmp_path)
     expected = {"width": 32, "layers": 2, "heads": 4, "ffn_width": 48, "context_length": 512} | expected
     assert {name: getattr(checkpoint.config, name) for name in expected} == expected
-    weights = {name.removeprefix("model."): tensor for name, tensor in network.state_dict().items()}
+    weights = {
+        name.removeprefix("model.").replace("mlp.c_fc", "mlp.up_proj").replace("mlp.c_proj", "mlp.down_proj"): tensor
+        for name, tensor in network.state_dict().items()
+    }
     if checkpoint.config.tied_head:
         del weights["lm_head.weight"]
     assert set(checkpoint.tensors) == set(weights) == set(expected_shapes(checkpoint.config))
@@ -207,6 +243,10 @@ def huggingface_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (config_edit(num_attention_heads=0), "heads is 0"),
         (config_edit(quantization_config={"quant_method": "gptq"}), "unquantised copy"),
         (config_edit(hidden_act="gelu"), "only silu"),
+        (config_edit(model_type="starcoder2", hidden_act="gelu"), "only gelu_pytorch_tanh"),
+        (config_edit(model_type="granite", logits_scaling=0), "config.json: float division by zero"),
+        (config_edit(model_type="granite", residual_multiplier=-1), "residual_scale is -1.0"),
+        (config_edit(model_type="gpt_bigcode"), "model_type 'gpt_bigcode' is not supported"),
         (config_edit(rope_parameters={"rope_type": "longrope", "rope_theta": 1e4}), "'longrope' is not supported"),
         (config_edit(rope_parameters={"rope_type": "linear", "rope_theta": 1e4}), "lacks 'factor'"),
         (config_edit(rope_parameters=ROPE_YARN | {"truncate": False}), "'yarn' is not supported"),

@@ -28,6 +28,9 @@ LLAMA3 = {
     "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 32,
 }  # fmt: skip
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 32}
+GRANITE_SCALES = {
+    "embedding_multiplier": 12.0, "attention_multiplier": 0.015625, "residual_multiplier": 0.22, "logits_scaling": 8.0,
+}  # fmt: skip
 
 MODELS: list[tuple[str, dict[str, Any]]] = [
     ("Llama", {}),
@@ -41,6 +44,12 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
     ("Qwen2", {"tie_word_embeddings": False, "num_attention_heads": 6, "num_key_value_heads": 2, "hidden_size": 48}),
     ("Qwen2", {"rope_parameters": YARN}),
     ("Qwen3", {"head_dim": 16}),
+    ("Granite", {}),
+    ("Granite", GRANITE_SCALES),
+    ("Granite", GRANITE_SCALES | {"tie_word_embeddings": True, "attention_bias": True, "mlp_bias": True}),
+    ("Starcoder2", {}),
+    ("Starcoder2", {"use_bias": False, "tie_word_embeddings": False, "norm_epsilon": 1e-3}),
+    ("Starcoder2", {"sliding_window": 128, "num_key_value_heads": 4}),
     ("Qwen3", {"head_dim": 8, "attention_bias": True, "tie_word_embeddings": True, "rope_parameters": LINEAR}),
 ]
 
@@ -51,7 +60,7 @@ def random_model(directory: Path, kind: str, options: dict[str, Any]) -> Any:
     base = {
         "vocab_size": vocab_size, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512,
-        "rope_parameters": dict(BASE),
+        "rope_parameters": dict(BASE), "bos_token_id": 0, "eos_token_id": 0,
     }  # fmt: skip
     config = getattr(transformers, f"{kind}Config")(**{**base, **options})
     torch.manual_seed(1)
@@ -92,6 +101,20 @@ def test_logits_are_those_of_transformers(tmp_path: Path, kind: str, options: di
         expected = other(ids[None]).logits[0]
     for slices in ([100], [30, 1, 40, 29], [70, *[1] * 30]):
         torch.testing.assert_close(fed_in_slices(network, ids, slices), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("Granite", GRANITE_SCALES), ("Starcoder2", {})])
+@pytest.mark.parametrize("precision", [Precision.BFLOAT16, Precision.INT8])
+def test_scales_and_layer_norm_in_low_precision(
+    tmp_path: Path, kind: str, options: dict[str, Any], precision: Precision
+) -> None:
+    """Factors are multiplied into weights before these are rounded, so that nothing is lost by them."""
+    random_model(tmp_path, kind, options)
+    checkpoint = load_checkpoint(tmp_path)
+    ids = random_ids(60, checkpoint.config.vocab_size)
+    exact = fed_in_slices(Decoder(checkpoint, Precision.FLOAT32), ids, [60])
+    near = fed_in_slices(Decoder(checkpoint, precision), ids, [30, 30])
+    assert float(torch.cosine_similarity(exact, near, dim=-1).min()) > 0.97
 
 
 def test_only_the_logits_asked_for_are_returned() -> None:
