@@ -12,6 +12,7 @@ from lsp_server.hard_links import has_other_names
 from lsp_server.patterns import Patterns, matches
 
 _LARGEST_IGNORE_BYTES = 1_000_000
+_ANY_NAME = "any file"  # which no pattern names but one for all files, or for the folder that it is in
 
 
 class Privacy:
@@ -40,6 +41,13 @@ class Privacy:
             return real if is_wanted and real.stat().st_size <= self._max_file_bytes else None
         except OSError:
             return None
+
+    def may_enter(self, folder: Path) -> bool:
+        """Whether files in a folder may be readable: not where all that is in it is ignored or excluded."""
+        real = _resolved(folder)
+        root = next((root for root in self._roots if real.is_relative_to(root)), None)
+        any_file = real / _ANY_NAME
+        return root is not None and not self.is_excluded(any_file) and not self._is_ignored(any_file, root)
 
     def _is_ignored(self, real: Path, root: Path) -> bool:
         """Whether any ignore file of the repository ignores the file.

@@ -1,18 +1,20 @@
-"""`setfill eval`: infilling benchmarks, losses on held-out packages, sessions after edits, and comparisons."""
+"""`setfill eval`: infilling benchmarks, cut gaps, losses on held-out packages, sessions after edits, comparisons."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from model.api.visible_text import visible
+from model.errors import InputError
+from setfill import eval_lines_command
 from setfill.arguments import Parser, add_model, positive, seed
 from setfill.display import console, notes
+from setfill.eval_progress import kept_beside, progress_of
 from setfill.fill_command import policy
+from setfill.running import checkpoint_of
 
 _LENGTHS = {"self": ("self",), "gold": ("gold",), "both": ("self", "gold")}
 
@@ -68,13 +70,16 @@ def add_parser(commands: Any) -> None:
     )
     infilling.set_defaults(run=run_infilling)
 
+    eval_lines_command.add_parser(actions)
+
     comparing = actions.add_parser(
         "compare",
         help="compare two runs gap by gap",
-        description="Print the differences B - A of two reports on the same data, with paired intervals.",
+        description="Print the differences B - A of two reports on the same data, with paired intervals. Without B, "
+        "those of A's other policies from its first.",
     )
     comparing.add_argument("first", metavar="A.json", type=Path)
-    comparing.add_argument("second", metavar="B.json", type=Path)
+    comparing.add_argument("second", metavar="B.json", type=Path, nargs="?")
     comparing.add_argument("--json", action="store_true", help="print JSON")
     comparing.set_defaults(run=run_compare)
 
@@ -101,6 +106,10 @@ def add_parser(commands: Any) -> None:
     drifting.add_argument("--json", action="store_true", help="print JSON")
     drifting.set_defaults(run=run_session)
 
+    for each in (losing, drifting):
+        each.add_argument(
+            "--out", metavar="REPORT", type=Path, help="write the report here too; an interrupted run then goes on"
+        )
     for each in (infilling, losing, drifting):
         add_model(each)
 
@@ -115,10 +124,11 @@ def run_infilling(options: argparse.Namespace) -> int:
     sandbox = Sandbox(isolated=not options.without_isolation)
     policies = tuple(dict.fromkeys(options.policies or ["verified"]))
     settings = Settings(policies, _LENGTHS[options.length], options.precision, options.max_tokens, options.seed)
-    with _progress("gaps") as progress:
-        report = evaluate(_checkpoint(options.model), tasks, sandbox, settings, progress)
-    report["data"] = {"name": options.data.name, "sha256": file_hash(options.data)}
-    write_report(options.out, report)
+    with kept_beside(options.out) as log:
+        with progress_of("gaps") as progress:
+            report = evaluate(checkpoint_of(options.model), tasks, sandbox, settings, progress, log)
+        report["data"] = {"name": options.data.name, "sha256": file_hash(options.data)}
+        write_report(options.out, report)
     out = console("never")
     for note in report["notes"]:
         out.print(note, markup=False)
@@ -131,7 +141,7 @@ def run_compare(options: argparse.Namespace) -> int:
     from model.evaluation.comparison import compare
     from model.evaluation.report import comparison_table, read_report
 
-    pairs = compare(read_report(options.first), read_report(options.second))
+    pairs = compare(read_report(options.first), read_report(options.second) if options.second else None)
     print(json.dumps(pairs, indent=1) if options.json else comparison_table(pairs))
     return 0
 
@@ -141,10 +151,12 @@ def run_loss(options: argparse.Namespace) -> int:
     from model.training.config import TrainingConfig, read_config
 
     config = read_config(options.config) if options.config else TrainingConfig()
-    with _progress("units") as progress:
-        report = held_out_loss(
-            _checkpoint(options.model), options.corpus, options.units, config.examples, progress=progress
-        )
+    with kept_beside(options.out) as log:
+        with progress_of("units") as progress:
+            report = held_out_loss(
+                checkpoint_of(options.model), options.corpus, options.units, config.examples, progress=progress, log=log
+            )
+        _write(options.out, report)
     print(json.dumps(report, indent=1) if options.json else loss_page(report))
     return 0
 
@@ -153,28 +165,21 @@ def run_session(options: argparse.Namespace) -> int:
     from model.evaluation.drift import drift_page, read_trace, session_drift
 
     trace = read_trace(options.trace)
-    with _progress("edits") as progress:
-        report = session_drift(
-            _checkpoint(options.model), trace, options.samples, first=options.first, edits=options.edits,
-            progress=progress,
-        )  # fmt: skip
+    with kept_beside(options.out) as log:
+        with progress_of("edits") as progress:
+            report = session_drift(
+                checkpoint_of(options.model), trace, options.samples, first=options.first, edits=options.edits,
+                progress=progress, log=log,
+            )  # fmt: skip
+        _write(options.out, report)
     print(json.dumps(report, indent=1) if options.json else drift_page(report))
     return 0
 
 
-def _checkpoint(name_or_path: str) -> Any:
-    from model.checkpoint.loading import load_checkpoint
-    from setfill.running import model_path
-
-    return load_checkpoint(model_path(name_or_path))
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal how many of `what` are done."""
-    err = notes()
-    if not err.is_terminal:
-        yield lambda done, total: None
+def _write(path: Path | None, report: dict[str, Any]) -> None:
+    if path is None:
         return
-    with err.status("loading the model") as line:
-        yield lambda done, total: line.update(f"{done} of {total} {what}")
+    try:
+        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}") from error

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -26,6 +27,13 @@ def model_path(name_or_path: str) -> Path:
     from setfill.models_command import fetch_with_progress
 
     return fetch_with_progress(store.DEFAULT_MODEL, None).path.resolve()
+
+
+def checkpoint_of(name_or_path: str) -> Any:
+    """Return a model, loaded for measurements in this process. CheckpointError, ModelNotFoundError."""
+    from model.checkpoint.loading import load_checkpoint
+
+    return load_checkpoint(model_path(name_or_path))
 
 
 def _says_yes_to_fetching() -> bool:

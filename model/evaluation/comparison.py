@@ -1,32 +1,50 @@
-"""Two infilling runs on the same tasks, compared gap by gap. Knows reports, not how they were made."""
+"""Two runs on the same tasks, compared gap by gap. Knows reports, not how they were made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from model.errors import InputError
 from model.evaluation.statistics import clustered_mean
 
-_MEASURES = ("exact", "passed", "parses")
+MEASURES = {
+    "infilling": ("exact", "passed", "parses"),
+    "lines": ("exact", "right_share", "similarity", "parses", "nats"),
+}
+"""What is compared, by the kind of report. All but nats are shares."""
 
 
-def compare(first: Mapping[str, Any], second: Mapping[str, Any], seed: int = 0) -> list[dict[str, Any]]:
+def compare(first: Mapping[str, Any], second: Mapping[str, Any] | None, seed: int = 0) -> list[dict[str, Any]]:
     """Return, for each policy and length in both runs, the differences second - first with paired intervals.
 
-    Where the runs have no policy in common and one each, those are compared.
-    Raises InputError where there is nothing to compare.
+    Where the runs have no policy in common and one each, those are compared. Without a second run, the first one's
+    other policies are compared with its first. Raises InputError where there is nothing to compare.
     """
+    own = first["settings"]["policies"]
+    chosen = _policy_pairs(first, second) if second else [(own[0], policy) for policy in own[1:]]
+    second = second or first
+    if first["kind"] != second["kind"]:
+        raise InputError(f"one run is of kind {first['kind']}, the other of kind {second['kind']}: compare like runs")
     pairs = []
-    for policy, other in _policy_pairs(first, second):
+    for policy, other in chosen:
         for length in ("self", "gold"):
             before, after = _answers(first, policy, length), _answers(second, other, length)
             shared = [task_id for task_id in before if task_id in after]
             if shared:
-                pairs.append(_difference(policy, other, length, before, after, shared, seed))
+                pairs.append(
+                    {
+                        "policies": [policy, other],
+                        "length": length,
+                        "gaps": len(shared),
+                        **{name: _difference(name, before, after, shared, seed) for name in MEASURES[first["kind"]]},
+                    }
+                )
     if not pairs:
-        raise InputError("the two runs have no tasks and lengths in common; compare runs on the same data")
+        raise InputError(
+            "nothing to compare: give two runs with tasks, lengths and policies in common, or one with several policies"
+        )
     return pairs
 
 
@@ -42,17 +60,16 @@ def _answers(report: Mapping[str, Any], policy: str, length: str) -> dict[str, d
 
 
 def _difference(
-    policy: str, other: str, length: str, before: Mapping[str, Any], after: Mapping[str, Any], shared: list[str],
-    seed: int,
-) -> dict[str, Any]:  # fmt: skip
-    clusters = [before[task_id]["problem"] for task_id in shared]
-    found: dict[str, Any] = {"policies": [policy, other], "length": length, "gaps": len(shared)}
-    for measure in _MEASURES:
-        steps = [int(after[task_id][measure]) - int(before[task_id][measure]) for task_id in shared]
-        estimate = asdict(clustered_mean(steps, clusters, seed))
-        found[measure] = {
-            **{name: round(value, 4) for name, value in estimate.items()},
-            "only_first": steps.count(-1),
-            "only_second": steps.count(1),
-        }
-    return found
+    measure: str, before: Mapping[str, Any], after: Mapping[str, Any], shared: Sequence[str], seed: int
+) -> dict[str, Any] | None:
+    """Return the mean difference, None for what was not measured."""
+    known = [name for name in shared if before[name].get(measure) is not None and after[name].get(measure) is not None]
+    if not known:
+        return None
+    steps = [float(after[task_id][measure]) - float(before[task_id][measure]) for task_id in known]
+    estimate = asdict(clustered_mean(steps, [before[task_id]["problem"] for task_id in known], seed))
+    return {
+        **{name: round(value, 4) for name, value in estimate.items()},
+        "only_first": sum(step < 0 for step in steps),
+        "only_second": sum(step > 0 for step in steps),
+    }

@@ -11,6 +11,7 @@ import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from model.checkpoint.record import Checkpoint
 from model.decoding.gap_rows import GapRows
 from model.decoding.likelihood import chain
 from model.errors import InputError
+from model.evaluation.answer_log import AnswerLog
 from model.network.linear import Precision
 from model.sessions.session import Session, SessionParts
 
@@ -51,35 +53,48 @@ def session_drift(
     checkpoint: Checkpoint,
     trace: EditTrace,
     samples: int,
-    precision: Precision = Precision.FLOAT32,
     first: int = 0,
     edits: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    log: Path | None = None,
 ) -> dict[str, Any]:
     """Replay `edits` patches after the first `first`, and compare at `samples` of them; see `_compare`.
 
     Between edits all idle work is done; after the edit at which they are
-    compared, none is, as when a suggestion follows a key at once.
+    compared, none is, as when a suggestion follows a key at once. Comparisons are
+    kept in `log` as they come. Where an interrupted run left some, the session
+    still goes through all edits, for it is its history that counts, but its fresh
+    windows are not built again.
     """
-    parts = SessionParts.of(checkpoint, precision, island_bytes=1 << 20)
+    parts = SessionParts.of(checkpoint, Precision.FLOAT32, island_bytes=1 << 20)
     text = _replayed(trace.text, trace.patches[:first])
     patches = trace.patches[first : None if edits is None else first + edits]
     if not patches:
         raise InputError(f"the trace has only {len(trace.patches)} edits")
     sampled = set(torch.linspace(0, len(patches) - 1, min(samples, len(patches))).round().int().tolist())
-    session, compared = Session(parts, "main.rs", text), []
-    _settle(session, patches[0][0])
-    for index, (at, gone, new) in enumerate(patches):
-        progress(index, len(patches))
-        cursor = at + len(new)
-        session.edit([Edit(at, at + gone, new)])
-        if index in sampled:
-            fresh = Session(parts, "main.rs", session.text)
-            _settle(fresh, cursor)  # or it would answer from its nearest rows
-            compared.append(_compare(_log_probs(session, cursor), _log_probs(fresh, cursor)))
-        _settle(session, cursor)
+    facts = {
+        "model": checkpoint.name, "samples": samples, "edits": [first, len(patches)],
+        "trace": sha256(repr(trace).encode()).hexdigest(),
+    }  # fmt: skip
+    session = Session(parts, "main.rs", text)
+    with AnswerLog(log, facts) as kept:
+        done_before = {answer["edit"] for answer in kept.answers}
+        _settle(session, patches[0][0])
+        for index, (at, gone, new) in enumerate(patches):
+            progress(index, len(patches))
+            cursor = at + len(new)
+            session.edit([Edit(at, at + gone, new)])
+            if index in sampled:
+                here = _log_probs(session, cursor)  # every time: it has a part in what the session keeps
+                if index not in done_before:
+                    fresh = Session(parts, "main.rs", session.text)
+                    _settle(fresh, cursor)  # or it would answer from its nearest rows
+                    divergence, is_same = _compare(here, _log_probs(fresh, cursor))
+                    kept.add({"edit": index, "divergence_nats": divergence, "same_first_choice": is_same})
+            _settle(session, cursor)
+        compared = kept.answers
     progress(len(patches), len(patches))
-    divergences = sorted(divergence for divergence, _ in compared)
+    divergences = sorted(answer["divergence_nats"] for answer in compared)
     return {
         "kind": "session",
         "model": checkpoint.name,
@@ -91,7 +106,7 @@ def session_drift(
             "p95": divergences[int(0.95 * (len(divergences) - 1))],
             "max": divergences[-1],
         },
-        "same_first_choice": statistics.mean(same for _, same in compared),
+        "same_first_choice": statistics.mean(answer["same_first_choice"] for answer in compared),
     }
 
 

@@ -7,7 +7,7 @@ a run's log ends. The network is training's too, in float32.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from model.checkpoint.record import Checkpoint, expected_shapes
 from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError
+from model.evaluation.answer_log import AnswerLog
 from model.evaluation.statistics import clustered_ratio
 from model.training.batches import MicroBatch, micro_batch
 from model.training.config import ExampleConfig
@@ -40,20 +41,26 @@ def held_out_loss(
     examples: ExampleConfig,
     seed: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    log: Path | None = None,
 ) -> dict[str, Any]:
-    """Return losses in nats and accuracies over `units` units, with intervals over units. Raises InputError."""
+    """Return losses in nats and accuracies over `units` units, with intervals over units. Raises InputError.
+
+    What each unit gave is kept in `log` as it comes, and what an interrupted run left there is taken from it.
+    """
     source = _source(checkpoint, corpus, examples, seed)
     tensors = {name: checkpoint.float_tensor(name) for name in expected_shapes(checkpoint.config)}
     network = TrainerNetwork(checkpoint.config, tensors, torch.float32).eval()
     del tensors
-    summaries = []
-    for number in range(units):
-        progress(number, units)
-        part = micro_batch([source.unit(number)], np.ones(len(RowKind), np.float32), 1)
-        measures = Measures(torch.device("cpu"))
-        losses, tops = _row_losses(network, part)
-        measures.add(part, losses.sum(), losses, tops)
-        summaries.append(measures.summary())
+    facts = {"model": checkpoint.name, "examples": asdict(examples), "seed": seed, "corpus": str(corpus.resolve())}
+    with AnswerLog(log, facts) as kept:
+        for number in range(len(kept.answers), units):
+            progress(number, units)
+            part = micro_batch([source.unit(number)], np.ones(len(RowKind), np.float32), 1)
+            measures = Measures(torch.device("cpu"))
+            losses, tops = _row_losses(network, part)
+            measures.add(part, losses.sum(), losses, tops)
+            kept.add(measures.summary())
+        summaries = kept.answers[:units]
     progress(units, units)
     adapted = checkpoint.capabilities.adapted
     notes = [] if adapted else [

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from model.api.policy import parse_policy
@@ -20,6 +22,7 @@ from model.api.types import Gap, InfillRequest, Limits
 from model.checkpoint.record import Checkpoint
 from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError
+from model.evaluation.answer_log import AnswerLog
 from model.evaluation.sandbox import Outcome, Sandbox
 from model.evaluation.statistics import Estimate, clustered_mean, clustered_ratio
 from model.evaluation.tasks import Task
@@ -69,27 +72,40 @@ def evaluate(
     sandbox: Sandbox,
     settings: Settings,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    log: Path | None = None,
 ) -> dict[str, Any]:
-    """Return the report: settings, notes, a summary for each policy and length, and every answer."""
+    """Return the report: settings, notes, a summary for each policy and length, and every answer.
+
+    Answers are kept in `log` as they come, and those that an interrupted run left there are taken from it.
+    """
     engine = Engine(checkpoint, *choose_precision(settings.precision))
     tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
-    policies, notes = _usable(settings.policies, engine.describe().adapted)
+    policies, notes = usable_policies(settings.policies, engine.describe().adapted)
     one_line = not engine.describe().adapted and all(task.is_single_line for task in tasks)
     notes += _notes(engine.describe().adapted, one_line, sandbox.isolated)
     run = lru_cache(maxsize=None)(sandbox.run)
-    answers = []
-    for done, task in enumerate(tasks):
-        progress(done, len(tasks))
-        with _open(engine, task):
-            for policy in policies:
-                for length in settings.lengths:
+    facts = {
+        "model": asdict(engine.describe()),
+        "settings": asdict(settings) | {"policies": policies, "tasks": len(tasks), "isolated": sandbox.isolated},
+    }
+    with AnswerLog(log, facts | {"data": sha256(repr(tasks).encode()).hexdigest()}) as kept:
+        answers = [Answer(**answer) for answer in kept.answers]
+        done_before = {(answer.task_id, answer.policy, answer.length) for answer in answers}
+        for done, task in enumerate(tasks):
+            progress(done, len(tasks))
+            asked = [(policy, length) for policy in policies for length in settings.lengths]
+            asked = [each for each in asked if (task.task_id, *each) not in done_before]
+            if not asked:
+                continue
+            with _open(engine, task):
+                for policy, length in asked:
                     request = _request(task, policy, length, one_line, settings.max_tokens, tokenizer)
                     answers.append(_answer(engine, task, request, length, one_line, run))
+                    kept.add(asdict(answers[-1]))
     progress(len(tasks), len(tasks))
     return {
         "kind": "infilling",
-        "model": asdict(engine.describe()),
-        "settings": asdict(settings) | {"policies": policies, "tasks": len(tasks), "isolated": sandbox.isolated},
+        **facts,
         "notes": notes,
         "summary": summarise(answers, settings.seed),
         "answers": [asdict(answer) for answer in answers],
@@ -135,7 +151,7 @@ def _rates(group: Sequence[Answer], seed: int) -> dict[str, Any]:
     clusters = [answer.problem for answer in group]
 
     def rate(values: Sequence[float]) -> dict[str, float]:
-        return _rounded(clustered_mean(values, clusters, seed))
+        return rounded(clustered_mean(values, clusters, seed))
 
     tokens, forwards = [answer.tokens for answer in group], [answer.forwards for answer in group]
     return {
@@ -145,11 +161,12 @@ def _rates(group: Sequence[Answer], seed: int) -> dict[str, Any]:
         "passed": rate([answer.passed for answer in group]),
         "parses": rate([answer.parses for answer in group]),
         "empty_parses": rate([answer.empty_parses for answer in group]),
-        "tokens_per_forward": _rounded(clustered_ratio(tokens, forwards, clusters, seed)),
+        "tokens_per_forward": rounded(clustered_ratio(tokens, forwards, clusters, seed)),
     }
 
 
-def _rounded(estimate: Estimate) -> dict[str, float]:
+def rounded(estimate: Estimate) -> dict[str, float]:
+    """Return an estimate as reports have it."""
     return {name: round(value, 4) for name, value in asdict(estimate).items()}
 
 
@@ -204,7 +221,8 @@ def _answer(
 # -- what to say of a run -----------------------------------------------------------------------
 
 
-def _usable(policies: Sequence[str], adapted: bool) -> tuple[list[str], list[str]]:
+def usable_policies(policies: Sequence[str], adapted: bool) -> tuple[list[str], list[str]]:
+    """Return those that a model can follow which is adapted or not, and notes on the others. InputError for none."""
     usable = [policy for policy in policies if adapted or parse_policy(policy)[0].kind == "left_to_right"]
     left_out = [policy for policy in policies if policy not in usable]
     if not usable:

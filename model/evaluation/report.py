@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import InputError
+from model.evaluation.comparison import MEASURES
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 400, 60, 130, 40, 50
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
@@ -16,24 +17,27 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Write `path` (.json), and beside it a Markdown page and a plot. Raises InputError."""
+    """Write `path` (.json), and beside it a Markdown page, and for infilling a plot. Raises InputError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        path.with_suffix(".md").write_text(infilling_page(report, path.with_suffix(".svg").name), encoding="utf-8")
-        path.with_suffix(".svg").write_text(speed_quality_plot(report["summary"]), encoding="utf-8")
+        plot = path.with_suffix(".svg")
+        page = lines_page(report) if report["kind"] == "lines" else infilling_page(report, plot.name)
+        path.with_suffix(".md").write_text(page, encoding="utf-8")
+        if report["kind"] != "lines":
+            plot.write_text(speed_quality_plot(report["summary"]), encoding="utf-8")
     except (OSError, UnicodeEncodeError) as error:
         raise InputError(f"cannot write {path}: {error}") from error
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """Return a report of `setfill eval infilling`. Raises InputError."""
+    """Return a report of `setfill eval infilling` or `setfill eval lines`. Raises InputError."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    if not isinstance(report, dict) or report.get("kind") != "infilling":
-        raise InputError(f"{path} is not a report of setfill eval infilling")
+    if not isinstance(report, dict) or report.get("kind") not in MEASURES:
+        raise InputError(f"{path} is not a report of setfill eval infilling or lines")
     return report
 
 
@@ -70,6 +74,50 @@ def infilling_page(report: Mapping[str, Any], plot: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def lines_page(report: Mapping[str, Any]) -> str:
+    """Return a report of `setfill eval lines` as Markdown."""
+    model, settings, summary = report["model"], report["settings"], report["summary"]
+    parts = [
+        f"# Cut gaps: {model['name']}",
+        f"{summary[0]['gaps']} gaps of {summary[0]['problems']} files, seed {settings['seed']}, {model['precision']}. "
+        "In brackets: 95 % intervals, drawn by file. Percentages but for nats, tokens per forward and milliseconds.",
+        "\n".join(f"- {note}" for note in report["notes"]),
+        lines_table(summary),
+        "## By language",
+        _lines_parts(summary, "language"),
+        "## By kind",
+        _lines_parts(summary, "kind"),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def lines_table(summary: Sequence[Mapping[str, Any]]) -> str:
+    """Return the measures of cut gaps by policy."""
+    return _table(("policy", *_LINES_HEADS), [(row["policy"], *_lines_cells(row)) for row in summary])
+
+
+_LINES_HEADS = (
+    "gaps", "exact match", "characters right", "edit similarity", "parses", "parses empty", "nats/token",
+    "tokens/forward", "ms/gap",
+)  # fmt: skip
+
+
+def _lines_parts(summary: Sequence[Mapping[str, Any]], name: str) -> str:
+    rows = [(row["policy"], value, *_lines_cells(part)) for row in summary for value, part in row[f"by_{name}"].items()]
+    return _table(("policy", name, *_LINES_HEADS), rows)
+
+
+def _lines_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    shares = [row[name] for name in ("exact", "right_chars", "similarity", "parses", "empty_parses")]
+    return (
+        str(row["gaps"]),
+        *(_number(share, 100, 1) if share else "" for share in shares),
+        _number(row["nats_per_token"]) if row["nats_per_token"] else "",
+        _number(row["tokens_per_forward"]),
+        _number(row["ms"], digits=0),
+    )
+
+
 def summary_table(summary: Sequence[Mapping[str, Any]]) -> str:
     """Return the speed-quality table."""
     heads = ("policy", "length", "exact match", "pass@1", "parses", "parses empty", "tokens/forward", "ms/gap")
@@ -81,18 +129,19 @@ def summary_table(summary: Sequence[Mapping[str, Any]]) -> str:
 
 
 def comparison_table(pairs: Sequence[Mapping[str, Any]]) -> str:
-    """Return paired differences, in points, with the gaps that only one of the runs got right."""
+    """Return paired differences, in points but for nats, with the gaps at which either run has the greater value."""
     rows = []
     for pair in pairs:
         one, other = pair["policies"]
         names = one if one == other else f"{one}, then {other}"
-        for measure in ("exact", "passed", "parses"):
+        for measure in dict.fromkeys(name for measures in MEASURES.values() for name in measures if pair.get(name)):
             part = pair[measure]
-            low, high = 100 * part["low"], 100 * part["high"]
-            difference = f"{100 * part['value']:+.1f} [{low:+.1f}, {high:+.1f}]"
+            digits, factor = (3, 1) if measure == "nats" else (1, 100)
+            value, low, high = (f"{factor * part[name]:+.{digits}f}" for name in ("value", "low", "high"))
+            difference = f"{value} [{low}, {high}]"
             only = (str(part["only_first"]), str(part["only_second"]))
             rows.append((names, pair["length"], measure, str(pair["gaps"]), difference, *only))
-    return _table(("policy", "length", "measure", "gaps", "second - first", "only first", "only second"), rows)
+    return _table(("policy", "length", "measure", "gaps", "second - first", "first greater", "second greater"), rows)
 
 
 def speed_quality_plot(summary: Sequence[Mapping[str, Any]]) -> str:

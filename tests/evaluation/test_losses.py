@@ -41,7 +41,9 @@ def held_out_corpus(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
     return directory
 
 
-def test_losses_are_those_of_the_trainer(tiny_model: Path, held_out_corpus: Path, examples: ExampleConfig) -> None:
+def test_losses_are_those_of_the_trainer(
+    tiny_model: Path, held_out_corpus: Path, examples: ExampleConfig, tmp_path: Path
+) -> None:
     from model.evaluation.held_out import _source
 
     checkpoint = load_checkpoint(tiny_model)
@@ -62,6 +64,12 @@ def test_losses_are_those_of_the_trainer(tiny_model: Path, held_out_corpus: Path
     for told, row in zip(report["mask_by_distance"], expected["distances"], strict=True):
         assert told["loss"] == pytest.approx(row["loss"], rel=1e-4)
         assert told["agreement"] == pytest.approx(row["agreement"])
+    log = tmp_path / "losses.jsonl"
+    held_out_loss(checkpoint, held_out_corpus, 2, examples, log=log)
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[:2]))  # an interrupted run goes on
+    assert held_out_loss(checkpoint, held_out_corpus, 3, examples, log=log) == report
+    assert log.read_text().splitlines(keepends=True)[:3] == lines
     page = loss_page(report)
     assert "mask, distance 4" in page
     assert "not adapted" not in page

@@ -71,7 +71,7 @@ def text_problem(text: str, language: str) -> str | None:
         return "licence"
     if _SECRET.search(text):
         return "secret"
-    return _shape_problem(text, language)
+    return shape_problem(text, language)
 
 
 def licence_problem(header: str) -> bool:
@@ -86,7 +86,8 @@ def package_problem(declared: str) -> bool:
     return _COPYLEFT.search(declared) is not None and _DECLARED_PERMISSIVE.search(declared) is None
 
 
-def _shape_problem(text: str, language: str) -> str | None:
+def shape_problem(text: str, language: str) -> str | None:
+    """Return why a text is none that people wrote line by line, None if it may be."""
     lines = text.splitlines()
     if max(map(len, lines)) > MAX_LINE_CHARS or len(text) / len(lines) > MAX_MEAN_LINE_CHARS:
         return "minified or data" if language != "prose" else "long lines"
