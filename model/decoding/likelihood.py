@@ -29,6 +29,8 @@ from model.decoding.spelling import Spelling, Vocabulary
 from model.errors import Cancelled, InputError
 from model.sessions.window import Window
 
+_LEAST_LOG_PROBABILITY = -200.0  # exp of that is 0 in float32
+
 
 def score_left_to_right(window: Window, vocabulary: Vocabulary, text: str) -> GapScore:
     """Return the likelihood of `text` in the first gap of `window`, under the constraint that decoding follows."""
@@ -55,12 +57,13 @@ def score_as_text(window: Window, vocabulary: Vocabulary, text: str) -> tuple[To
 def clean_score(vocabulary: Vocabulary, held_back: str, ids: Sequence[int], logits: Tensor, stops: bool) -> GapScore:
     """Return the score of `ids` from clean rows' `logits`: row n predicts token n, the row after the last, `<eoi>`."""
     spelling = Spelling(vocabulary, held_back.encode())
-    scores = []
-    for token_id, token_logits in zip(ids, logits, strict=False):
-        scores.append(_token_score(vocabulary, token_id, log_probabilities(token_logits, spelling.allowed())))
+    allowed = [spelling.allowed()]
+    for token_id in ids:
         spelling.push(token_id)
-    stop = float(log_probabilities(logits[len(ids)], spelling.allowed())[vocabulary.eoi_id]) if stops else None
-    return GapScore(tuple(scores), sum(score.logprob for score in scores), stop)
+        allowed.append(spelling.allowed())
+    scores = _token_scores(vocabulary, ids, logits[: len(ids)], allowed[:-1])
+    stop = float(log_probabilities(logits[len(ids)], allowed[-1])[vocabulary.eoi_id]) if stops else None
+    return GapScore(scores, sum(score.logprob for score in scores), stop)
 
 
 def text_scores(
@@ -68,17 +71,28 @@ def text_scores(
 ) -> tuple[TokenScore, ...]:
     """Return the scores of `ids` from `logits` of rows that follow the left stack: row n predicts token n."""
     spelling = Spelling(vocabulary, held_back.encode())
-    scores = []
-    for token_id, token_logits in zip(ids, logits, strict=False):
-        log_probs = log_probabilities(token_logits, spelling.allowed_as_text(sink_id))
-        scores.append(_token_score(vocabulary, token_id, log_probs))
+    allowed = []
+    for token_id in ids:
+        allowed.append(spelling.allowed_as_text(sink_id))
         spelling.push(token_id)
-    return tuple(scores)
+    return _token_scores(vocabulary, ids, logits[: len(ids)], allowed)
 
 
-def _token_score(vocabulary: Vocabulary, token_id: int, log_probs: Tensor) -> TokenScore:
-    entropy = float(torch.special.entr(log_probs.exp()).sum())
-    return TokenScore(_text(vocabulary, token_id), float(log_probs[token_id]), "clean", float(log_probs.max()), entropy)
+def _token_scores(
+    vocabulary: Vocabulary, ids: Sequence[int], logits: Tensor, allowed: Sequence[Tensor]
+) -> tuple[TokenScore, ...]:
+    """Return the scores of `ids` from `logits` [len(ids), V], each of which may be one of the tokens `allowed` [V]."""
+    if not ids:
+        return ()
+    log_probs = log_probabilities(logits, torch.stack(list(allowed)))
+    probs = log_probs.exp()
+    # sum(p * log p), in one pass; what is not allowed counts for nothing, and must not be 0 * -inf.
+    entropies = -torch.linalg.vecdot(probs, log_probs.clamp_min(_LEAST_LOG_PROBABILITY))
+    found = (log_probs.gather(1, torch.tensor(ids)[:, None])[:, 0], log_probs.amax(-1), entropies)
+    return tuple(
+        TokenScore(_text(vocabulary, token_id), logprob, "clean", best, entropy)
+        for token_id, logprob, best, entropy in zip(ids, *(each.tolist() for each in found), strict=True)
+    )
 
 
 def score_in_orders(

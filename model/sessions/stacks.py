@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from model.network.decoder import Decoder, rows_at
 from model.network.kv_cache import KVCache
 from model.sessions.geometry import RIGHT_LAST_ID
 
 
-def push_left(network: Decoder, cache: KVCache, ids: Sequence[int]) -> None:
-    """Push `ids` on the left stack, each of which sees all before it there."""
+def push_left(
+    network: Decoder, cache: KVCache, ids: Sequence[int], logits_at: list[int] | None = None
+) -> Tensor | None:
+    """Push `ids` on the left stack, each of which sees all before it there.
+
+    Returns logits [len(logits_at), V] of those of the rows, counted from the first of `ids`, that `logits_at` names.
+    """
     begin, end = cache.left_rows, cache.left_rows + len(ids)
     cache.reserve_left(end)
-    network.forward(rows_at(cache.left_end, cache.left_begin, ids, range(begin, end)), cache)
+    logits = network.forward(rows_at(cache.left_end, cache.left_begin, ids, range(begin, end)), cache, logits_at)
     cache.push_left(len(ids))
+    return logits
 
 
 def push_right(network: Decoder, cache: KVCache, chunks: Sequence[Sequence[int]], sink_id: int) -> None:

@@ -270,7 +270,7 @@ class Window:
             feed()
             self.rows_computed += pending - self.pending_rows
 
-    def _next_slice(self, slice_rows: int, leave_rows: int) -> tuple[int, Callable[[], None]] | None:
+    def _next_slice(self, slice_rows: int, leave_rows: int) -> tuple[int, Callable[[], object]] | None:
         """Return how many rows come next, and what feeds them: islands first, then the right stack, then the left."""
         if rows := self._middle_rows() - self._middle_rows_fed:
             return min(rows, slice_rows), lambda: self._push_middle(slice_rows)

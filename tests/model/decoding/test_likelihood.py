@@ -148,9 +148,14 @@ def test_score_equals_one_row_at_a_time(text: str, adapted: bool) -> None:
     assert score.stop_logprob == (pytest.approx(stop, abs=1e-3) if adapted else None)
 
 
+@pytest.mark.parametrize("slice_rows", [7, 256])
 @pytest.mark.parametrize("adapted", [True, False], ids=["adapted", "base"])
-def test_packed_scores_equal_gaps_scored_alone(adapted: bool) -> None:
-    """Many gaps on one encoding: each equals the dense reference of that gap alone between the same seams."""
+def test_packed_scores_equal_gaps_scored_alone(adapted: bool, slice_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many gaps on one encoding: each equals the dense reference of that gap alone between the same seams.
+
+    Some are given the file's own text, which the left stack holds, others another one, which it does not.
+    """
+    monkeypatch.setattr("model.decoding.packed.SLICE_ROWS", slice_rows)
     rng = random.Random(4)
     text = STANDARD_TEXT * 3
     checkpoint = tiny_checkpoint(seed=2, adapted=adapted)
@@ -160,6 +165,7 @@ def test_packed_scores_equal_gaps_scored_alone(adapted: bool) -> None:
     cuts = sorted(rng.sample(range(1, len(text)), 24))
     gaps = [Gap(start, end) for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
     texts = [text[gap.start : gap.end] for gap in gaps]
+    texts[1::3] = [f"{own[: len(own) // 2]} = {own[::-1]}" for own in texts[1::3]]
     found = scorer.score(text, gaps, texts, lambda: False)
     assert sum(score is not None for score in found) >= 10
     encode = shared.tokenizer.encode
@@ -201,6 +207,28 @@ def test_packed_scores_equal_gaps_scored_alone(adapted: bool) -> None:
             [token.logprob for token in expected.tokens], abs=1e-3
         )
         assert score.stop_logprob == pytest.approx(expected.stop_logprob, abs=1e-3)
+
+
+def test_the_file_s_own_text_is_read_but_once() -> None:
+    """How lines read as text is what the left stack says: no rows beside it, but for other texts."""
+    shared = parts(tiny_checkpoint(seed=2))
+    vocabulary = Vocabulary(shared.tokenizer, EOI)
+    text = "".join(f"name_{n} = value\n" for n in range(12))
+    lines = text.split("\n")[:12]
+    starts = [text.index(line) for line in lines]
+    gaps = [Gap(start, start + len(line)) for start, line in zip(starts, lines, strict=True)]
+
+    def rows(texts: list[str], as_text: bool) -> int:
+        scorer = PackedScorer(shared, vocabulary, "a.py", as_text)
+        scorer.score(text, gaps, texts, lambda: False)
+        return scorer.rows_computed
+
+    own = rows(lines, as_text=False)
+    last = len(shared.tokenizer.encode("\n" + lines[-1]))
+    assert rows(lines, as_text=True) == own + last - 1, "only the last line's text does not stand in the left stack"
+    other = ["other = value", *lines[1:]]
+    more = rows(other, as_text=True) - rows(other, as_text=False)
+    assert more == last - 1 + len(shared.tokenizer.encode(other[0]))
 
 
 def test_gaps_that_cannot_be_packed_are_scored_alone() -> None:
