@@ -27,7 +27,7 @@ class Committed:
     """A file as git has it, and how its project wants changes to it looked at."""
 
     path: str  # in the repository, with slashes
-    text: str | None  # None: a new file
+    text: str | None  # without a byte order mark; None: a new file
     settings: Settings
     baseline: Baseline
 
@@ -37,7 +37,7 @@ def committed(path: Path, rules: Iterable[Rule]) -> Committed | None:
 
     InputError for settings or a baseline that are wrong.
     """
-    path = path.parent.resolve() / path.name
+    path = path.resolve()  # of a link, git would tell the name that it leads to
     try:
         repository = Repository.around(path.parent)
     except (InputError, OSError):  # no repository, no git, no folder yet
@@ -51,7 +51,7 @@ def committed(path: Path, rules: Iterable[Rule]) -> Committed | None:
     if not settings.is_wanted(name):
         return None
     try:
-        text = None if content is None else content.decode("utf-8")
+        text = None if content is None else content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
     baseline = origin.baseline(repository.root / settings.baseline) if settings.baseline else Baseline()
@@ -59,13 +59,17 @@ def committed(path: Path, rules: Iterable[Rule]) -> Committed | None:
 
 
 def change_to(before: Committed, text: str) -> ChangedFile | None:
-    """Return the change from what was committed to `text`: None where there is none, or where it is too large."""
+    """Return the change from what was committed to `text`: None where there is none, or where it is too large.
+
+    A byte order mark, which some editors show and others do not, is none.
+    """
+    marked, text = text, text.removeprefix("\ufeff")
     if text == before.text or max(len(text), len(before.text or "")) > MAX_FILE_BYTES:
         return None
     new, old = split_lines(text), split_lines(before.text or "")
     added = frozenset(_added(old, new))
     shown = {near for line in added for near in range(line - _SHOWN_AROUND, line + _SHOWN_AROUND + 1)}
-    return ChangedFile(before.path, text, before.text, added, frozenset(shown & set(range(1, len(new) + 1))))
+    return ChangedFile(before.path, marked, before.text, added, frozenset(shown & set(range(1, len(new) + 1))))
 
 
 def _added(old: tuple[str, ...], new: tuple[str, ...]) -> Iterable[int]:

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from lint.baseline import Baseline
+from lint.flow import known_rules
 from lint.records import split_lines
 from lint.settings import Settings
-from lint.uncommitted import Committed, change_to
+from lint.uncommitted import Committed, change_to, committed
 from tests.lsp_server.client import Client, talk
 
 ASKS = {"textDocument": {"diagnostic": {}}}
@@ -172,6 +173,38 @@ def test_only_clients_that_ask_are_offered_it(script: Script) -> None:
         assert "diagnosticProvider" not in answer["capabilities"]
 
     talk(conversation)
+
+
+def added_lines(path: Path, text: str) -> frozenset[int] | None:
+    """The lines that are not committed of a file that an editor shows as `text`; None if nothing is."""
+    before = committed(path, known_rules())
+    assert before is not None
+    change = change_to(before, text)
+    return change and change.added
+
+
+def test_a_byte_order_mark_is_no_change(work_tree: Path) -> None:
+    """Editors keep it to themselves: without it the first line of the file was taken for a new one."""
+    path = work_tree / "area.py"
+    path.write_text("\ufeff" + path.read_text(), encoding="utf-8")
+    commit(work_tree)
+    text = path.read_text(encoding="utf-8-sig")
+    for mark in ("", "\ufeff"):  # some editors show it
+        assert added_lines(path, mark + text) is None
+        assert added_lines(path, mark + text + "y = 2\n") == {3}
+
+
+def test_behind_a_link_is_the_file_that_git_looks_after(work_tree: Path) -> None:
+    """Of the link git has the name that it leads to, so that all lines of the file were taken for new."""
+    path, link = work_tree / "area.py", work_tree / "link.py"
+    try:
+        link.symlink_to("area.py")
+    except OSError:
+        pytest.skip("this machine cannot make links")
+    git(work_tree, "add", ".")
+    commit(work_tree)
+    assert added_lines(link, path.read_text()) is None
+    assert added_lines(link, path.read_text() + "y = 2\n") == {3}
 
 
 def random_texts(draw: random.Random) -> tuple[str, str]:
