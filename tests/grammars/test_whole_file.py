@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from grammars import (
@@ -79,6 +81,16 @@ def test_errors_are_bounded() -> None:
     spans = error_spans(snapshot_of("x = )\n" * 1000, language_named("python")))
     assert spans is not None
     assert 1 <= len(spans) <= 200
+
+
+def test_errors_are_looked_for_until_the_deadline() -> None:
+    """A tree in which every list holds an error, but few of its many nodes are one."""
+    text = "".join(f"x = [{'1, ' * 40}, {index} 2]\n" for index in range(60))
+    snapshot = snapshot_of(text, language_named("python"), timeout_seconds=5.0)
+    assert snapshot.tree is not None
+    assert error_spans(snapshot)
+    assert error_spans(snapshot, time.monotonic() + 60.0) == error_spans(snapshot)
+    assert error_spans(snapshot, time.monotonic() - 1.0) is None
 
 
 def test_outline_has_imports_and_enclosing_signatures_first() -> None:
