@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from model.api.runtime import package_version
 from model.errors import SetfillError
 from setfill import (
+    bench_command,
     demo_command,
     doctor_command,
     eval_command,
@@ -36,6 +37,7 @@ _COMMANDS = (
     models_command,
     train_command,
     eval_command,
+    bench_command,
     doctor_command,
     demo_command,
 )

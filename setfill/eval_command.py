@@ -162,7 +162,8 @@ def run_loss(options: argparse.Namespace) -> int:
 
 
 def run_session(options: argparse.Namespace) -> int:
-    from model.evaluation.drift import drift_page, read_trace, session_drift
+    from model.evaluation.drift import drift_page, session_drift
+    from model.evaluation.edit_trace import read_trace
 
     trace = read_trace(options.trace)
     with kept_beside(options.out) as log:

@@ -6,11 +6,8 @@ others. Both are right, and the difference is what the cache costs in quality.
 
 from __future__ import annotations
 
-import gzip
-import json
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -24,29 +21,9 @@ from model.decoding.gap_rows import GapRows
 from model.decoding.likelihood import chain
 from model.errors import InputError
 from model.evaluation.answer_log import AnswerLog
+from model.evaluation.edit_trace import EditTrace, replayed
 from model.network.linear import Precision
 from model.sessions.session import Session, SessionParts
-
-Patch = tuple[int, int, str]  # where, how many characters go, what comes instead
-
-
-@dataclass(frozen=True)
-class EditTrace:
-    """A recorded editing session."""
-
-    text: str  # at its beginning
-    patches: list[Patch]
-
-
-def read_trace(path: Path) -> EditTrace:
-    """Return the trace in a file of josephg/editing-traces, or of ours with `patches` only. Raises InputError."""
-    try:
-        content = path.read_bytes()
-        data = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
-        found = data["patches"] if "patches" in data else [patch for txn in data["txns"] for patch in txn["patches"]]
-        return EditTrace(str(data["startContent"]), [(int(at), int(gone), str(new)) for at, gone, new in found])
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not an editing trace ({type(error).__name__}: {error})") from error
 
 
 def session_drift(
@@ -67,7 +44,7 @@ def session_drift(
     windows are not built again.
     """
     parts = SessionParts.of(checkpoint, Precision.FLOAT32, island_bytes=1 << 20)
-    text = _replayed(trace.text, trace.patches[:first])
+    text = replayed(trace.text, trace.patches[:first])
     patches = trace.patches[first : None if edits is None else first + edits]
     if not patches:
         raise InputError(f"the trace has only {len(trace.patches)} edits")
@@ -118,12 +95,6 @@ def drift_page(report: dict[str, Any]) -> str:
         f"KL divergence mean {nats['mean']:.4f}, median {nats['median']:.4f}, 95 % below {nats['p95']:.4f}, "
         f"at most {nats['max']:.4f} nats; the same first choice at {report['same_first_choice']:.1%}"
     )
-
-
-def _replayed(text: str, patches: Sequence[Patch]) -> str:
-    for at, gone, new in patches:
-        text = text[:at] + new + text[at + gone :]
-    return text
 
 
 def _settle(session: Session, cursor: int) -> None:

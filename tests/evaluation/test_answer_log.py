@@ -11,7 +11,8 @@ import pytest
 from model.checkpoint.loading import load_checkpoint
 from model.errors import InputError
 from model.evaluation.answer_log import AnswerLog
-from model.evaluation.drift import read_trace, session_drift
+from model.evaluation.drift import session_drift
+from model.evaluation.edit_trace import read_trace
 from model.evaluation.infilling import Settings, evaluate
 from model.evaluation.sandbox import Sandbox
 from model.evaluation.tasks import read_tasks

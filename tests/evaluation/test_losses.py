@@ -11,7 +11,8 @@ import torch
 
 from model.checkpoint.loading import load_checkpoint
 from model.errors import InputError
-from model.evaluation.drift import EditTrace, drift_page, read_trace, session_drift
+from model.evaluation.drift import drift_page, session_drift
+from model.evaluation.edit_trace import EditTrace, read_trace
 from model.evaluation.held_out import held_out_loss, loss_page
 from model.training.batches import micro_batch
 from model.training.config import ExampleConfig, parse_config

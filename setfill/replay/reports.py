@@ -1,0 +1,63 @@
+"""Reports of replays: what is read from them again, and what they say of the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.errors import InputError
+from setfill.replay.player import Accept, Asked
+
+_CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What later replays and comparisons take from a report."""
+
+    name: str  # of the server, for tables
+    asked: Sequence[Asked]
+
+    @property
+    def accepted(self) -> Mapping[int, Accept]:
+        """What was accepted, by the place of its request among all."""
+        return {
+            place: Accept(each.accepted_ms, each.accepted_characters)
+            for place, each in enumerate(self.asked)
+            if each.accepted_ms is not None
+        }
+
+
+def read_report(path: Path) -> Report:
+    """Return a report that `setfill bench replay` wrote. Raises InputError."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["kind"] != "replay":
+            raise ValueError("it is of another kind")
+        return Report(str(data["server"]), [Asked(**each) for each in data["played"]["asked"]])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path} is not a report of setfill bench replay ({type(error).__name__})") from error
+
+
+def machine() -> dict[str, Any]:
+    """Return what latencies depend on: the processor, what it can do, and how many of its cores are ours."""
+    return {
+        "processor": _of_cpuinfo("model name") or platform.processor() or platform.machine(),
+        "features": [name for name in _CPU_FEATURES if name in (_of_cpuinfo("flags") or "").split()],
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def _of_cpuinfo(name: str) -> str | None:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None  # not on Linux
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)
