@@ -49,10 +49,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt weights/pyproject.toml
 demo: setup
 	@$(BIN)/setfill demo
 
-test: setup
+# What serving a team needs, 420 MB that only its tests and those who run a service have a use for.
+$(VENV)/.team: $(VENV)/.installed
+	$(BIN)/pip install -q -c constraints.txt -e ".[team]"
+	@touch $@
+
+test: setup $(VENV)/.team
 	$(BIN)/python -m pytest
 
-test-slow: setup
+test-slow: setup $(VENV)/.team
 	$(BIN)/python -m pytest --slow --timeout=3600
 
 mutation: setup

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 MODEL_ONLY = frozenset({"torch", "numpy", "tokenizers", "safetensors"})
-EDITOR_ONLY = frozenset({"pygls"})
+EDITOR_ONLY = frozenset({"pygls", "websockets"})
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ and no formats.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lint.baseline import Baseline
@@ -68,10 +68,12 @@ async def look(
     *,
     baseline: Baseline | None = None,
     model: str | None = None,
+    may_see: Callable[[ChangedFile], bool] = lambda file: True,
 ) -> Report:
     """Return what rules find in a patch, those with the model only with a `client`, which runs `model`.
 
-    `progress` is told of lines that the model has scored. Errors of the client's as
+    `progress` is told of lines that the model has scored. The client is asked about
+    those files only that it `may_see`. Errors of the client's as
     for its questions.
     """
     baseline = baseline or Baseline()
@@ -84,7 +86,7 @@ async def look(
         seen = replace(file, before=None) if settings.filter is Filter.ALL else file
         sieve = _Sieve(file, wanted_lines(file, settings.filter), suppressions, baseline, settings)
         found = [finding for check in _checks(settings) for finding in check(seen)]
-        if client:
+        if client and may_see(file):
             lines = lines_to_score(file, settings.filter)
             found += await _surprising(client, file, lines, progress)
             scored += len(lines)

@@ -33,6 +33,10 @@ class Editor:
         """Tell the user of what is amiss in a file, each sentence once."""
         self._tell_once(types.MessageType.Warning, text)
 
+    def inform(self, text: str) -> None:
+        """Tell the user what they should know, each sentence once."""
+        self._tell_once(types.MessageType.Info, text)
+
     def show_settings_problems(self, problems: list[str]) -> None:
         """Tell the user what is wrong with new settings."""
         text = "Setfill settings: " + "; ".join(problems)

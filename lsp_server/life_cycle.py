@@ -22,6 +22,8 @@ from lsp_server.settings import Settings, updated
 from lsp_server.state import State
 from lsp_server.text_units import ColumnUnit
 from model.api.client import WorkerClient, WorkerOptions
+from model.api.service import Service, is_first_use
+from model.errors import WorkerError
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,9 @@ def default_worker_options(settings: Settings) -> WorkerOptions:
         threads=settings.threads,
         memory_budget_mb=settings.memory_budget_mb,
         linger_s=float(settings.linger_seconds),
+        service=Service(settings.team_url, settings.team_token_file, settings.team_allow_http)
+        if settings.team_url
+        else None,
     )
 
 
@@ -75,6 +80,7 @@ def register(server: SetfillServer, features: Sequence[Feature], worker_options:
     @server.feature(types.INITIALIZED)
     @contained
     async def initialized(params: types.InitializedParams) -> None:
+        _tell_where_code_goes(server.state)
         server.state.worker.start()
         workspace = server.client_capabilities.workspace
         configuration = workspace and workspace.did_change_configuration
@@ -104,6 +110,22 @@ def register(server: SetfillServer, features: Sequence[Feature], worker_options:
     @server.feature(types.EXIT)
     def leave(params: Any) -> None:
         server.protocol.has_exited.set()
+
+
+def _tell_where_code_goes(state: State) -> None:
+    """Tell the user, once for each host, that their code leaves this machine."""
+    service = state.worker.client.options.service
+    if service is None:
+        return
+    try:
+        host = service.host
+    except WorkerError:
+        return  # nothing goes anywhere, which the start of the worker tells
+    if is_first_use(host):
+        state.editor.inform(
+            f"the text of files that you edit goes to your team's service at {host}, from now on; files that the "
+            "setting `exclude` names never do"
+        )
 
 
 async def _ask_settings(server: SetfillServer) -> None:

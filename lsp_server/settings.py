@@ -122,6 +122,20 @@ class Settings:
     memory_budget_mb: int = setting(
         512, "Megabytes for the caches of all open files together.", low=16, high=1_000_000, machine=True
     )
+    team_url: str | None = setting(
+        None,
+        "A team's service in place of a model on this machine, https://HOST: the text of the files that you edit goes "
+        "there, except those of `exclude`.",
+        machine=True,
+    )
+    team_token_file: str | None = setting(
+        None,
+        "File with your token for the team's service, which only you can read; null takes it from SETFILL_TEAM_TOKEN.",
+        machine=True,
+    )
+    team_allow_http: bool = setting(
+        False, "Reach the team's service by http from another machine, code and token unencrypted.", machine=True
+    )
     shared_worker: bool = setting(
         True, "One model process for all editor windows; otherwise, and on Windows, one for each.", machine=True
     )

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from model import store
 from model.api.types import Infill
 
 _LATENCY_STEPS_MS = (50, 100, 200, 400, 800, 1600, 3200)
@@ -42,9 +43,8 @@ COUNTERS = {
 
 
 def statistics_file() -> Path:
-    """Return where the counts are kept: $XDG_STATE_HOME/setfill, else ~/.local/state/setfill."""
-    state = Path(os.environ.get("XDG_STATE_HOME", ""))
-    return (state if state.is_absolute() else Path.home() / ".local" / "state") / "setfill" / "statistics.jsonl"
+    """Return where the counts are kept."""
+    return store.state_folder() / "statistics.jsonl"
 
 
 @dataclass

@@ -4,11 +4,14 @@
     ├── InputError                  the caller's request is wrong
     │   ├── RangeError              a position or range outside the text, reversed or overlapping
     │   ├── UnknownFileError        an edit or request for a file that is not open
-    │   └── VersionError            an edit or request made for another version of the text
+    │   ├── VersionError            an edit or request made for another version of the text
+    │   └── NeedFullError           a team's service does not hold the file as the request takes it to
     ├── CheckpointError             a checkpoint that is missing, corrupt or of an unsupported kind
     │   └── ModelNotFoundError      no model of that name; says how to fetch one
     ├── FrameError                  a broken, truncated or oversized message on the wire
     ├── WorkerError                 the worker died or never came up
+    │   ├── UnauthorizedError       a team's service does not know the token, or it has expired
+    │   └── BusyError               a team's service is over its limits; says when to try again
     └── Cancelled                   the caller withdrew the request
 
 Each carries `code`, the name it has on the wire.
@@ -50,6 +53,12 @@ class VersionError(InputError):
     code = "version"
 
 
+class NeedFullError(InputError):
+    """The service does not hold the file as the request takes it to: it wants the whole text."""
+
+    code = "need_full"
+
+
 class CheckpointError(SetfillError):
     """A checkpoint is missing, corrupt, or of a kind that is not supported."""
 
@@ -72,6 +81,19 @@ class WorkerError(SetfillError):
     """The model worker died, or never came up."""
 
     code = "worker"
+
+
+class UnauthorizedError(WorkerError):
+    """A team's service lets nobody in with this token."""
+
+    code = "unauthorized"
+
+
+class BusyError(WorkerError):
+    """A team's service is over its limits. `retry_s` is how many seconds later it is worth trying again."""
+
+    code = "busy"
+    retry_s = 0.0
 
 
 class Cancelled(SetfillError):

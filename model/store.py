@@ -66,6 +66,12 @@ def home() -> Path:
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "setfill"
 
 
+def state_folder() -> Path:
+    """Return where counts and the like are kept: $XDG_STATE_HOME/setfill, else ~/.local/state/setfill."""
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (state if state.is_absolute() else Path.home() / ".local" / "state") / "setfill"
+
+
 def models_directory() -> Path:
     return home() / "models"
 

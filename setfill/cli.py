@@ -22,6 +22,7 @@ from setfill import (
     lint_command,
     models_command,
     serve_command,
+    serve_team_command,
     stats_command,
     train_command,
 )
@@ -33,6 +34,7 @@ _COMMANDS = (
     fill_command,
     lint_command,
     serve_command,
+    serve_team_command,
     stats_command,
     models_command,
     train_command,

@@ -21,7 +21,8 @@ from model.api.visible_text import visible
 from model.errors import InputError
 from setfill.arguments import Parser, add_color, add_model, fraction, non_negative, positive, seed
 from setfill.display import console, notes, show_infill
-from setfill.running import child_worker, model_path
+from setfill.running import asked_worker
+from setfill.team import add_team, may_leave
 from setfill.text_files import Position, SourceFile, replaced
 
 JSON_HELP = """\
@@ -112,6 +113,7 @@ def add_parser(commands: Any) -> None:
         "--seed", metavar="S", type=seed, default=Sampling().seed, help="makes a draw repeatable (default: %(default)s)"
     )
     add_model(parser)
+    add_team(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, see below")
     parser.add_argument(
         "--trace", metavar="HTML", type=Path, help="write a page that replays the decode, forward by forward"
@@ -150,6 +152,8 @@ def run(options: argparse.Namespace) -> int:
     """Fill, print, and write if asked; return the exit status."""
     if not options.places:
         raise argparse.ArgumentTypeError("say what to fill: --at LINE:COL or --range L:C-L:C")
+    if options.team and not may_leave(options.file):
+        raise InputError(f"{options.file} is excluded by default: its text never goes to a team's service")
     source = SourceFile.read(options.file)
     gaps = source.gaps(options.places)
     progress = notes(options.color)
@@ -177,7 +181,7 @@ def run(options: argparse.Namespace) -> int:
 async def _fill(
     options: argparse.Namespace, source: SourceFile, gaps: list[Gap], progress: Console
 ) -> tuple[ModelDescription, Infill]:
-    async with child_worker(model_path(options.model), progress) as (client, description):
+    async with asked_worker(options, progress) as (client, description):
         client.open("file", source.path.name, source.text, version=1)
         request = InfillRequest(
             "file",

@@ -19,11 +19,12 @@ from lint.diffs import MAX_DIFF_BYTES
 from lint.flow import known_rules, lines_to_score, look
 from lint.formats import FORMATS, render
 from lint.origin import Origin, read_bounded_diff
-from lint.records import Level, Patch, Progress, Report, Rule
+from lint.records import ChangedFile, Level, Patch, Progress, Report, Rule
 from lint.settings import FAIL_LEVELS, LEVELS, Filter, Settings, level_named, refuse_unknown_rule
 from model.api.visible_text import visible
 from setfill.arguments import Parser, add_color, add_model, positive
 from setfill.display import console, notes
+from setfill.team import add_team
 
 STATUSES = """\
 exit status: 0 nothing found at --fail-level or above, 1 something was, 2 the patch could not be looked at
@@ -94,6 +95,7 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-model", action="store_true", help="only rules without the model, which take no second")
     add_model(parser)
+    add_team(parser)
     parser.add_argument("--baseline", metavar="FILE", type=Path, help="findings that are known, and not told once more")
     parser.add_argument(
         "--write-baseline", metavar="FILE", type=Path, help="write what is found there, as known; the exit status is 0"
@@ -221,13 +223,19 @@ def _report(
 async def _with_model(
     options: argparse.Namespace, patch: Patch, settings: Settings, baseline: Baseline | None, lines: int
 ) -> Report:
-    from setfill.running import child_worker, model_path
+    from setfill.running import asked_worker
+    from setfill.team import may_leave
 
     told = notes(options.color)
-    async with child_worker(model_path(options.model), told) as (client, description):
+    root = options.root or Path()
+
+    def may_see(file: ChangedFile) -> bool:
+        return not options.team or may_leave(root / file.path)
+
+    async with asked_worker(options, told) as (client, description):
         with _progress_bar(told, lines) as progress:
             name = f"{description.name} ({description.precision})"
-            return await look(patch, settings, client, progress, baseline=baseline, model=name)
+            return await look(patch, settings, client, progress, baseline=baseline, model=name, may_see=may_see)
 
 
 @contextmanager

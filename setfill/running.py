@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from model import store
 from model.api.client import WorkerClient, WorkerOptions
 from model.api.types import ModelDescription
 from model.errors import ModelNotFoundError
+from setfill.team import service_of, tell_where_code_goes
 
 
 def model_path(name_or_path: str) -> Path:
@@ -51,7 +53,28 @@ async def child_worker(model: Path, progress: Console) -> AsyncIterator[tuple[Wo
 
     CheckpointError when the model cannot be loaded, WorkerError when there is no worker.
     """
-    async with WorkerClient(WorkerOptions(str(model))) as client:
+    async with _described(WorkerOptions(str(model)), progress) as found:
+        yield found
+
+
+@asynccontextmanager
+async def asked_worker(
+    options: argparse.Namespace, progress: Console
+) -> AsyncIterator[tuple[WorkerClient, ModelDescription]]:
+    """As `child_worker`, of the model that the options name, or of the team's service that they do."""
+    service = service_of(options)
+    if service is None:
+        async with child_worker(model_path(options.model), progress) as found:
+            yield found
+        return
+    tell_where_code_goes(service, progress)
+    async with _described(WorkerOptions(options.model, service=service), progress) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _described(options: WorkerOptions, progress: Console) -> AsyncIterator[tuple[WorkerClient, ModelDescription]]:
+    async with WorkerClient(options) as client:
         yield client, await (_describe_with_progress(client, progress) if progress.is_terminal else client.describe())
 
 

@@ -56,6 +56,7 @@ FORBIDDEN = {
     "model": ("lsp_server", "setfill", "lint", "pygls", "lsprotocol", "grammars"),
     "model/api": ("torch", "model.network", "model.sessions", "model.decoding", "model.worker", "model.checkpoint"),
     "model/worker": (),
+    "model/service": ("torch", "model.network", "model.sessions", "model.decoding", "model.api.client"),
     "model/sessions": ("model.worker", "model.decoding", "model.api.client", "model.api.wire", "socket", "asyncio"),
     "model/network": ("model.sessions", "model.decoding", "model.worker", "model.api", "tokenizers"),
     "model/decoding": ("model.worker", "model.api.client", "model.api.wire", "socket", "asyncio"),

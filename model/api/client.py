@@ -8,14 +8,16 @@ Files are opened, edited and closed without waiting, in the order of the calls,
 so that a synchronous handler can do it; a wrong call raises at once, as the
 client knows each text's version and length. It has no text itself: when the
 worker dies, or hangs and is ended, it is started again, once for all who wait,
-and whoever owns a text is asked for it, to open it there. Imports no torch;
-knows no LSP.
+and whoever owns a text is asked for it, to open it there. A team's service, which
+has many workers, says itself when it does not hold a file, and is then told of it
+together with the question. Imports no torch; knows no LSP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -25,7 +27,8 @@ from typing import Any, Self
 
 from model.api.connection import Connection, OnPartial
 from model.api.edits import check, grown
-from model.api.launch import WorkerOptions, open_link
+from model.api.holdings import Holdings
+from model.api.launch import Link, WorkerOptions, open_link
 from model.api.messages import (
     AskStats,
     AskStatus,
@@ -40,7 +43,16 @@ from model.api.messages import (
 )
 from model.api.types import Edit, Infill, InfillRequest, ModelDescription, Score, ScoreRequest, Snippet
 from model.api.watchdog import Patience
-from model.errors import FrameError, InputError, RangeError, SetfillError, UnknownFileError, VersionError, WorkerError
+from model.errors import (
+    FrameError,
+    InputError,
+    NeedFullError,
+    RangeError,
+    SetfillError,
+    UnknownFileError,
+    VersionError,
+    WorkerError,
+)
 
 __all__ = ["WorkerClient", "WorkerOptions"]
 
@@ -48,6 +60,7 @@ logger = logging.getLogger(__name__)
 
 _MANY_DEATHS = 5  # within this time the worker is not started again
 _DEATHS_WINDOW_S = 120.0
+_MOST_FEEDS = 3  # of one question: each goes to an engine together with the whole file, which it may lose again
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.1, 5.0  # doubled with each death; the first restart is at once
 
 
@@ -75,6 +88,8 @@ class WorkerClient:
         self.on_death: Callable[[str, bool], None] = lambda reason, was_hung: None
         self.restarts = 0  # workers started after the first one
         self._files: dict[str, _OpenFile] = {}
+        self._holdings = Holdings() if options.service else None
+        self._name = secrets.token_hex(16)  # to a service, whatever connection it comes by
         self._patience = patience or Patience()
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[Connection] | None = None
@@ -249,14 +264,31 @@ class WorkerClient:
     # Having a worker
 
     async def _ask(self, message: Any, on_partial: OnPartial | None = None) -> Any:
-        """Return the answer. Questions change nothing, so one that died with its worker is asked once more."""
-        connection = await self._ready()
-        try:
-            return await connection.request(message, on_partial)
-        except WorkerError:
-            if not connection.lost or self._stopped:
-                raise
-        return await (await self._ready()).request(message, on_partial)
+        """Return the answer. Questions change nothing, so one may be asked again.
+
+        That is done when its worker died, and with the whole file when it came to one that does not hold it.
+        """
+        may_be_lost, feeds = True, 0
+        while True:
+            connection = await self._ready()
+            # Read now, as what is told of the file after this follows on it.
+            before = self._whole(message.file_id, message.version) if feeds else []
+            try:
+                return await connection.request(message, on_partial, before)
+            except NeedFullError:
+                if feeds == _MOST_FEEDS:
+                    raise
+                feeds += 1
+            except WorkerError:
+                if not connection.lost or self._stopped or not may_be_lost:
+                    raise
+                may_be_lost = False
+
+    def _whole(self, file_id: str, version: int) -> list[Any]:
+        """Return what tells of an open file as it is. VersionError when it is not `version` any more."""
+        if (held := self._file(file_id).version) != version:
+            raise VersionError(f"the file is at version {held} by now, not {version}")
+        return self._opening(file_id)
 
     async def _ready(self) -> Connection:
         """Return a connection, after a restart if need be; all who come meanwhile wait for the same one."""
@@ -281,23 +313,33 @@ class WorkerClient:
     async def _connect(self) -> Connection:
         await asyncio.sleep(self._backoff_s())
         try:
-            link = await open_link(self.options)
+            link = await self._open_link()
         except SetfillError as error:
             self._remember_death(str(error))
             raise
         self.restarts += self._started
         self._started = True
-        self._connection = Connection(link, self._lost, self._patience)
-        for file_id in self._files:
-            self._post_open(file_id)
+        self._connection = Connection(link, self._lost, self._patience, self._holdings)
+        if not self._holdings:  # a service may still hold them, and says so
+            for file_id in self._files:
+                self._post_open(file_id)
         return self._connection
+
+    async def _open_link(self) -> Link:
+        if self.options.service is None:
+            return await open_link(self.options)
+        from model.api.remote import open_service  # brings a library that a worker of this machine does not need
+
+        return await open_service(self.options.service, self._name)
 
     def _backoff_s(self) -> float:
         """Return how long to wait before the next start. WorkerError when it is not worth trying."""
         deaths = [when for when in self._deaths if when > time.monotonic() - _DEATHS_WINDOW_S]
         if self.rests_s:
+            what = "team's service was lost" if self.options.service else "model worker died"
+            again = "asked" if self.options.service else "started"
             raise WorkerError(
-                f"the model worker died {len(deaths)} times in {_DEATHS_WINDOW_S:.0f} s and is not started again "
+                f"the {what} {len(deaths)} times in {_DEATHS_WINDOW_S:.0f} s and is not {again} again "
                 f"for now; the last time: {self._last_death}"
             )
         return min(_FIRST_BACKOFF_S * 2 ** (len(deaths) - 1), _LONGEST_BACKOFF_S) if len(deaths) > 1 else 0.0
@@ -306,7 +348,10 @@ class WorkerClient:
         if self._connection is connection:
             self._connection = None
         if not self._stopped:
-            logger.warning("the model worker (process %d) died: %s", connection.pid, reason)
+            if self.options.service:
+                logger.warning("the team's service: %s", reason)
+            else:
+                logger.warning("the model worker (process %d) died: %s", connection.pid, reason)
             self._remember_death(reason)
             if self._files:
                 self._connect_soon()  # encoding can begin before the next request
@@ -326,18 +371,26 @@ class WorkerClient:
 
     def _post(self, message: Any, file_id: str) -> None:
         """Tell the worker of a change. Without a worker there is nothing to do: a new one gets the whole text."""
-        if not self._connection or self._connection.lost:
-            return
         try:
-            self._connection.post(message, lambda error: self._refused(file_id, message, error))
+            if self._connection and not self._connection.lost:
+                self._connection.post(message, lambda error: self._refused(file_id, message, error))
+                return
         except FrameError as error:  # too large; requests for the file will be answered with an error
             logger.warning("a file is too large for the model worker (%s)", error.code)
+        if self._holdings:
+            self._holdings.drop(file_id)
 
     def _post_open(self, file_id: str) -> None:
+        for message in self._opening(file_id):
+            self._post(message, file_id)
+
+    def _opening(self, file_id: str) -> list[Any]:
+        """Return the messages that tell of a file as it is."""
         file = self._files[file_id]
-        self._post(OpenFile(file_id, file.path, file.owner(), file.version), file_id)
+        opening: list[Any] = [OpenFile(file_id, file.path, file.owner(), file.version)]
         if file.snippets:
-            self._post(SetContext(file_id, file.snippets), file_id)
+            opening.append(SetContext(file_id, file.snippets))
+        return opening
 
     def _refused(self, file_id: str, message: Any, error: SetfillError) -> None:
         """Open a file anew when the worker refused an edit: what it holds is no longer the owner's text."""

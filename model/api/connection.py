@@ -1,4 +1,4 @@
-"""One connection to a worker: requests out, answers to whom they belong.
+"""One connection to a worker, or to a team's service: requests out, answers to whom they belong.
 
 Lives as long as the worker at its other end; knows nothing of restarting.
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from model.api import wire
+from model.api.holdings import Holdings
 from model.api.launch import Link
-from model.api.messages import AskStatus, Cancel, Failed, Shutdown, WorkerStatus
+from model.api.messages import AskStatus, Cancel, Failed, Held, Shutdown, WorkerStatus
 from model.api.types import PartialInfill
 from model.api.watchdog import Patience, Watchdog, signs_of
-from model.errors import SetfillError, WorkerError, all_errors
+from model.errors import NeedFullError, SetfillError, WorkerError
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +37,17 @@ class _Pending:
 class Connection:
     """Requests and answers over one link. `on_lost` is told, once, how the worker came to its end.
 
-    A worker that is found hung while a request waits is ended.
+    A worker that is found hung while a request waits is ended. `holdings`: what a team's service has been told, None
+    for a worker, which this connection has told all there is.
     """
 
-    def __init__(self, link: Link, on_lost: Callable[[Connection, str], None], patience: Patience) -> None:
+    def __init__(
+        self,
+        link: Link,
+        on_lost: Callable[[Connection, str], None],
+        patience: Patience,
+        holdings: Holdings | None = None,
+    ) -> None:
         self.lost = False
         self.was_hung = False
         self.pid = link.pid
@@ -48,18 +56,20 @@ class Connection:
         self._looking: asyncio.TimerHandle | None = None
         self._reason: str | None = None  # why we ended the worker
         self._link = link
+        self._holdings = holdings
         self._on_lost = on_lost
         self._ids = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
         self._reading = asyncio.create_task(self._read())
 
-    async def request(self, message: Any, on_partial: OnPartial | None = None) -> Any:
-        """Return the answer to `message`.
+    async def request(self, message: Any, on_partial: OnPartial | None = None, before: Sequence[Any] = ()) -> Any:
+        """Return the answer to `message`. What is `before` it goes to the same place, and nothing comes between.
 
         Raises the error it was answered with, WorkerError when the worker dies
-        before. When the awaiting task is cancelled, so is the request.
+        before, NeedFullError when a service is to be told of the file `before`.
+        When the awaiting task is cancelled, so is the request.
         """
-        request_id, answer = self._send(message, on_partial)
+        request_id, answer = self._send(message, on_partial, before)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -67,14 +77,20 @@ class Connection:
             raise
 
     def post(self, message: Any, on_failed: Callable[[SetfillError], None]) -> None:
-        """Send `message` without waiting; `on_failed` is called if it is answered with an error."""
+        """Send `message` without waiting; `on_failed` is called if it is answered with an error.
+
+        A service that does not hold the file is not told of a change: it will be told of all when it is asked.
+        """
 
         def settled(answer: asyncio.Future[Any]) -> None:
             error = None if answer.cancelled() else answer.exception()
-            if isinstance(error, SetfillError) and not self.lost:
+            if isinstance(error, SetfillError) and not isinstance(error, NeedFullError) and not self.lost:
                 on_failed(error)
 
-        self._send(message)[1].add_done_callback(settled)
+        try:
+            self._send(message)[1].add_done_callback(settled)
+        except NeedFullError:
+            pass
 
     def cancel_where(self, chosen: Callable[[Any], bool]) -> None:
         """Withdraw the pending requests whose message is `chosen`; they end with the error `Cancelled`."""
@@ -105,24 +121,50 @@ class Connection:
         self._fail_pending(WorkerError("the connection to the model worker was closed"))
         await self._link.close()
 
-    def _send(self, message: Any, on_partial: OnPartial | None = None) -> tuple[int, asyncio.Future[Any]]:
-        request_id = next(self._ids)
-        frame = wire.encode_frame(request_id, message)
+    def _send(
+        self, message: Any, on_partial: OnPartial | None = None, before: Sequence[Any] = ()
+    ) -> tuple[int, asyncio.Future[Any]]:
+        data, answers = b"", []
+        for each in (*before, message):
+            request_id = next(self._ids)
+            frame = wire.encode_frame(request_id, each)
+            held = None
+            if self._holdings:
+                wire.check_length(len(data) + len(frame), wire.MAX_SERVICE_BYTES - wire.MAX_HELLO_BYTES)
+                held = self._holdings.tell(each)
+            if held:
+                data += wire.encode_frame(wire.NO_REQUEST, held)
+            data += frame
+            answers.append((request_id, self._awaited(request_id, each, on_partial, held)))
+        if not self.lost:
+            self._link.send(data)
+            if self._looking is None:
+                self._watchdog.rest()
+                self._look_later()
+        return answers[-1]
+
+    def _awaited(
+        self, request_id: int, message: Any, on_partial: OnPartial | None, held: Held | None
+    ) -> asyncio.Future[Any]:
+        """Return the answer that is to come to `message`; for a service, one that was sent where `held` is held."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        answer.add_done_callback(lambda _: self._pending.pop(request_id, None))
+
+        def settled(_: asyncio.Future[Any]) -> None:
+            self._pending.pop(request_id, None)
+            error = None if answer.cancelled() else answer.exception()
+            if held and self._holdings and isinstance(error, NeedFullError):
+                self._holdings.forget(held)
+
+        answer.add_done_callback(settled)
         if self.lost:
             answer.set_exception(WorkerError("the model worker is gone"))
         else:
             self._pending[request_id] = _Pending(message, answer, on_partial)
-            self._link.writer.write(frame)
-            if self._looking is None:
-                self._watchdog.rest()
-                self._look_later()
-        return request_id, answer
+        return answer
 
     def _cancel(self, request_id: int) -> None:
         if not self.lost:
-            self._link.writer.write(wire.encode_frame(wire.NO_REQUEST, Cancel(request_id)))
+            self._link.send(wire.encode_frame(wire.NO_REQUEST, Cancel(request_id)))
 
     def _look_later(self) -> None:
         self._looking = asyncio.get_running_loop().call_later(self._patience.tick_s, self._look)
@@ -150,7 +192,7 @@ class Connection:
 
     async def _read(self) -> None:
         try:
-            while (frame := await wire.read_frame(self._link.reader)) is not None:
+            while (frame := await self._link.receive()) is not None:
                 self._watchdog.heard()
                 self._receive(*frame)
         except Exception as error:  # whatever it is, those who wait must learn of it
@@ -162,7 +204,7 @@ class Connection:
             reason = str(error)
         reason = self._reason or reason
         self._on_lost(self, reason)
-        self._fail_pending(WorkerError(f"the model worker died: {reason}"))
+        self._fail_pending(WorkerError(reason if self._holdings else f"the model worker died: {reason}"))
 
     def _receive(self, request_id: int, message: Any) -> None:
         pending = self._pending.get(request_id)
@@ -175,7 +217,7 @@ class Connection:
         elif pending.answer.done():
             pass
         elif isinstance(message, Failed):
-            pending.answer.set_exception(all_errors().get(message.code, SetfillError)(message.text))
+            pending.answer.set_exception(message.error())
         else:
             pending.answer.set_result(message)
 

@@ -20,13 +20,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from model.api import runtime, wire
 from model.api.messages import Failed, Hello, Welcome
 from model.api.pipes import open_pipes
+from model.api.service import Service
 from model.api.watchdog import signs_of
-from model.errors import FrameError, SetfillError, WorkerError, all_errors
+from model.errors import FrameError, WorkerError
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class WorkerOptions:
     memory_budget_mb: int = 512
     linger_s: float = 300.0  # seconds a shared worker stays after its last client
     program: tuple[str, ...] = ()  # how to start the worker; empty: this Python, the package beside this one
+    service: Service | None = None  # a team's service instead: then nothing is started, and only `client` reads this
 
     def __post_init__(self) -> None:
         if os.path.dirname(self.model):  # the worker runs in another directory
@@ -75,6 +77,14 @@ class Link:
     pid: int
     child: Child | None = None
     read_transport: asyncio.BaseTransport | None = None  # of a child, whose two pipes are closed one by one
+
+    def send(self, frames: bytes) -> None:
+        """Send whole frames, without waiting."""
+        self.writer.write(frames)
+
+    async def receive(self) -> tuple[int, Any] | None:
+        """Return the next (request id, message), None at the end. FrameError for what is no frame."""
+        return await wire.read_frame(self.reader)
 
     def kill(self) -> None:
         """End the worker's process at once, also a shared one. Its streams end with it."""
@@ -280,8 +290,8 @@ async def _shake_hands(
     match frame:
         case (_, Welcome() as welcome):
             return welcome
-        case (_, Failed(code=code, text=text)):
-            raise all_errors().get(code, SetfillError)(text)
+        case (_, Failed() as failed):
+            raise failed.error()
         case None:
             raise WorkerError("the model worker ended before it answered")
     raise FrameError("what answers there is not a setfill worker")

@@ -24,6 +24,11 @@ turns. The worker drops no request of its own accord: whoever wants only the
 latest infill of a file cancels the one before.
 
 File ids belong to one connection: two clients may use the same one.
+
+A team's service (model/service) is talked to over WebSocket. There a binary message holds whole frames. Those about a
+file come behind a `Held`, which says what must be held of it for them to be carried out; else they are answered
+`Failed(code="need_full")`, and nothing has changed. File ids belong to the `client` of the `Hello`, whatever connection
+it has. A service refuses what is over its limits with `Failed(code="busy")`, which says when to try again.
 """
 
 from __future__ import annotations
@@ -40,14 +45,19 @@ from model.api.types import (
     ScoreRequest,
     Snippet,
 )
+from model.errors import BusyError, SetfillError, all_errors
 
 
 @dataclass(frozen=True)
 class Hello:
-    """The first frame of a client. `version` is its package's, for error texts."""
+    """The first frame of a client. `version` is its package's, for error texts.
+
+    `client` names it to a team's service, across connections: 32 hexadecimal digits that nobody else would draw.
+    """
 
     protocol: int
     version: str
+    client: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,19 @@ class WorkerStatus:
     error_text: str | None = None
     steps: int = 0
     cpu_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Held:
+    """To a team's service: what must be held of a file for the frames behind it, in the same message, to make sense.
+
+    `epoch` numbers the times that the client has sent the whole file, and `changes` counts what it has told since, the
+    opening included: 0 stands before an `OpenFile`, whatever is held.
+    """
+
+    file_id: str
+    epoch: int
+    changes: int
 
 
 @dataclass(frozen=True)
@@ -162,10 +185,21 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """The request was not carried out. `code` names a class of model/errors.py; `text` is for the user."""
+    """The request was not carried out. `code` names a class of model/errors.py; `text` is for the user.
+
+    `retry_s` is how many seconds later it is worth trying again, None where time mends nothing.
+    """
 
     code: str
     text: str
+    retry_s: float | None = None
+
+    def error(self) -> SetfillError:
+        """Return the error that this tells of."""
+        found = all_errors().get(self.code, SetfillError)(self.text)
+        if isinstance(found, BusyError):
+            found.retry_s = self.retry_s or 0.0
+        return found
 
 
 MESSAGES: dict[str, type] = {
@@ -175,6 +209,7 @@ MESSAGES: dict[str, type] = {
     "description": ModelDescription,
     "ask_status": AskStatus,
     "status": WorkerStatus,
+    "held": Held,
     "open": OpenFile,
     "edit": EditFile,
     "close": CloseFile,

@@ -30,6 +30,7 @@ from model.errors import FrameError
 
 _REVISION = 1  # raised when a message comes to mean something else while its fields stay as they are
 MAX_FRAME_BYTES = 64 * 2**20
+MAX_SERVICE_BYTES = 8 * 2**20  # of one WebSocket message to a team's service, or from it
 MAX_HELLO_BYTES = 4096  # a stranger is not given more before the handshake
 NO_REQUEST = 0
 
@@ -61,7 +62,7 @@ def encode_frame(request_id: int, message: Any) -> bytes:
     except (TypeError, ValueError, OverflowError) as error:
         raise FrameError(f"{kind}: cannot be encoded ({type(error).__name__})") from None
     check_length(len(body))
-    return _LENGTH.pack(len(body)) + body
+    return framed(body)
 
 
 def decode_body(body: bytes) -> tuple[int, Any]:
@@ -83,12 +84,18 @@ def peek_request_id(body: bytes) -> int:
         return NO_REQUEST
 
 
-def check_length(length: int) -> None:
-    """Raise FrameError when a body of `length` bytes is too large."""
-    if length > MAX_FRAME_BYTES:
+def peek_failure(body: bytes) -> str | None:
+    """Return the code of a body that tells of a failure, None for any other."""
+    kind, _, data = _unpack(body)
+    return str(data.get("code")) if kind == _KINDS[messages.Failed] else None
+
+
+def check_length(length: int, limit: int | None = None) -> None:
+    """Raise FrameError when a body of `length` bytes is too large, for a frame or for a `limit` of its own."""
+    limit = MAX_FRAME_BYTES if limit is None else limit
+    if length > limit:
         raise FrameError(
-            f"a message of {length:,} bytes is over the limit of {MAX_FRAME_BYTES:,}: "
-            "the file or its context is too large"
+            f"a message of {length:,} bytes is over the limit of {limit:,}: the file or its context is too large"
         )
 
 
@@ -127,6 +134,26 @@ async def read_frame(reader: asyncio.StreamReader) -> tuple[int, Any] | None:
         return None
     check_length(length)
     return decode_body(await read_body(reader, length))
+
+
+def framed(body: bytes) -> bytes:
+    """Return the frame of a body."""
+    return _LENGTH.pack(len(body)) + body
+
+
+def split_frames(data: bytes) -> list[bytes]:
+    """Return the bodies of the frames that `data` holds, whole. FrameError where it does not."""
+    bodies, at = [], 0
+    while at < len(data):
+        if at + _LENGTH.size > len(data):
+            raise FrameError("the message ended inside a frame's length")
+        (length,) = _LENGTH.unpack_from(data, at)
+        at += _LENGTH.size
+        if at + length > len(data):
+            raise FrameError(f"the message ended {at + length - len(data)} bytes before the frame did")
+        bodies.append(data[at : at + length])
+        at += length
+    return bodies
 
 
 def _unpack(body: bytes) -> tuple[str, int, dict[str, Any]]:

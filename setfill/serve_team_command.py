@@ -1,0 +1,193 @@
+"""`setfill serve-team`: a service for everybody's editors, on this machine or on a cluster of Ray's."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from model.errors import InputError, SetfillError
+from model.service.quotas import Limits
+from model.service.tokens import Token, new_token, read_tokens
+from setfill.arguments import Parser, add_model, positive
+from setfill.display import notes
+
+EXAMPLES = """\
+examples:
+  setfill serve-team --tokens tokens --new-token alice --last-day 2027-12-31
+  setfill serve-team --tokens tokens --engines 2
+  setfill serve-team --tokens tokens --address auto --engines 2-8 --host 0.0.0.0 --certificate c.pem --key k.pem
+
+Without --address it starts Ray on this machine and runs until it is interrupted. With it, the service is put on that
+cluster, or changed there engine by engine, and stays when the command has ended. docs/team.md has the rest."""
+
+
+def add_parser(commands: Any) -> None:
+    parser: Parser = commands.add_parser(
+        "serve-team",
+        help="serve models to a team",
+        description="Serve a model to the editors of a team. Needs the extra setfill[team].",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("--tokens", metavar="FILE", type=Path, required=True, help="who may come in, see docs/team.md")
+    parser.add_argument(
+        "--new-token", metavar="USER", help="add a token for a user to the file, print it, and serve nothing"
+    )
+    parser.add_argument(
+        "--last-day", metavar="YYYY-MM-DD", type=_day, help="with --new-token: the last day that it is good for"
+    )
+    parser.add_argument(
+        "--address", metavar="ADDRESS", help="a Ray cluster: HOST:PORT, or auto for the one of this machine"
+    )
+    parser.add_argument("--stop", action="store_true", help="with --address: take the service off the cluster")
+    parser.add_argument("--host", metavar="HOST", default="127.0.0.1", help="where to listen (default: %(default)s)")
+    parser.add_argument("--port", metavar="PORT", type=positive, default=8000, help="default: %(default)s")
+    parser.add_argument(
+        "--metrics-port",
+        metavar="PORT",
+        type=positive,
+        default=8080,
+        help="of Prometheus metrics (default: %(default)s)",
+    )
+    parser.add_argument("--certificate", metavar="PEM", type=Path, help="speak TLS with this certificate")
+    parser.add_argument("--key", metavar="PEM", type=Path, help="with --certificate: its key")
+    parser.add_argument(
+        "--engines", metavar="N|N-M", type=_scale, default=(1, 1), help="how many, or between which (default: 1)"
+    )
+    parser.add_argument("--ingresses", metavar="N", type=positive, default=1, help="default: %(default)s")
+    add_model(parser)
+    parser.add_argument("--precision", metavar="P", help="float32, bfloat16 or int8; chosen by the CPU when left out")
+    parser.add_argument(
+        "--threads", metavar="N", type=positive, default=1, help="processors of each engine (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--memory-budget-mb",
+        metavar="MB",
+        type=positive,
+        default=2048,
+        help="of each engine, for the caches of all files (default: %(default)s)",
+    )
+    limits = Limits()
+    for each in fields(Limits):
+        parser.add_argument(
+            f"--{each.name.replace('_', '-')}",
+            metavar="N",
+            type=positive,
+            default=int(getattr(limits, each.name)),
+            help=f"{_LIMITS[each.name]} (default: %(default)s)",
+        )
+    parser.set_defaults(run=run)
+
+
+_LIMITS = {
+    "connections": "of all users to one ingress",
+    "connections_per_user": "windows of editors that one user may have",
+    "questions_at_a_time": "of one user, waiting or being answered",
+    "questions_a_minute": "of one user",
+    "bytes_a_minute": "that one user may send",
+    "question_s": "seconds from a question to its answer, waiting included",
+}
+
+
+def _day(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a date, as in 2027-12-31, not {text!r}") from None
+
+
+def _scale(text: str) -> tuple[int, int]:
+    fewest, dash, most = text.partition("-")
+    numbers = positive(fewest), positive(most if dash else fewest)
+    if numbers[0] > numbers[1]:
+        raise argparse.ArgumentTypeError(f"expected N or N-M with N below M, not {text!r}")
+    return numbers
+
+
+def run(options: argparse.Namespace) -> int:
+    """Add a token, or serve; return the exit status."""
+    if options.new_token:
+        return _add_token(options)
+    if options.stop and not options.address:
+        raise argparse.ArgumentTypeError("--stop goes with --address: a service on this machine ends with its command")
+    if (options.certificate is None) != (options.key is None):
+        raise argparse.ArgumentTypeError("--certificate and --key go together")
+    tokens = read_tokens(options.tokens)
+    if not tokens and not options.stop:
+        raise InputError(f"{options.tokens} has no tokens: add one with --new-token USER")
+    service = _service()
+    _refuse_what_is_not_there(options)
+    return _serve(service, options, tokens)
+
+
+def _add_token(options: argparse.Namespace) -> int:
+    secret, token = new_token(options.new_token, options.last_day)
+    opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731
+    with open(options.tokens, "a", encoding="utf-8", opener=opener) as file:
+        file.write(token.line() + "\n")
+    print(secret)
+    notes().print(
+        f"This is the token of {token.user}, shown this once: {options.tokens} has only its hash. A service that runs "
+        "knows it once the command that started it has been run again.",
+        markup=False,
+    )
+    return 0
+
+
+def _service() -> Any:
+    try:
+        from model.service import application
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("ray", "starlette"):
+            raise
+        raise SetfillError(f"serving a team needs Ray; run: {sys.executable} -m pip install 'setfill[team]'") from None
+    return application
+
+
+def _refuse_what_is_not_there(options: argparse.Namespace) -> None:
+    """Find out here what every engine would find out: a model or a file that is not there."""
+    from model import store
+
+    if not options.address and not options.stop:
+        store.find(options.model)
+    for path in (options.certificate, options.key):
+        if path:
+            path.open("rb").close()
+
+
+def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...]) -> int:
+    told, engines = notes(), options.engines[1]
+    limits = Limits(**{name: getattr(options, name) for name in asdict(Limits())})
+    model = os.path.abspath(options.model) if os.path.dirname(options.model) else options.model
+    files = [str(path.absolute()) if path else None for path in (options.certificate, options.key)]
+    os.chdir("/")  # where nothing is named like what Ray's processes import
+    service.start_ray(options.address, engines * options.threads, options.metrics_port)
+    if options.stop:
+        service.remove()
+        told.print("The service is off the cluster.")
+        return 0
+    ended = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda number, frame: ended.set())
+    try:
+        service.deploy(
+            service.EngineSettings(model, options.precision, options.threads, options.memory_budget_mb),
+            service.Scale(*options.engines, ingresses=options.ingresses),
+            [token.line() for token in tokens],
+            limits,
+            service.Address(options.host, options.port, *files),
+        )
+        scheme = "https" if options.certificate else "http"
+        told.print(f"serving {model} on {scheme}://{options.host}:{options.port}", markup=False)
+        if not options.address:
+            ended.wait()
+    finally:
+        if not options.address:
+            service.stop_ray()
+    return 0
