@@ -23,6 +23,7 @@ from benchmarks.line_ranking import RankedFile, is_usable
 from lint.classifier import LineClassifier, Weighed, relative_scale
 from lint.features import line_features
 from lint.records import split_lines
+from model.evaluation.statistics import Estimate, clustered_mean
 
 FOLDS = 10
 PENALTY = 50.0  # of squared weights: by folds over packages, anything from 10 to 200 does as well
@@ -118,15 +119,23 @@ def calibration(files: Sequence[Sheet], log_odds: Sequence[Sequence[float]]) -> 
 
 def reliability(
     files: Sequence[Sheet], log_odds: Sequence[Sequence[float]], edges: Sequence[float]
-) -> list[tuple[float, int, int]]:
-    """Return (mean probability, lines, wrong lines) of lines whose probability lies between `edges`."""
+) -> list[tuple[float, int, int, Estimate | None]]:
+    """Return (mean probability, lines, wrong lines, share of these) of lines whose probability lies between `edges`.
+
+    The share's interval is clustered by package (or problem); it is None where there are no lines.
+    """
     probability = 1 / (1 + np.exp(-np.concatenate([np.asarray(each, float) for each in log_odds])))
     is_wrong = np.concatenate([sheet.is_wrong for sheet in files])
-    found = []
+    clusters = np.concatenate([[sheet.scored.case.cluster] * len(sheet.lines) for sheet in files])
+    found: list[tuple[float, int, int, Estimate | None]] = []
     for low, high in pairwise(edges):
         within = (probability >= low) & (probability < high)
-        mean = float(probability[within].mean()) if within.any() else 0.0
-        found.append((mean, int(within.sum()), int(is_wrong[within].sum())))
+        lines, wrong = int(within.sum()), int(is_wrong[within].sum())
+        if lines:
+            share = clustered_mean(is_wrong[within].astype(float).tolist(), clusters[within].tolist())
+            found.append((float(probability[within].mean()), lines, wrong, share))
+        else:
+            found.append((0.0, 0, 0, None))
     return found
 
 

@@ -4,6 +4,7 @@
     python -m benchmarks.lint seeded                  # faults planted in installed packages, folds by package
     python -m benchmarks.lint seeded --write          # the same, and fit what ships: lint/line_odds.json
     python -m benchmarks.lint fixes      # of what both have scored: how often the model's own line is the right one
+    python -m benchmarks.lint reliability             # and how often lines were wrong, by what was said: a plot
 
 Scores are kept in .cache/lint, so that a run that was ended (`--seconds`) goes on. Tables are Markdown, with
 95 % intervals clustered by problem or package.
@@ -31,9 +32,11 @@ from lint.records import split_lines
 from model import store
 from model.api.client import WorkerClient, WorkerOptions
 from model.evaluation.statistics import Estimate
+from model.training.plots import Panel, svg
 
 CACHE = Path(".cache") / "lint"
 ODDS = Path("lint") / "line_odds.json"
+RELIABILITY = Path("docs") / "images" / "lint-reliability.svg"
 SHIPPED = "model and length"
 EDGES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5, 1.0)  # probabilities of the reliability table
 TURNS = ("python", "javascript", "python", "c")  # of the languages of seeded files
@@ -42,14 +45,18 @@ TURNS = ("python", "javascript", "python", "c")  # of the languages of seeded fi
 def main() -> None:
     options = _parser().parse_args()
     CACHE.mkdir(parents=True, exist_ok=True)
-    if options.command == "fixes":
+    if options.command == "reliability":
+        planted, programs = (line_fit.sheets(_known(name, options)) for name in ("seeded", "faults"))
+        RELIABILITY.write_text(reliability_plot(planted, programs), encoding="utf-8")
+    elif options.command == "fixes":
         for name in ("seeded", "faults"):
             asyncio.run(_fixes(name, options))
     elif options.command == "faults":
         cases = buggy_solutions(options.path)
         scored, runs_on = asyncio.run(_scored(cases, "faults", options))
+        scored += _only_in_other(scored, "faults", options)
         print(f"{len(scored)} of {len(cases)} programs; {runs_on}\n")
-        report_faults(line_fit.sheets(scored), line_fit.sheets(list(read_scores(_cache("seeded", options)))))
+        report_faults(line_fit.sheets(scored), line_fit.sheets(_known("seeded", options)))
     else:
         cases = list(islice(seeded(options.javascript), options.files))
         scored, runs_on = asyncio.run(_scored(cases, "seeded", options))
@@ -68,8 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     planted.add_argument("--javascript", type=Path, help="a folder of node packages (default: none)")
     planted.add_argument("--write", action="store_true", help=f"fit to all files, and write {ODDS}")
     fixes = commands.add_parser("fixes", help="what the model would have written for the most suspicious line")
+    reliability = commands.add_parser("reliability", help=f"plot {RELIABILITY}, of what was scored")
+    for command in (faults, planted, fixes, reliability):
+        command.add_argument("--precision", default="int8", help="of the model (default: %(default)s)")
+        command.add_argument("--also", help="another precision: its scores count where there are no others")
     for command in (faults, planted, fixes):
-        command.add_argument("--precision", default="float32", help="of the model (default: %(default)s)")
         command.add_argument("--seconds", type=float, help="score nothing new after so long")
     return parser
 
@@ -93,6 +103,19 @@ def seeded(javascript: Path | None) -> Iterator[Case]:
 
 def _cache(name: str, options: argparse.Namespace) -> Path:
     return CACHE / f"{name}-{options.precision}.jsonl"
+
+
+def _known(name: str, options: argparse.Namespace) -> list[ScoredCase]:
+    """Return what is scored already."""
+    known = list(read_scores(_cache(name, options)))
+    return known + _only_in_other(known, name, options)
+
+
+def _only_in_other(known: Sequence[ScoredCase], name: str, options: argparse.Namespace) -> list[ScoredCase]:
+    """Return what is scored in the precision of `--also` only."""
+    keys = {scored.case.key for scored in known}
+    others = read_scores(CACHE / f"{name}-{options.also}.jsonl") if options.also else []
+    return [scored for scored in others if scored.case.key not in keys]
 
 
 def _worker(options: argparse.Namespace) -> WorkerOptions:
@@ -135,8 +158,12 @@ def report_faults(files: Sequence[Sheet], planted: Sequence[Sheet]) -> None:
     best = rankings["**shipped**"]
     print_parts("language", best, rankings["length"], lambda file: file.language)
     print_parts("kind of fault", best, rankings["length"], lambda file: file.kind)
-    log_odds = [[shipped.slope * score + shipped.offset for score in line_fit.scores(shipped, s)] for s in files]
-    print_reliability(files, log_odds)
+    print_reliability(files, _shipped_log_odds(files))
+
+
+def _shipped_log_odds(files: Sequence[Sheet]) -> list[list[float]]:
+    shipped = line_classifier()
+    return [[shipped.slope * score + shipped.offset for score in line_fit.scores(shipped, s)] for s in files]
 
 
 def report_seeded(files: Sequence[Sheet], write_to: Path | None) -> None:
@@ -149,7 +176,7 @@ def report_seeded(files: Sequence[Sheet], write_to: Path | None) -> None:
     print_parts("language", best, rankings["length"], lambda file: file.language)
     print_kinds(files, odds[SHIPPED])
     slope, offset = line_fit.calibration(files, odds[SHIPPED])
-    print_reliability(files, [[slope * each + offset for each in file] for file in odds[SHIPPED]])
+    print_reliability(files, _calibrated(odds[SHIPPED], slope, offset))
     if write_to:
         classifier = line_fit.fitted(files, line_fit.choices(files[0])[SHIPPED])
         offset += slope * classifier.offset
@@ -161,6 +188,38 @@ def report_seeded(files: Sequence[Sheet], write_to: Path | None) -> None:
             "packages": len({sheet.scored.case.cluster for sheet in files}),
         }
         write_to.write_text(line_fit.record(LineClassifier(classifier.weighed, slope, offset), made), encoding="utf-8")
+
+
+def _calibrated(log_odds: Sequence[Sequence[float]], slope: float, offset: float) -> list[list[float]]:
+    return [[slope * each + offset for each in file] for file in log_odds]
+
+
+def reliability_plot(planted: Sequence[Sheet], programs: Sequence[Sheet]) -> str:
+    """Return a plot (SVG) of how often lines were wrong, by how likely they were said to be.
+
+    The planted faults are judged by folds over packages, the programs by the classifier that ships.
+    """
+    odds = line_fit.folded(planted, line_fit.choices(planted[0])[SHIPPED])
+    calibrated = _calibrated(odds, *line_fit.calibration(planted, odds))
+    return svg(
+        [
+            _reliability_panel(f"Planted faults, {len(planted)} files: share that was wrong", planted, calibrated),
+            _reliability_panel(
+                f"HumanEvalPack, {len(programs)} programs: share that was wrong", programs, _shipped_log_odds(programs)
+            ),
+        ]
+    )
+
+
+def _reliability_panel(title: str, files: Sequence[Sheet], log_odds: Sequence[Sequence[float]]) -> Panel:
+    points = line_fit.reliability(files, log_odds, EDGES)
+    curves = {
+        "as said": [(0.0, 0.0), (1.0, 1.0)],
+        "were wrong": [(said, share.value) for said, _, _, share in points if share],
+        "95 %: least": [(said, share.low) for said, _, _, share in points if share],
+        "95 %: most": [(said, share.high) for said, _, _, share in points if share],
+    }
+    return Panel(title, curves, x_label="said to be wrong", y_range=(0.0, 1.0))
 
 
 def _ranked(files: Sequence[Sheet], scores: Sequence[Sequence[float]]) -> list[RankedFile]:
@@ -227,12 +286,12 @@ def print_kinds(files: Sequence[Sheet], log_odds: Sequence[Sequence[float]]) -> 
 
 def print_reliability(files: Sequence[Sheet], log_odds: Sequence[Sequence[float]]) -> None:
     """Print how often lines were wrong, by how likely they were said to be."""
-    print("| said | lines | said on average | were wrong |\n|---|---|---|---|")
-    for (low, high), (mean, lines, wrong) in zip(
+    print("| said | lines | said on average | were wrong | share |\n|---|---|---|---|---|")
+    for (low, high), (mean, lines, wrong, share) in zip(
         pairwise(EDGES), line_fit.reliability(files, log_odds, EDGES), strict=True
     ):
-        share = f"{wrong / lines:.1%}" if lines else ""
-        print(f"| {low:.0%} to {high:.0%} | {lines} | {mean:.1%} | {wrong} ({share}) |")
+        shown = f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]" if share else ""
+        print(f"| {low:.0%} to {high:.0%} | {lines} | {mean:.1%} | {wrong} | {shown} |")
     print()
 
 

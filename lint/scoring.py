@@ -14,7 +14,9 @@ from model.api.client import WorkerClient
 from model.api.types import Gap, GapScore, ScoreRequest, TokenScore
 
 LONGEST_LINE_CHARS = 400  # longer ones are data or generated: a score of them costs much and says little
-LEAST_SAMPLE, MOST_SAMPLE = 16, 64  # unchanged lines of the file that changed ones are compared with
+# Lines are compared with each other: so many at least, and so many unchanged ones of the file among them. More of
+# either cost as much as changed lines, and tell no better (docs/lint-evaluation.md).
+COMPARED_LINES, LEAST_SAMPLE = 24, 8
 _REQUEST_LINES = 128  # lines of one request: progress is told, and a cancel heard, between requests
 
 
@@ -50,11 +52,11 @@ def next_scored(lines: Sequence[str], line: int) -> int | None:
 
 
 def sampled_lines(file: ChangedFile, wanted: frozenset[int]) -> frozenset[int]:
-    """Return unchanged lines to compare `wanted` with: as many as it has, within limits, and those nearest to it.
+    """Return unchanged lines to compare `wanted` with: as many as `COMPARED_LINES` lacks, and those nearest to it.
 
     The nearest ones are most like it, and share its encoding.
     """
-    most = max(LEAST_SAMPLE, min(len(wanted), MOST_SAMPLE))
+    most = max(LEAST_SAMPLE, COMPARED_LINES - len(wanted))
     changed = sorted(wanted | file.added)
 
     def distance(line: int) -> int:

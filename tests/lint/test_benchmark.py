@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.line_cases import seeded_cases
+from benchmarks.line_cases import Case, ScoredCase, seeded_cases
+from benchmarks.line_fit import Sheet, reliability
 from benchmarks.line_ranking import RankedFile, ngram_surprises
 from benchmarks.seeded_faults import seeded_files
 
@@ -53,3 +54,18 @@ def test_faults_are_planted_where_they_say() -> None:
             if fault.kind == "name":
                 assert len(lines[fault.line - 1].split()) == len((fault.was or "").split())
     assert [case.kinds for case in seeded_cases(files)] == [{f.line: f.kind for f in file.faults} for file in files]
+
+
+def test_reliability_counts_lines_between_edges() -> None:
+    """Two files with odds of a half and of nearly nothing; the share is of all lines, its interval of whole files."""
+    files = []
+    for cluster, is_wrong in (("a", (True, False, False)), ("b", (True, True, False))):
+        case = Case(cluster, cluster, "python", "a.py", "", {}, {})
+        files.append(Sheet(ScoredCase(case, {}), (1, 2, 3), [], [], is_wrong))
+    low, middle, high = reliability(files, [[0.0, 0.0, -9.0], [0.0, 0.0, -9.0]], (0.0, 0.3, 0.6, 1.0))
+    assert low[1:3] == (2, 0)
+    assert middle[:3] == (0.5, 4, 3)
+    share = middle[3]
+    assert share is not None
+    assert (share.low, share.value, share.high) == (0.5, 0.75, 1.0)
+    assert high == (0.0, 0, 0, None)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lint.scoring import (
+    COMPARED_LINES,
     LEAST_SAMPLE,
     LONGEST_LINE_CHARS,
-    MOST_SAMPLE,
     LineScore,
     next_scored,
     sampled_lines,
@@ -84,10 +84,11 @@ def test_what_follows_a_line(line: int, expected: int | None) -> None:
 
 def test_the_sample_is_of_the_nearest_unchanged_lines() -> None:
     file = changed("a.py", "a\n" * 1000, added=frozenset({500, 501}))
-    each_side = LEAST_SAMPLE // 2
+    each_side = (COMPARED_LINES - 2) // 2
     assert sampled_lines(file, file.added) == {*range(500 - each_side, 500), *range(502, 502 + each_side)}
     file = changed("a.py", "a\n" * 1000, added=frozenset(range(300, 600)))
-    assert sampled_lines(file, file.added) == {*range(300 - MOST_SAMPLE // 2, 300), *range(600, 600 + MOST_SAMPLE // 2)}
+    each_side = LEAST_SAMPLE // 2
+    assert sampled_lines(file, file.added) == {*range(300 - each_side, 300), *range(600, 600 + each_side)}
     assert sampled_lines(changed("a.py", "a\nb\n"), frozenset({1, 2})) == frozenset()
 
 
