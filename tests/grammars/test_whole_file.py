@@ -112,6 +112,24 @@ def test_outline_keeps_to_its_budget(budget_char: int) -> None:
         assert outline.text == "class Shelf(dict):\n    def add(self, title):\n"
 
 
+def test_outline_takes_what_fits_of_every_budget() -> None:
+    """The nearest signatures around a place, then imports, then the others; what does not fit is passed over."""
+    snapshot, offset_char, _ = marked("python", SHELF)
+    rank = {"enclosing": 0, "import": 1, "other": 2}
+    whole = sorted(
+        outline_around(snapshot, offset_char, 10_000).entries,
+        key=lambda entry: (rank[entry.kind], abs(entry.span.start_char - offset_char)),
+    )
+    for budget_char in range(150):
+        chosen: list[str] = []
+        for entry in whole:
+            if len("".join(chosen)) + len(entry.text) + 1 <= budget_char:
+                chosen.append(f"{entry.text}\n")
+        outline = outline_around(snapshot, offset_char, budget_char)
+        assert sorted(f"{entry.text}\n" for entry in outline.entries) == sorted(chosen), budget_char
+        assert list(outline.entries) == sorted(outline.entries, key=lambda entry: entry.span)
+
+
 def test_outline_leaves_out_what_is_seen_anyway() -> None:
     snapshot, offset_char, _ = marked("python", SHELF)
     seen = Span(snapshot.text.index("    def add"), snapshot.text.index("def other"))

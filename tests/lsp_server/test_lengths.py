@@ -75,6 +75,17 @@ def test_asked_by_hand_a_statement_is_suggested_behind_a_whole_line() -> None:
         ("x = 1\ny = 2\nz =", "tokens", "x = 1\ny = 2"),
         ("x = 1\n", "time", "x = 1"),
         ("word", "tokens", ""),
+        ("x += 1\n" * 3, "tokens", "x += 1"),  # said over and over: three times, and not twice
+        ("x += 1\n" * 3, "eoi", "x += 1"),
+        ("value += 1\n" * 2, "tokens", "value += 1\nvalue += 1"),
+        ("value += 1\n" * 2, "eoi", "value += 1\nvalue += 1"),
+        ("x " * 6, "tokens", ""),
+        ("x " * 5, "tokens", "x x x x x"),  # too short to be sure
+        ("y = 1\nz = " + "a or " * 9, "context", "y = 1"),
+        ("y = 1\rz = " + "a or " * 9, "context", "y = 1"),
+        ("- - - - - - - - ", "tokens", ""),
+        ("a\n" + "-\n" * 9, "tokens", "a\n" + "-\n" * 8 + "-"),  # nothing is said
+        ("a\n" + "1, 2\n" * 9, "eoi", "a\n" + "1, 2\n" * 8 + "1, 2"),
     ],
 )
 def test_what_a_limit_cut_off_is_dropped(said: str, stop: str, expected: str) -> None:
