@@ -193,6 +193,7 @@ def _mutants(pattern: str) -> Iterator[tuple[tuple[Any, ...], Mutant]]:
 # Arguments that change no result of a right program: they refuse mistakes, or say how long is waited, how much is kept.
 _SILENT_ARGUMENTS = ("frozen", "slots", "repr", "eq", "kw_only", "strict", "timeout", "maxsize", "daemon")
 _SILENT_NAMES = ("seconds", "timeout", "_s", "_ms")  # how the names of constants end that say how long is waited
+_SIZE = 10  # the least number of a constant that is a size: by such a one more or less nothing goes wrong
 _SILENT_FUNCTIONS = ("__repr__", "__str__")
 
 
@@ -204,6 +205,14 @@ def _silent(path: Path) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
                 yield (each.lineno, each.col_offset), (each.end_lineno or 0, each.end_col_offset or 0)
 
 
+def _is_size(constant: ast.Assign | ast.AnnAssign) -> bool:
+    """Whether a constant says how long something is waited for, or how much there may be of it: one more or less."""
+    targets = constant.targets if isinstance(constant, ast.Assign) else [constant.target]
+    is_time = any(ast.unparse(target).lower().endswith(_SILENT_NAMES) for target in targets)
+    value = constant.value.value if isinstance(constant.value, ast.Constant) else None
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and (is_time or value >= _SIZE)
+
+
 def _silent_parts(node: ast.AST) -> Iterator[ast.expr | ast.stmt | None]:
     if isinstance(node, (ast.arg, ast.AnnAssign)):
         yield node.annotation
@@ -212,9 +221,10 @@ def _silent_parts(node: ast.AST) -> Iterator[ast.expr | ast.stmt | None]:
         if node.name in _SILENT_FUNCTIONS:
             yield node
         yield from (each for each in node.decorator_list if "cache" in ast.unparse(each))
-    elif isinstance(node, ast.Assign):
-        if any(ast.unparse(target).lower().endswith(_SILENT_NAMES) for target in node.targets):
-            yield node.value if isinstance(node.value, ast.Constant) else None
+    elif isinstance(node, (ast.Module, ast.ClassDef)):
+        yield from (
+            each.value for each in node.body if isinstance(each, (ast.Assign, ast.AnnAssign)) and _is_size(each)
+        )
     elif isinstance(node, ast.Call):
         if ast.unparse(node.func).startswith("logger."):
             yield node
