@@ -79,9 +79,11 @@ class Result:
     @property
     def reason(self) -> str | None:
         """Why no test can notice it, if it is listed as equivalent."""
-        changed = {line[0]: line[1:].strip() for line in self.diff.splitlines()[2:] if line[:1] in ("-", "+")}
-        for each in CONFIGURATION.get("equivalent", ()):
-            if each["was"] == changed.get("-") and each["becomes"] == changed.get("+", ""):
+        header, _, *lines = self.diff.splitlines()
+        changed = {line[0]: line[1:].strip() for line in lines if line[:1] in ("-", "+")}
+        for each in CONFIGURATION["equivalent"]:
+            listed = f"--- {each['file']}", each["was"], each["becomes"]
+            if listed == (header, changed.get("-"), changed.get("+", "")):
                 return str(each["why"])
         return None
 

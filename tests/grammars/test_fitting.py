@@ -101,6 +101,8 @@ def check(language: str, text: str, said: str, expected: str, stop: str = "eoi")
         ("plaintext", "val a: Map<‸> = x\n", "List<Int>", "List<Int>"),
         ("plaintext", "val a: Map<‸> = x\n", "List<Int>>", "List<Int>"),
         ("plaintext", 'say("‸")\n', 'hello")', "hello"),
+        ("plaintext", "say '‸'\n", "hello'", "hello"),
+        ("plaintext", 'say "‸" twice\n', 'hello" and', "hello"),
         ("plaintext", "Dear ‸:\n", "friend:", "friend"),
     ],
 )
