@@ -113,6 +113,7 @@ class Kept:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped: run it again to go on"))  # and leave nothing behind
     until = time.monotonic() + 60 * options.minutes
     drawn = _drawn(options.files, options.count, options.seed)
     kept = Kept(CACHE / "mutation.jsonl", _git("rev-parse", "--short=12", "HEAD:tests"))

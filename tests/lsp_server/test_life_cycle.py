@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lsp_server.pacing import Pace, PowerSupply
-from lsp_server.statistics import Statistics, saved_counts
+from lsp_server.statistics import Statistics, saved_counts, statistics_file
 from model.api.types import Infill
 from tests.lsp_server.client import ROOT, SERVE, Client, RequestError, start, talk
 
@@ -253,6 +253,16 @@ def test_suggestions_are_counted_on_this_machine_alone(script: Script, tmp_path:
     (file,) = Path(os.environ["XDG_STATE_HOME"]).rglob("*.jsonl")
     assert file.stat().st_mode & 0o777 == 0o600
     assert "one" not in file.read_text()
+
+
+def test_statistics_have_a_place_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    for elsewhere in ("", "not/absolute"):
+        monkeypatch.setenv("XDG_STATE_HOME", elsewhere)
+        assert statistics_file() == tmp_path / ".local" / "state" / "setfill" / "statistics.jsonl"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert statistics_file() == tmp_path / "state" / "setfill" / "statistics.jsonl"
 
 
 def test_statistics_can_be_off_and_survive_damage(tmp_path: Path) -> None:
