@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import coverage
+import hypothesis
 import pytest
 
 _AT_ONCE = 3  # test files measured side by side
@@ -110,7 +111,7 @@ def _measured(tree: Path, name: str, sources: tuple[str, ...]) -> dict[str, Any]
         configuration.write_text(_CONFIGURATION.format(folder=folder, sources=listed), encoding="utf-8")
         environment = {"COVERAGE_PROCESS_START": str(configuration), _REPORT: str(folder / "report")}
         subprocess.run(
-            tests_command("-p", __name__, name), cwd=tree, env=test_environment(tree, **environment),
+            tests_command(name), cwd=tree, env=test_environment(tree, **environment),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
         )  # fmt: skip
         measuring = coverage.Coverage(data_file=folder / "data", config_file=str(configuration))
@@ -131,7 +132,7 @@ def _measured(tree: Path, name: str, sources: tuple[str, ...]) -> dict[str, Any]
 
 def tests_command(*arguments: str) -> list[str]:
     """Return how tests are run for mutants: in one process, without an editor, the same each time."""
-    fixed = ("-q", "-n", "0", "-p", "no:cacheprovider", "-m", "not editor", "--hypothesis-seed=0")
+    fixed = ("-q", "-n", "0", "-p", "no:cacheprovider", "-p", __name__, "-m", "not editor", "--hypothesis-seed=0")
     return [sys.executable, "-m", "pytest", *fixed, *arguments]
 
 
@@ -145,6 +146,12 @@ def test_environment(tree: Path, **more: str) -> dict[str, str]:
 
 _took_s: dict[str, float] = {}
 _unfit: set[str] = set()  # failed, or left out
+
+
+def pytest_configure() -> None:
+    """That an example fails is enough to know: looking for a smaller one takes minutes."""
+    hypothesis.settings.register_profile("mutation", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate))
+    hypothesis.settings.load_profile("mutation")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -164,4 +171,5 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish() -> None:
     fit = {test: took_s for test, took_s in _took_s.items() if test not in _unfit}
-    Path(os.environ[_REPORT]).write_text(json.dumps(fit), encoding="utf-8")
+    if report := os.environ.get(_REPORT):
+        Path(report).write_text(json.dumps(fit), encoding="utf-8")
