@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -321,6 +322,23 @@ def test_who_asks_by_hand_is_not_given_what_typing_brought(script: Script) -> No
         assert texts(await client.suggest(URI)) == [" math.pi * r**2"]
         assert texts(await client.suggest(URI, kind=1)) == [" math.pi * r**2", " 3 * r"]
         assert texts(await client.suggest(URI, kind=1)) == [" math.pi * r**2", " 3 * r"]
+
+    talk(conversation)
+
+
+def test_what_was_shown_is_a_draft_of_what_is_asked_next(script: Script, tmp_path: Path) -> None:
+    """The file does not say it, so the worker knows it from there alone."""
+    frames = tmp_path / "script.frames"
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(TARGET), decodeAhead=False)
+        client.open(URI, HEAD)
+        assert texts(await client.suggest(URI)) == [" math.pi * r**2"]
+        assert b" math.pi * r**2" not in frames.read_bytes()
+        client.type(URI, len(HEAD), " m")
+        assert texts(await client.suggest(URI, kind=1)) == ["ath.pi * r**2"]
+        assert b"ath.pi * r**2" in frames.read_bytes()
+        assert b" math.pi * r**2" not in frames.read_bytes(), "what is typed of it is none"
 
     talk(conversation)
 
