@@ -73,7 +73,8 @@ async def expected_line(client: WorkerClient, file: ChangedFile, finding: Findin
     not see what stands behind.
     """
     column = _worst_column(file, finding)
-    if column is None or not (await client.describe()).adapted:
+    description = await client.describe()
+    if column is None or not description.sees_suffix:
         return None
     begin = sum(len(line) + 1 for line in file.text.split("\n")[: finding.span.line - 1])
     gap = Gap(begin + column, begin + finding.span.end_column)
@@ -81,7 +82,7 @@ async def expected_line(client: WorkerClient, file: ChangedFile, finding: Findin
     client.open(file_id, file.path, file.text, version=1)
     try:
         limits = Limits(max_tokens=MOST_TOKENS, max_lines=1)
-        request = InfillRequest(file_id, 1, (gap,), best_policy(1, adapted=True), limits=limits)
+        request = InfillRequest(file_id, 1, (gap,), best_policy(1, adapted=description.adapted), limits=limits)
         (infill,) = (await client.infill(request)).gaps
     finally:
         client.close(file_id)

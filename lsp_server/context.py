@@ -87,7 +87,7 @@ class ContextKeeper:
     async def _gather(self, document: OpenDocument) -> None:
         state, settings = self._state, self._state.settings
         description = state.worker.description
-        is_of_use = description is None or description.adapted  # an unadapted model sees no islands
+        is_of_use = description is None or description.sees_suffix  # others see no islands
         if document.path is None or not is_of_use or not document.is_known_to_worker:
             return
         snippets: tuple[Snippet, ...] = ()

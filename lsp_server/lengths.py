@@ -43,10 +43,10 @@ class Plan:
 
 
 def plan_suggestion(
-    syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, adapted: bool
+    syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, invoked: bool, sees_suffix: bool
 ) -> Plan | None:
-    """Return what to ask at the cursor, None where silence is better. `adapted`: whether the model is."""
-    if not invoked and silent_here(syntax, cursor_char, settings, adapted=adapted):
+    """Return what to ask at the cursor, None where silence is better. `sees_suffix`: whether the model does."""
+    if not invoked and silent_here(syntax, cursor_char, settings, sees_suffix=sees_suffix):
         return None
     line_prefix, line_suffix = around_on_line(syntax.text, cursor_char)
     stop = expected_stop(syntax, cursor_char, cursor_char)
@@ -58,14 +58,14 @@ def plan_suggestion(
     )
 
 
-def silent_here(syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, adapted: bool) -> Reason | None:
+def silent_here(syntax: SyntaxSnapshot, cursor_char: int, settings: Settings, *, sees_suffix: bool) -> Reason | None:
     """Return why nothing is to be asked at the cursor while the user types, None where it may be."""
     _, line_suffix = around_on_line(syntax.text, cursor_char)
     if not syntax.text.strip():
         return Reason.EMPTY_FILE
     if line_suffix[:1].isalnum() or line_suffix[:1] == "_":
         return Reason.INSIDE_WORD
-    if line_suffix.strip(_CLOSERS) and not adapted:
+    if line_suffix.strip(_CLOSERS) and not sees_suffix:
         return Reason.TEXT_BEHIND
     if not settings.in_comments and place_at(syntax, cursor_char).kind is PlaceKind.COMMENT:
         return Reason.COMMENT

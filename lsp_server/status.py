@@ -36,7 +36,7 @@ def register(server: SetfillServer) -> None:
             "progress": 1.0 if description else worker.loaded_share,
             "problem": problem,
             "model": description.name if description else state.settings.model,
-            "infill": description.adapted if description else None,
+            "infill": description.sees_suffix if description else None,
             "precision": description.precision if description else None,
             "enabled": state.settings.enabled,
             "debounceMs": round(state.suggester.pace.debounce_ms(state.settings.debounce_ms), 1),

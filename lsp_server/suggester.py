@@ -184,9 +184,11 @@ class Suggester:
         description = await self._worker.ready()
         place = _supposed(snapshot.text, ask)
         syntax = await snapshot.document.syntax.of(place.text)
-        plan = plan_suggestion(syntax, place.cursor_char, settings, invoked=ask.invoked, adapted=description.adapted)
+        plan = plan_suggestion(
+            syntax, place.cursor_char, settings, invoked=ask.invoked, sees_suffix=description.sees_suffix
+        )
         if plan is None:
-            here = silent_here(syntax, place.cursor_char, settings, adapted=description.adapted)
+            here = silent_here(syntax, place.cursor_char, settings, sees_suffix=description.sees_suffix)
             memory.note(here or Reason.NOTHING_LEFT)
             return []
         policy = VERIFIED
@@ -285,7 +287,7 @@ async def _next_part(snapshot: Snapshot, cursor_char: int, rest: str) -> str:
     """Return how much of a text that was decoded ahead is shown next, once what was shown is in the document."""
     syntax = await snapshot.syntax()
     lead = rest[: len(rest) - len(rest.lstrip())]
-    plan = plan_suggestion(syntax, cursor_char, snapshot.settings, invoked=True, adapted=True)
+    plan = plan_suggestion(syntax, cursor_char, snapshot.settings, invoked=True, sees_suffix=True)
     if plan is None:
         return ""
     if _LINE_BREAK.search(lead):  # a new line: judge the text as it stands there

@@ -91,7 +91,7 @@ async def _outcome_at(
         return last
     snapshot = state.snapshot(document.uri)
     cursor_char = snapshot.char_at(position)
-    here = silent_here(await snapshot.syntax(), cursor_char, snapshot.settings, adapted=description.adapted)
+    here = silent_here(await snapshot.syntax(), cursor_char, snapshot.settings, sees_suffix=description.sees_suffix)
     return Outcome(position, is_invoked=False).because(here) if here else last
 
 

@@ -149,7 +149,9 @@ async def _check_worker(report: _Report, model: str, has_model: bool) -> None:
             return
         description = await client.describe()
         loaded_s = time.monotonic() - began
-        sees = "infills" if description.adapted else "not adapted to infilling: sees the prefix only"
+        sees = "not adapted to infilling: sees the prefix only"
+        if description.sees_suffix:
+            sees = f"fills in the middle, as {description.fim}" if description.fim else "infills"
         millions = description.parameters / 1e6
         report.passed("weights", f"{description.name}, {millions:.1f} M parameters, loaded in {loaded_s:.1f} s; {sees}")
         report.passed("precision", f"{description.precision}: {description.precision_reason}")

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 from model import store
 from model.api.visible_text import visible
+from model.checkpoint.config import Capabilities
+from model.checkpoint.fim_formats import format_named
 from model.store import ModelInfo
 from setfill.arguments import Parser, add_color
 from setfill.display import console, notes
@@ -122,7 +124,7 @@ def run_list(options: argparse.Namespace) -> int:
 def _row(model: ModelInfo) -> tuple[str, ...]:
     name = f"{model.name} (default)" if model.name == store.DEFAULT_MODEL else model.name
     kind = model.config.architecture if model.config else "damaged"
-    infill = "yes" if model.capabilities and model.capabilities.adapted else "no"
+    infill = "yes" if model.capabilities and model.capabilities.sees_suffix else "no"
     return name, kind, _megabytes(model.size_bytes), infill, visible(str(model.path))
 
 
@@ -190,14 +192,22 @@ def _describe(out: Console, model: ModelInfo) -> None:
             "heads": f"{config.heads}, of keys and values {config.kv_heads}, of {config.head_dim} features",
             "vocabulary": config.vocab_size,
             "context": f"{config.context_length} rows",
-            "infill": f"yes, window of {capabilities.window} rows"
-            if capabilities.adapted
-            else "no: sees the prefix only",
+            "infill": _infill(capabilities),
         }
     for name, fact in facts.items():
         out.print(f"{name:13}{fact}", markup=False)
     if model.problem:
         out.print(f"{'problem':13}{model.problem}", style="yellow", markup=False)
+
+
+def _infill(capabilities: Capabilities) -> str:
+    if capabilities.adapted:
+        return f"yes, window of {capabilities.window} rows"
+    if capabilities.fim is None:
+        return "no: sees the prefix only"
+    form = format_named(capabilities.fim)
+    order = "suffix, prefix" if form.grows_at_its_end else "prefix, suffix"
+    return f"yes, in the middle as {form.name} ({order}), window of {capabilities.window} rows"
 
 
 def _megabytes(size_bytes: int) -> str:

@@ -262,3 +262,9 @@ class ModelDescription:
     precision_reason: str
     parameters: int
     context_length: int
+    fim: str | None = None  # how a model that is not adapted fills in the middle by its own markers, if it does
+
+    @property
+    def sees_suffix(self) -> bool:
+        """Whether it sees what stands behind a gap, and ends by itself."""
+        return self.adapted or self.fim is not None

@@ -11,6 +11,7 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from model.checkpoint.config import Capabilities, ModelConfig
+from model.checkpoint.fim_formats import recognised
 from model.errors import CheckpointError
 
 # The splits before BPE, by `tokenizer.ggml.pre`. Sources: llama.cpp's llama-vocab.cpp for the names; the
@@ -100,10 +101,19 @@ def _pre_tokenizer(split: str) -> pre_tokenizers.PreTokenizer:
     return pre_tokenizers.Sequence([pre_tokenizers.Split(pattern, behavior="isolated"), only_bytes])
 
 
+def first_special_token(text: str) -> str | None:
+    """Return the special token that a `tokenizer.json` puts before every text, None if none."""
+    for step in _steps(json.loads(text).get("post_processor"), "processors"):
+        first = step["single"][0] if step["type"] == "TemplateProcessing" and step["single"] else {}
+        if "SpecialToken" in first:
+            return str(first["SpecialToken"]["id"])
+    return None
+
+
 def unadapted_capabilities(
-    tokenizer: Tokenizer, config: ModelConfig, candidates: list[Any], source: str
+    tokenizer: Tokenizer, config: ModelConfig, candidates: list[Any], source: str, begin_id: int | None = None
 ) -> Capabilities:
-    """Return what a checkpoint can do that was not trained for infilling.
+    """Return what a checkpoint can do that was not adapted to set-causal infilling; some fill in the middle.
 
     The sink is `<|endoftext|>` where the vocabulary has it (SmolLM2, GPT-2,
     Qwen: documents were separated by it in pretraining), otherwise the first
@@ -121,7 +131,8 @@ def unadapted_capabilities(
     # Qwen2.5 and Qwen3 were trained on <|file_sep|>path\ncontent, SmolLM2 on <filename>path\ncontent.
     filename_id = _first([tokenizer.token_to_id("<filename>"), tokenizer.token_to_id("<|file_sep|>")])
     window = min(config.context_length, Capabilities.window)
-    return Capabilities(sink_id=sink_id, filename_id=filename_id, window=window)
+    fim = recognised(tokenizer, config.architecture)
+    return Capabilities(sink_id=sink_id, filename_id=filename_id, window=window, fim=fim, begin_id=begin_id)
 
 
 def _first(ids: list[int | None]) -> int | None:

@@ -82,8 +82,8 @@ class ModelConfig:
 class Capabilities:
     """What the checkpoint was trained for, and the token ids it uses for it.
 
-    Where it was not `adapted` only `sink_id` is needed: such a model fills left to right
-    from the prefix alone. Ids a model lacks are None.
+    Where it was not `adapted` and knows no `fim`, only `sink_id` is needed: such
+    a model fills left to right from the prefix alone. Ids a model lacks are None.
     """
 
     adapted: bool = False  # to set-causal infilling: knows mask rows, sees the suffix, stops by itself
@@ -93,10 +93,19 @@ class Capabilities:
     infill_id: int | None = None
     eoi_id: int | None = None
     window: int = 8192  # rows the model was adapted to, islands and gap included
+    fim: str | None = None  # how it was trained to fill in the middle, by name in `fim_formats`; not if adapted
+    begin_id: int | None = None  # what its tokenizer puts before every text, where that is something
 
     def __post_init__(self) -> None:
         if self.adapted and None in (self.mask_id, self.infill_id, self.eoi_id):
             raise ValueError("an adapted model needs mask_id, infill_id and eoi_id")
+        if self.adapted and self.fim:
+            raise ValueError("a model is adapted or fills in the middle by markers, not both")
+
+    @property
+    def sees_suffix(self) -> bool:
+        """Whether the model knows what stands behind a gap, and ends an infill by itself."""
+        return self.adapted or self.fim is not None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what setfill.json says; `adapted` is called `infill` there, as in the first weights that shipped."""

@@ -67,7 +67,8 @@ def load_gguf(path: Path) -> Checkpoint:
     checked = checked_tensors(stored, config, str(path))
     tokenizer = _tokenizer(metadata, config)
     ids = [metadata.get("tokenizer.ggml.bos_token_id"), metadata.get("tokenizer.ggml.eos_token_id")]
-    capabilities = unadapted_capabilities(tokenizer, config, ids, str(path))
+    begin_id = ids[0] if metadata.get("tokenizer.ggml.add_bos_token") else None
+    capabilities = unadapted_capabilities(tokenizer, config, ids, str(path), begin_id)
     return Checkpoint(path.stem, config, capabilities, tokenizer, checked)
 
 

@@ -11,7 +11,9 @@ import math
 from pathlib import Path
 from typing import Any
 
-from model.checkpoint.byte_level import tokenizer_from_json, unadapted_capabilities
+from tokenizers import Tokenizer
+
+from model.checkpoint.byte_level import first_special_token, tokenizer_from_json, unadapted_capabilities
 from model.checkpoint.config import ARCHITECTURES, ModelConfig, RopeScaling
 from model.checkpoint.description import read_json, read_text
 from model.checkpoint.record import Checkpoint, checked_tensors
@@ -49,10 +51,24 @@ def load_huggingface(directory: Path) -> Checkpoint:
     tensors = checked_tensors(stored, config, str(directory))
 
     tokenizer_path = directory / "tokenizer.json"
-    tokenizer = tokenizer_from_json(read_text(tokenizer_path), str(tokenizer_path))
+    tokenizer_json = read_text(tokenizer_path)
+    tokenizer = tokenizer_from_json(tokenizer_json, str(tokenizer_path))
     candidates = [_first_id(data.get(key)) for key in ("bos_token_id", "eos_token_id")]
-    capabilities = unadapted_capabilities(tokenizer, config, candidates, str(config_path))
+    begin_id = _begin_id(directory, tokenizer, tokenizer_json)
+    capabilities = unadapted_capabilities(tokenizer, config, candidates, str(config_path), begin_id)
     return Checkpoint(directory.resolve().name, config, capabilities, tokenizer, tensors)
+
+
+def _begin_id(directory: Path, tokenizer: Tokenizer, tokenizer_json: str) -> int | None:
+    """Return the id of what transformers puts before a text: as `add_bos_token` says, else as the tokenizer does."""
+    path = directory / "tokenizer_config.json"
+    settings = read_json(path) if path.exists() else {}
+    token, adds = settings.get("bos_token"), settings.get("add_bos_token")
+    if isinstance(token, dict):
+        token = token.get("content")
+    if not isinstance(adds, bool) or (adds and not isinstance(token, str)):
+        token, adds = first_special_token(tokenizer_json), True
+    return tokenizer.token_to_id(token) if adds and token is not None else None
 
 
 def config_from_huggingface(data: dict[str, Any], source: str) -> ModelConfig:

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from model.checkpoint.config import Capabilities, ModelConfig
+from model.checkpoint.fim_formats import format_named, marker_ids
 from model.errors import CheckpointError
 
 FLOAT_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -188,7 +189,7 @@ def check_token_ids(checkpoint: Checkpoint, source: str) -> None:
             f"{source}: the tokenizer has token id {largest}, the model only {vocab_size} tokens; "
             "they do not belong together"
         )
-    for name in ("sink_id", "filename_id", "mask_id", "infill_id", "eoi_id"):
+    for name in ("sink_id", "filename_id", "mask_id", "infill_id", "eoi_id", "begin_id"):
         token_id = getattr(capabilities, name)
         if token_id is None and name != "sink_id":
             continue
@@ -196,6 +197,8 @@ def check_token_ids(checkpoint: Checkpoint, source: str) -> None:
             raise CheckpointError(
                 f"{source}: {name} {token_id} is not the id of one of the model's {vocab_size} tokens"
             )
+    if capabilities.fim is not None:
+        marker_ids(format_named(capabilities.fim), checkpoint.tokenizer)
     if type(capabilities.adapted) is not bool or not _is_sound(capabilities.window, "int"):
         raise CheckpointError(f"{source}: what it says of its capabilities cannot be; get a fresh copy of it")
     if capabilities.window < SMALLEST_WINDOW:

@@ -47,7 +47,7 @@ class TextDrafts:
 
     def __init__(self, window: Window, eoi_id: int, expected: Sequence[str]) -> None:
         self._tokenizer: ByteTokenizer = window.tokenizer
-        self._eoi_id = eoi_id if window.capabilities.adapted else None
+        self._eoi_id = eoi_id if window.capabilities.sees_suffix else None
         self._expected = [window.tokenizer.readable(text) for text in expected]
         self._file = list(window.left.ids)
         self._gap_at: list[int] = []  # where in the file's tokens each gap is

@@ -57,9 +57,13 @@ class InfillRun:
 
     def run(self) -> list[GapInfill]:
         """Fill the gaps and return them in the order of the request. Raises Cancelled."""
-        gaps = self._request.gaps if self._adapted else self._request.gaps[:1]
+        gaps = self._request.gaps
         computed, started = self._session.rows_computed, time.monotonic()
-        window = self._session.window_at(gaps, self._cancelled)
+        if self._adapted:
+            window = self._session.window_at(gaps, self._cancelled)
+        else:
+            self._session.prepare(gaps[:1])
+            window = self._window_on_first(self._session.text, gaps)
         self.encode_ms = (time.monotonic() - started) * 1000
         encoded = self._session.rows_computed - computed
         self.rows_reused = max(0, window.rows - encoded)
@@ -72,17 +76,24 @@ class InfillRun:
         return results
 
     def _one_after_another(self, window: Window) -> list[GapInfill]:
-        """Fill the gaps with a model that only sees what stands before them, each seeing the infills before it."""
+        """Fill the gaps with a model that cannot fill them jointly, each seeing the infills before it."""
         text, shift, results = self._session.text, 0, []
         for index, asked in enumerate(self._request.gaps):
-            gap = Gap(asked.start + shift, asked.end + shift)
+            gap, *later = [Gap(each.start + shift, each.end + shift) for each in self._request.gaps[index:]]
             if index:
-                window = self._session.window_on(text, gap, self._cancelled)
+                window = self._window_on_first(text, (gap, *later))
             (result,) = self._fill(window, (gap,), first_index=index)
             filled = Edit(gap.start, gap.end, result.text)
             text, shift = applied(text, filled), shift + grown(filled)
             results.append(replace(result, gap=asked))
         return results
+
+    def _window_on_first(self, text: str, gaps: Sequence[Gap]) -> Window:
+        """Return a window at the first of `gaps` that does not show the old text of the others."""
+        if self._session.capabilities.sees_suffix:
+            for later in reversed(gaps[1:]):
+                text = applied(text, Edit(later.start, later.end, ""))
+        return self._session.window_on(text, gaps[0], self._cancelled)
 
     def _fill(self, window: Window, gaps: Sequence[Gap], first_index: int) -> list[GapInfill]:
         request = self._request

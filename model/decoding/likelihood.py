@@ -41,9 +41,10 @@ def score_left_to_right(window: Window, vocabulary: Vocabulary, text: str) -> Ga
         logits = rows.feed(chain([capabilities.infill_id, *ids], first_id, first_rank=0))
     else:
         logits = rows.feed([])
-        if len(ids) > 1:
-            logits = torch.cat((logits, rows.feed(chain(ids[:-1], first_id, first_rank=1))))
-    return clean_score(vocabulary, window.layout.held_back[0], ids, logits, stops=capabilities.adapted)
+        followed = ids if capabilities.sees_suffix else ids[:-1]  # by a further token, or by the end
+        if followed:
+            logits = torch.cat((logits, rows.feed(chain(followed, first_id, first_rank=1))))
+    return clean_score(vocabulary, window.layout.held_back[0], ids, logits, stops=capabilities.sees_suffix)
 
 
 def score_as_text(window: Window, vocabulary: Vocabulary, text: str) -> tuple[TokenScore, ...]:

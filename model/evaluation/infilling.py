@@ -81,8 +81,8 @@ def evaluate(
     engine = Engine(checkpoint, *choose_precision(settings.precision))
     tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
     policies, notes = usable_policies(settings.policies, engine.describe().adapted)
-    one_line = not engine.describe().adapted and all(task.is_single_line for task in tasks)
-    notes += _notes(engine.describe().adapted, one_line, sandbox.isolated)
+    one_line = not engine.describe().sees_suffix and all(task.is_single_line for task in tasks)
+    notes += _notes(engine.describe().sees_suffix, one_line, sandbox.isolated)
     run = lru_cache(maxsize=None)(sandbox.run)
     facts = {
         "model": asdict(engine.describe()),
@@ -232,9 +232,9 @@ def usable_policies(policies: Sequence[str], adapted: bool) -> tuple[list[str], 
     return usable, [f"Left out, as the model is not adapted to infilling: {', '.join(left_out)}."]
 
 
-def _notes(adapted: bool, one_line: bool, isolated: bool) -> list[str]:
+def _notes(sees_suffix: bool, one_line: bool, isolated: bool) -> list[str]:
     found = []
-    if not adapted:
+    if not sees_suffix:
         found.append("The model is not adapted to infilling: it sees the text before the gap only.")
         if one_line:
             found.append(

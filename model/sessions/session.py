@@ -18,12 +18,15 @@ from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError, RangeError
 from model.network.decoder import Decoder
 from model.network.linear import Precision
+from model.sessions.fim_prompt import FimPrompt
+from model.sessions.fim_window import FimWindow
 from model.sessions.geometry import FULL, NEAR, WindowLimits
 from model.sessions.islands import IslandStore
 from model.sessions.window import Window
 
 IDLE_SLICE_ROWS = 64  # one slice of idle work feeds about this many rows
 FUSED_TAIL_ROWS = 16  # so many new rows of the left stack wait for the first forward of an infill
+FIM_FUSED_ROWS = 256  # and so many where a suffix may be among them, which is encoded anew with every token before it
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,15 @@ class SessionParts:
     islands: IslandStore
     full: WindowLimits = FULL
     near: WindowLimits = NEAR
+    fim: FimPrompt | None = None  # where the model fills in the middle by markers
+
+    @property
+    def eoi_id(self) -> int:
+        """The token that ends an infill; a model that knows none ends its text."""
+        if self.fim is not None:
+            return self.fim.end_ids[0]
+        known = self.capabilities
+        return known.eoi_id if known.adapted and known.eoi_id is not None else known.sink_id
 
     @classmethod
     def of(
@@ -49,9 +61,13 @@ class SessionParts:
         """Return the parts for sessions of a checkpoint; `island_bytes` is what context islands may take."""
         capabilities, config = checkpoint.capabilities, checkpoint.config
         network, tokenizer = Decoder(checkpoint, precision), ByteTokenizer(checkpoint.tokenizer, config.vocab_size)
+        fim = FimPrompt.of(checkpoint, tokenizer)
+        if fim is not None and not fim.form.grows_at_its_end:
+            # The suffix is encoded anew with every new token before it, so it is kept short.
+            full = replace(full, right_rows=near.right_rows, right_min=near.right_min, right_max=near.right_max)
         full = full.within(min(capabilities.window, config.context_length))
         islands = IslandStore(network, tokenizer, capabilities, island_bytes, full.island_rows // 2)
-        return cls(network, tokenizer, capabilities, islands, full, near)
+        return cls(network, tokenizer, capabilities, islands, full, near, fim)
 
 
 class Session:
@@ -121,11 +137,22 @@ class Session:
         return self._standing_at(self.readable, gaps, cancelled)
 
     def window_on(self, text: str, gap: Gap, cancelled: Callable[[], bool]) -> Window:
-        """Return a window at a later gap of a text that has the gaps before it filled.
+        """Return a window at a gap of a text that has the gaps before it filled, and those behind it empty.
 
         For models that cannot fill gaps jointly and fill them one after another.
         """
-        return self._standing_at(self._parts.tokenizer.readable(text), (gap,), cancelled)
+        readable = self.readable if text == self.text else self._parts.tokenizer.readable(text)
+        return self._standing_at(readable, (gap,), cancelled)
+
+    def window_before(self, gap: Gap) -> Window:
+        """Return a window of its own on what stands before `gap`, as a text that only goes on."""
+        parts = self._parts
+        window = Window(parts.network, parts.tokenizer, parts.capabilities, parts.near, self.path)
+        window.retarget(self.readable, (gap,))
+        window.encode()
+        window.keep_a_row_pending()
+        self._rows_dropped += window.rows_computed
+        return window
 
     def _standing_at(self, text: str, gaps: Sequence[Gap], cancelled: Callable[[], bool]) -> Window:
         self._settled = False
@@ -136,7 +163,7 @@ class Session:
             self._aim(near, text, gaps)
             if near.pending_rows < window.pending_rows:
                 window = near
-        window.encode(cancelled, leave_rows=FUSED_TAIL_ROWS)
+        window.encode(cancelled, leave_rows=FIM_FUSED_ROWS if self._parts.fim else FUSED_TAIL_ROWS)
         if not self._parts.capabilities.adapted:
             window.keep_a_row_pending()
         return window
@@ -145,7 +172,7 @@ class Session:
         """Do one slice of work that makes the next infill cheaper; return whether there may be more."""
         if self._settled:
             return False
-        for snippet in reversed(self._shown_snippets()):
+        for snippet in reversed(self._shown_snippets()) if self._parts.fim is None else ():
             if self._parts.islands.get(snippet) is None:
                 self._parts.islands.encode_slice(snippet, IDLE_SLICE_ROWS)
                 return True
@@ -182,25 +209,38 @@ class Session:
 
     def _new_window(self, limits: WindowLimits) -> Window:
         parts = self._parts
+        if parts.fim is not None:
+            return FimWindow(parts.network, parts.tokenizer, parts.capabilities, limits, self.path, parts.fim)
         return Window(parts.network, parts.tokenizer, parts.capabilities, limits, self.path)
 
     def _aim(self, window: Window, text: str, gaps: Sequence[Gap]) -> None:
         try:
-            islands = [island for snippet in self._shown_snippets() if (island := self._parts.islands.get(snippet))]
-            window.set_context(islands)
+            self._show_context(window)
             window.retarget(text, gaps)
         except InputError:
             self._gaps = None  # idle work could do no better
             raise
 
+    def _show_context(self, window: Window) -> None:
+        shown = self._shown_snippets()
+        if not isinstance(window, FimWindow):
+            window.set_context([island for snippet in shown if (island := self._parts.islands.get(snippet))])
+        elif window is self._full:  # the near window would have to encode them again
+            window.show_files([self._fim_rows(snippet) for snippet in shown])
+
+    def _fim_rows(self, snippet: Snippet) -> list[int]:
+        assert self._parts.fim is not None
+        return self._parts.fim.snippet_ids(snippet, self._parts.full.island_rows // 2)
+
     def _shown_snippets(self) -> list[Snippet]:
         """Return the snippets that fit in a window, the last ones first to be chosen."""
-        if not self._parts.capabilities.adapted:
+        fim = self._parts.fim
+        if not (fim.shows_other_files if fim else self._parts.capabilities.adapted):
             return []
         shown: list[Snippet] = []
         room = self._parts.full.island_rows
         for snippet in reversed(self._snippets):
-            rows = self._parts.islands.rows(snippet)
+            rows = len(self._fim_rows(snippet)) if fim else self._parts.islands.rows(snippet)
             if rows <= room:
                 shown.insert(0, snippet)
                 room -= rows

@@ -123,6 +123,16 @@ class Window:
         self._has_target = True
 
     def _retarget_left(self, text: str, cut: int) -> None:
+        wanted = self._wanted_left(text, cut)
+        same = len(self.header_ids) + common_prefix(self.left.ids, wanted.ids)
+        self.cache.pop_left(max(0, self.cache.left_rows - same))
+        self.left = wanted
+
+    def _wanted_left(self, text: str, cut: int) -> Encoded:
+        """Return the text before `cut` that is to be shown: it begins where it did, as long as enough and not too much.
+
+        Otherwise `begin_char` is chosen anew.
+        """
         wanted = None
         if self._has_target and self.begin_char <= cut <= self.begin_char + self.limits.left_max * _CHARS_PER_TOKEN:
             wanted = re_encode(self.tokenizer, self.left, text[self.begin_char : cut])
@@ -133,9 +143,7 @@ class Window:
         if wanted is None:
             self.begin_char = self._choose_begin(text, cut)
             wanted = encode(self.tokenizer, text[self.begin_char : cut])
-        same = len(self.header_ids) + common_prefix(self.left.ids, wanted.ids)
-        self.cache.pop_left(max(0, self.cache.left_rows - same))
-        self.left = wanted
+        return wanted
 
     def _choose_begin(self, text: str, cut: int) -> int:
         """Return where a left stack of about `left_rows` rows begins: at a line, if one begins near there."""
@@ -151,7 +159,7 @@ class Window:
         return newline + 1 if newline >= 0 else begin
 
     def _retarget_right(self, text: str, gap_end: int) -> None:
-        chunks = self._kept_chunks(text, gap_end) if self._has_target else None
+        chunks = self._kept_chunks(text, gap_end)
         if chunks is None:
             self.end_char = self._choose_end(text, gap_end)
             chunks = self._chunks(text[gap_end : self.end_char])
@@ -167,8 +175,7 @@ class Window:
 
     def _kept_chunks(self, text: str, gap_end: int) -> list[Chunk] | None:
         """Return the chunks for text[gap_end:end_char], those of now as far as they fit; None to build anew."""
-        farthest = gap_end + self.limits.right_max * _CHARS_PER_TOKEN
-        if not gap_end <= self.end_char <= min(len(text), farthest):
+        if not self._may_keep_end(text, gap_end):
             return None
         rest, kept = text[gap_end : self.end_char], 0
         for chunk in self.right:
@@ -176,11 +183,17 @@ class Window:
                 break
             rest, kept = rest[: len(rest) - len(chunk.text)], kept + 1
         chunks = self.right[:kept] + self._chunks(rest)
-        rows = _right_rows(chunks)
+        return chunks if self._is_enough_behind(_right_rows(chunks), text, gap_end) else None
+
+    def _is_enough_behind(self, rows: int, text: str, gap_end: int) -> bool:
+        """Whether text[gap_end:end_char], of so many rows, is neither too much nor too little."""
         few = rows < self.limits.right_min and self.end_char - gap_end < self.limits.right_min * _CHARS_PER_TOKEN
-        if rows > self.limits.right_max or (self.end_char < len(text) and few):
-            return None
-        return chunks
+        return rows <= self.limits.right_max and not (self.end_char < len(text) and few)
+
+    def _may_keep_end(self, text: str, gap_end: int) -> bool:
+        """Whether the text shown behind `gap_end` may still end where it did."""
+        farthest = gap_end + self.limits.right_max * _CHARS_PER_TOKEN
+        return self._has_target and gap_end <= self.end_char <= min(len(text), farthest)
 
     def _chunks(self, text: str) -> list[Chunk]:
         return encode_chunks(self.tokenizer, text, self.geometry.chunk_tokens)
@@ -222,7 +235,7 @@ class Window:
     def gap_first_id(self, index: int) -> int:
         """Return the position id at which gap `index` begins."""
         middle_rows = [sum(1 + len(chunk.ids) for chunk in chunks) for chunks in self.middles[:index]]
-        return self.geometry.gap_first_ids(len(self.header_ids) + len(self.left.ids), middle_rows)[index]
+        return self.geometry.gap_first_ids(len(self.left_ids), middle_rows)[index]
 
     def gap_free_ids(self, index: int) -> int:
         """Return how many position ids gap `index` has."""
@@ -236,7 +249,7 @@ class Window:
     @property
     def pending_rows(self) -> int:
         """Rows that `encode` has yet to feed."""
-        rows = len(self.header_ids) + len(self.left.ids) - self.cache.left_rows
+        rows = len(self.left_ids) - self.cache.left_rows
         if self.capabilities.adapted:
             rows += _right_rows(self.right) - self.cache.right_rows
             rows += self._middle_rows() - self._middle_rows_fed
@@ -277,7 +290,7 @@ class Window:
         if self.capabilities.adapted and not (self.cache.right_rows and self._right_encoded == len(self.right)):
             chunk_rows = len(self.right[self._right_encoded].ids) if self.right else 0
             return chunk_rows + (not self.cache.right_rows), self._push_chunk
-        rows = len(self.header_ids) + len(self.left.ids) - self.cache.left_rows
+        rows = len(self.left_ids) - self.cache.left_rows
         if rows > leave_rows:
             pushed = self.left_tail()[:slice_rows]
             return len(pushed), lambda: push_left(self.network, self.cache, pushed)

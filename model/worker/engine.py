@@ -61,10 +61,7 @@ class Engine:
         self._name, self._reason, self._precision = checkpoint.name, reason, precision
         self._budget_bytes = memory_budget_mb * 2**20
         self._parts = SessionParts.of(checkpoint, precision, int(self._budget_bytes * ISLAND_SHARE), full, near)
-        # An unadapted model ends its text with the sink token.
-        eoi_id = capabilities.eoi_id if capabilities.adapted else capabilities.sink_id
-        assert eoi_id is not None
-        self._vocabulary = Vocabulary(self._parts.tokenizer, eoi_id)
+        self._vocabulary = Vocabulary(self._parts.tokenizer, self._parts.eoi_id)
         self._planner = WidthPlanner(adapted=capabilities.adapted)
         self._parameters = sum(math.prod(shape) for shape in expected_shapes(checkpoint.config).values())
         self._sessions: OrderedDict[str, Session] = OrderedDict()  # the least recently used first
@@ -91,6 +88,7 @@ class Engine:
         return ModelDescription(
             name=self._name,
             adapted=self._parts.capabilities.adapted,
+            fim=self._parts.capabilities.fim,
             precision=str(self._precision),
             precision_reason=self._reason,
             parameters=self._parameters,
@@ -198,13 +196,33 @@ class Engine:
     ) -> list[GapScore]:
         scorer = PackedScorer(self._parts, self._vocabulary, session.path, request.as_text)
         packed: list[GapScore | None] = [None] * len(request.gaps)
-        if len(request.gaps) > 1:
+        fills_by_markers = self._parts.fim is not None  # then each gap has an order of its own, and none is shared
+        if request.as_text if fills_by_markers else len(request.gaps) > 1:
             packed = scorer.score(session.readable, request.gaps, request.texts, cancelled)
         self._rows_computed += scorer.rows_computed
+        if fills_by_markers:
+            return self._score_by_markers(session, request, packed, cancelled)
         return [
             score or self._score_alone(session.window_at((gap,), cancelled), text, request.as_text)
             for score, gap, text in zip(packed, request.gaps, request.texts, strict=True)
         ]
+
+    def _score_by_markers(
+        self,
+        session: Session,
+        request: ScoreRequest,
+        read_on: Sequence[GapScore | None],
+        cancelled: Callable[[], bool],
+    ) -> list[GapScore]:
+        """Score each gap in its own order; `read_on` are scores by rows that know no gap, as far as there are any."""
+        scores = []
+        for gap, text, as_text in zip(request.gaps, request.texts, read_on, strict=True):
+            score = score_left_to_right(session.window_at((gap,), cancelled), self._vocabulary, text)
+            if request.as_text:
+                as_text = as_text or score_left_to_right(session.window_before(gap), self._vocabulary, text)
+                score = replace(score, as_text=as_text.tokens)
+            scores.append(score)
+        return scores
 
     def _score_alone(self, window: Window, text: str, as_text: bool) -> GapScore:
         score = score_left_to_right(window, self._vocabulary, text)

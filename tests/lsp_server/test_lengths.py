@@ -15,7 +15,7 @@ def check(text: str, said: str, expected: str | None, *, language: str = "python
     """`|` is the cursor; None: nothing is asked."""
     cursor = text.index("|")
     snapshot = snapshot_of(text.replace("|", "", 1), language_named(language))
-    plan = plan_suggestion(snapshot, cursor, Settings(), invoked=invoked, adapted=False)
+    plan = plan_suggestion(snapshot, cursor, Settings(), invoked=invoked, sees_suffix=False)
     if expected is None:
         assert plan is None
     else:
