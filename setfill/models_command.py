@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-from model import store
+from model import hub, store
 from model.api.visible_text import visible
 from model.checkpoint.config import Capabilities
-from model.checkpoint.fim_formats import format_named
+from model.checkpoint.fim_formats import FORMATS, format_named
+from model.hub import HubModel
 from model.store import ModelInfo
 from setfill.arguments import Parser, add_color
 from setfill.display import console, notes
@@ -50,8 +53,12 @@ def add_parser(commands: Any) -> None:
         metavar="NAME",
         nargs="?",
         default=store.DEFAULT_MODEL,
-        choices=(store.DEFAULT_MODEL, store.BASE_MODEL),
-        help=f"{store.DEFAULT_MODEL} or {store.BASE_MODEL} (default: %(default)s)",
+        type=_fetched,
+        help=f"{store.DEFAULT_MODEL}, {store.BASE_MODEL}, or hub:OWNER/NAME[@REVISION], of the Hugging Face Hub "
+        "(default: %(default)s)",
+    )
+    fetching.add_argument(
+        "--name", metavar="NAME", dest="called", help="what to call a model of the hub (default: NAME)"
     )
     fetching.add_argument(
         "--from",
@@ -81,6 +88,14 @@ def add_parser(commands: Any) -> None:
     importing.add_argument("path", metavar="PATH", type=Path, help="the model's directory or GGUF file")
     importing.add_argument("--name", metavar="NAME", required=True, help="what to call it")
     importing.set_defaults(run=run_import)
+    for each in (fetching, importing):
+        each.add_argument(
+            "--fim",
+            metavar="FORMAT",
+            choices=(store.NO_FIM, *(form.name for form in FORMATS)),
+            help=f"how the model was trained to fill in the middle: {', '.join(form.name for form in FORMATS)} or "
+            f"{store.NO_FIM} (default: as its special tokens say)",
+        )
 
     exporting = actions.add_parser(
         "export",
@@ -128,10 +143,46 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
     return name, kind, _megabytes(model.size_bytes), infill, visible(str(model.path))
 
 
+def _fetched(name: str) -> str:
+    if name in (store.DEFAULT_MODEL, store.BASE_MODEL) or hub.is_reference(name):
+        return name
+    raise argparse.ArgumentTypeError(
+        f"{name!r} is neither {store.DEFAULT_MODEL}, {store.BASE_MODEL} nor hub:OWNER/NAME"
+    )
+
+
 def run_fetch(options: argparse.Namespace) -> int:
+    if hub.is_reference(options.name):
+        return _run_fetch_from_hub(options)
     model = fetch_with_progress(options.name, options.source, options.color)
     console(options.color).print(f"{model.name} is installed in {visible(str(model.path))}", markup=False)
     return 0
+
+
+def _run_fetch_from_hub(options: argparse.Namespace) -> int:
+    out = console(options.color)
+
+    def tell(found: HubModel) -> None:
+        out.print(
+            f"{found.repository} at {found.commit[:12]}, licence {visible(found.licence)}: "
+            f"{_megabytes(found.bytes)} in {len(found.files)} files",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
+
+    with _progress(options.color) as progress:
+        model = store.fetch_from_hub(options.name, options.called, options.fim, progress, tell)
+    out.print(f"{model.name} is installed in {visible(str(model.path))}", markup=False, soft_wrap=True)
+    _say_infill(out, model)
+    return 0
+
+
+def _say_infill(out: Console, model: ModelInfo) -> None:
+    if model.capabilities and not model.capabilities.adapted:
+        fim = model.capabilities.fim
+        said = (
+            f"fills in the middle as {fim} does" if fim else "sees the prefix only, for it is not adapted to infilling"
+        )
+        out.print(f"it {said}", markup=False)
 
 
 def run_info(options: argparse.Namespace) -> int:
@@ -142,8 +193,9 @@ def run_info(options: argparse.Namespace) -> int:
 
 def run_import(options: argparse.Namespace) -> int:
     out = console(options.color)
-    model = store.import_model(options.path, options.name)
+    model = store.import_model(options.path, options.name, fim=options.fim)
     out.print(f"imported {model.name} to {visible(str(model.path))}", markup=False)
+    _say_infill(out, model)
     return 0
 
 
@@ -167,6 +219,13 @@ def run_export(options: argparse.Namespace) -> int:
 
 def fetch_with_progress(name: str, source: Path | None, color: str = "auto") -> ModelInfo:
     """Install the default model or its base, with a progress bar on standard error. Raises CheckpointError."""
+    with _progress(color) as progress:
+        return store.fetch(name, progress, source)
+
+
+@contextmanager
+def _progress(color: str) -> Iterator[store.Progress]:
+    """Show a bar on standard error; what is yielded moves it."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
     with Progress(*columns, console=notes(color), transient=True) as bars:
         bar = bars.add_task("starting", total=None)
@@ -174,7 +233,7 @@ def fetch_with_progress(name: str, source: Path | None, color: str = "auto") -> 
         def progress(stage: str, done: int, total: int) -> None:
             bars.update(bar, description=_STAGES.get(stage, stage), completed=done, total=total or None)
 
-        return store.fetch(name, progress, source)
+        yield progress
 
 
 def _describe(out: Console, model: ModelInfo) -> None:
