@@ -90,6 +90,7 @@ def register(server: SetfillServer, features: Sequence[Feature], worker_options:
             )
             await server.client_register_capability_async(types.RegistrationParams([registration]))
         await _ask_settings(server)
+        await _watch_files(server)
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     @contained
@@ -134,6 +135,16 @@ async def _ask_settings(server: SetfillServer) -> None:
         asked = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
         answers = await server.workspace_configuration_async(asked)
         server.state.use_workspace_settings(answers[0] if answers else None)
+
+
+async def _watch_files(server: SetfillServer) -> None:
+    """Have the client tell which files change, where similar code is looked for in them and it can."""
+    workspace = server.client_capabilities.workspace
+    watching = workspace and workspace.did_change_watched_files
+    if server.state.settings.similar_code and watching and watching.dynamic_registration:
+        options = types.DidChangeWatchedFilesRegistrationOptions([types.FileSystemWatcher("**/*")])
+        registration = types.Registration("setfill-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
+        await server.client_register_capability_async(types.RegistrationParams([registration]))
 
 
 async def _leave_with(server: SetfillServer, process_id: int) -> None:

@@ -96,6 +96,12 @@ class Settings:
     context: bool = setting(
         True, "Show the model parts of other files: imported definitions, open files, recent edits.", narrows=True
     )
+    similar_code: bool = setting(
+        False,
+        "Also show the model pieces of the workspace that look like what stands around the cursor. Files are read for "
+        "that while the keys rest.",
+        narrows=True,
+    )
     context_chars: int = setting(6000, "Characters of other files to show at most.", low=0, high=100_000)
     context_max_file_kb: int = setting(256, "Larger files, in kilobytes, are not read for context.", low=1, high=10_000)
     exclude: tuple[str, ...] = setting(

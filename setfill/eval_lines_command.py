@@ -6,11 +6,14 @@ Knows files, languages and syntax; how gaps are cut and measured, `model.evaluat
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grammars import LANGUAGES, detect_language, error_spans, language_named, snapshot_of
+from model.api.types import Snippet
 from model.api.visible_text import visible
 from model.errors import InputError
 from setfill.arguments import Parser, add_model, positive, seed
@@ -20,9 +23,12 @@ from setfill.fill_command import policy
 from setfill.running import checkpoint_of
 
 if TYPE_CHECKING:
-    from model.evaluation.cutting import Source
+    from lsp_server.privacy import Privacy
+    from lsp_server.similar_code import SimilarCode
+    from model.evaluation.cutting import CutGap, Source
 
 _KINDS = ("rest", "line", "lines", "word", "joint")
+_CONTEXTS = ("signatures", "similar", "all")
 _DATA = ("json", "yaml", "toml", "html", "css")  # only where they are asked for
 _LARGEST_FILE_BYTES = 256_000
 _SPARE_FILES = 3  # as many files of a language are read as gaps are wanted, times this
@@ -47,6 +53,11 @@ def add_parser(actions: Any) -> None:
         "repeated (default: all, in turn)",
     )
     lines.add_argument(
+        "--cross-file",
+        action="store_true",
+        help="only gaps in which a name stood that the rest of the file does not have, and another file does",
+    )
+    lines.add_argument(
         "--language", metavar="L", dest="languages", action="append", help="only this one; may be repeated"
     )
     lines.add_argument(
@@ -59,6 +70,14 @@ def add_parser(actions: Any) -> None:
         action="append",
         type=policy,
         help="order in which tokens become known, as in setfill fill; may be repeated (default: verified)",
+    )
+    lines.add_argument(
+        "--context",
+        dest="contexts",
+        action="append",
+        choices=_CONTEXTS,
+        help="fill each gap again with parts of the tree's other files to be seen, as the language server shows them: "
+        "signatures of what is imported, similar code, or both; may be repeated",
     )
     lines.add_argument(
         "--max-tokens", metavar="N", type=positive, default=160, help="end whole lines here (default: %(default)s)"
@@ -78,16 +97,17 @@ def run_lines(options: argparse.Namespace) -> int:
 
     kinds = [GapKind(kind) for kind in dict.fromkeys(options.kinds or _KINDS)]
     sources = read_sources(options.paths, _languages(options.languages), options.gaps * _SPARE_FILES, options.seed)
-    cuts = cut_gaps(sources, kinds, options.gaps, options.seed)
+    trees = _Trees([path if path.is_dir() else path.parent for path in options.paths])
+    wanted = trees.is_cross_file if options.cross_file else lambda cut: True
+    cuts = cut_gaps(sources, kinds, options.gaps, options.seed, wanted)
     if not cuts:
         raise InputError("no gaps can be cut out of what is there: give a tree with source files that people wrote")
+    contexts = {name: partial(trees.shown, name) for name in dict.fromkeys(options.contexts or ())}
     policies = tuple(dict.fromkeys(options.policies or ["verified"]))
     settings = LineSettings(policies, options.precision, options.max_tokens, options.seed)
     with kept_beside(options.out) as log:
         with progress_of("gaps") as progress:
-            report = evaluate_lines(
-                checkpoint_of(options.model), cuts, settings, count_flaws, progress=progress, log=log
-            )
+            report = evaluate_lines(checkpoint_of(options.model), cuts, settings, count_flaws, contexts, progress, log)
         report["data"] = {"paths": [path.name for path in options.paths], "kinds": [kind.value for kind in kinds]}
         write_report(options.out, report)
     out = console("never")
@@ -96,6 +116,55 @@ def run_lines(options: argparse.Namespace) -> int:
     out.print(lines_table(report["summary"]), markup=False)
     notes("never").print(f"wrote {visible(str(options.out))}", markup=False)
     return 0
+
+
+class _Trees:
+    """What the language server would show of a gap's tree, if no file but the gap's were open."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = {root.resolve().name: root.resolve() for root in roots}
+        self._similar: dict[Path, SimilarCode] = {}
+        self._holders: dict[Path, Counter[str]] = {}
+
+    def is_cross_file(self, cut: CutGap) -> bool:
+        """Whether a name stood in the gaps that the rest of the file does not have, and another file does."""
+        from lsp_server.retrieval import names_in
+
+        root = self._root(cut)
+        if root not in self._holders:
+            self._holders[root] = Counter(name for _, text in self._index(root).texts() for name in names_in(text))
+        own = names_in(cut.source.text)
+        new = names_in(" ".join(cut.golds)) - names_in(cut.text)
+        return any(self._holders[root][name] > (name in own) for name in new)
+
+    def shown(self, context: str, cut: CutGap) -> Sequence[Snippet]:
+        """Return the snippets of one of `_CONTEXTS`, the most useful last."""
+        from lsp_server.context import OpenFile, gathered, similar_pieces
+        from lsp_server.settings import Settings
+
+        source = cut.source
+        root = self._root(cut)
+        language = language_named(source.language)
+        assert language
+        here, settings = OpenFile(root / source.path, language, cut.text, cut.cursors[0].start), Settings()
+        if context == "signatures":
+            return gathered(here, [], [root], settings)
+        if context == "similar":
+            return similar_pieces(here, [], self._index(root), settings)
+        return gathered(here, [], [root], settings, self._index(root))
+
+    def _root(self, cut: CutGap) -> Path:
+        tree = cut.source.name.removesuffix(cut.source.path).rstrip("/")
+        return self._roots[tree or next(iter(self._roots))]
+
+    def _index(self, root: Path) -> SimilarCode:
+        from lsp_server.similar_code import SimilarCode
+
+        if root not in self._similar:
+            self._similar[root] = SimilarCode([root], _privacy(root))
+            while self._similar[root].refresh(1.0):
+                pass
+        return self._similar[root]
 
 
 def count_flaws(language: str, text: str) -> int | None:
@@ -129,8 +198,6 @@ def read_sources(paths: Sequence[Path], languages: Sequence[str], most: int, see
 
 
 def _files_below(path: Path) -> list[tuple[Path, str]]:
-    from lsp_server.privacy import Privacy
-    from lsp_server.settings import DEFAULT_EXCLUDE
     from lsp_server.workspace_files import workspace_files
 
     if not path.exists():
@@ -138,8 +205,15 @@ def _files_below(path: Path) -> list[tuple[Path, str]]:
     if not path.is_dir():
         return [(path, path.name)]
     root = path.resolve()
-    files = workspace_files([root], Privacy([root], DEFAULT_EXCLUDE, _LARGEST_FILE_BYTES))
+    files = workspace_files([root], _privacy(root))
     return [(file, file.relative_to(root).as_posix()) for file in files]
+
+
+def _privacy(root: Path) -> Privacy:
+    from lsp_server.privacy import Privacy
+    from lsp_server.settings import DEFAULT_EXCLUDE
+
+    return Privacy([root], DEFAULT_EXCLUDE, _LARGEST_FILE_BYTES)
 
 
 def _read(name: str, file: Path, inside: str) -> Source | None:

@@ -94,20 +94,29 @@ def in_drawn_order(names: Iterable[str], seed: int) -> list[str]:
     return sorted(names, key=lambda name: blake2b(f"{seed}\0{name}".encode(errors="surrogateescape")).digest())
 
 
-def cut_gaps(sources: Sequence[Source], kinds: Sequence[GapKind], per_language: int, seed: int) -> list[CutGap]:
+def cut_gaps(
+    sources: Sequence[Source],
+    kinds: Sequence[GapKind],
+    per_language: int,
+    seed: int,
+    wanted: Callable[[CutGap], bool] = lambda cut: True,
+) -> list[CutGap]:
     """Return `per_language` gaps of each language, fewer where there are not so many, those of a file together.
 
-    Files are taken in turn in the order given, and kinds in turn, so that there are about as many gaps of each.
+    Files are taken in turn in the order given, and kinds in turn, so that there are about as many gaps of each. Those
+    that are not `wanted` are passed over.
     """
     found: list[CutGap] = []
     for language in dict.fromkeys(source.language for source in sources):
         files = [source for source in sources if source.language == language]
-        found += _cut_in_turn(files, kinds, per_language, seed)
+        found += _cut_in_turn(files, kinds, per_language, seed, wanted)
     places = {source.name: index for index, source in enumerate(sources)}
     return sorted(found, key=lambda cut: (places[cut.source.name], cut.ranges[0].start))
 
 
-def _cut_in_turn(files: Sequence[Source], kinds: Sequence[GapKind], count: int, seed: int) -> list[CutGap]:
+def _cut_in_turn(
+    files: Sequence[Source], kinds: Sequence[GapKind], count: int, seed: int, wanted: Callable[[CutGap], bool]
+) -> list[CutGap]:
     found: list[CutGap] = []
     for number in range(_ROUNDS):
         for source in files:
@@ -117,7 +126,7 @@ def _cut_in_turn(files: Sequence[Source], kinds: Sequence[GapKind], count: int, 
             rng = random.Random(f"{seed}\0{source.path}\0{kind}\0{number}")
             ranges = _CUTTERS[kind](_Lines(source.text), rng)
             cut = CutGap(source, kind, ranges) if ranges else None
-            if cut and not any(_overlap(cut, other) for other in found if other.source is source):
+            if cut and wanted(cut) and not any(_overlap(cut, each) for each in found if each.source is source):
                 found.append(cut)
     return found
 

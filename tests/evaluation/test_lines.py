@@ -251,6 +251,22 @@ def interrupted(*arguments: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_what_the_language_server_would_show_is_shown(tiny_model: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "kinds.py").write_text("class UnusualKind:\n    pass\n\n\n" + "# nothing\n" * 30)
+    (tree / "user.py").write_text("from kinds import *\n\nfirst = 1\nfound = UnusualKind()\n" + "other = 2\n" * 30)
+    out = tmp_path / "lines.json"
+    arguments = ["eval", "lines", str(tree), "--model", str(tiny_model), "--gaps", "9", "--kind", "line"]
+    assert cli.run([*arguments, "--cross-file", "--context", "signatures", "--context", "all", "--out", str(out)]) == 0
+    answers = json.loads(out.read_text())["answers"]
+    assert [each["policy"] for each in answers] == ["verified", "verified, signatures", "verified, all"]
+    assert answers[0]["golds"] == ["found = UnusualKind()\n"], "the only one whose name is another file's"
+    assert answers[0]["context_chars"] == 0 < answers[1]["context_chars"]
+    assert len({each["nats"] for each in answers}) > 1, "the model has seen them"
+    assert cli.run(["eval", "compare", str(out)]) == 0
+
+
 def test_a_model_that_sees_the_prefix_only(tiny_prefix_model: Path, tmp_path: Path) -> None:
     file = tmp_path / "places.py"
     file.write_text(CODE)

@@ -11,7 +11,7 @@ from lsprotocol import types
 
 from grammars import language_named, snapshot_of
 from lsp_server.admission import Admission
-from lsp_server.context import _Open, gathered
+from lsp_server.context import OpenFile, gathered
 from lsp_server.documents import Documents
 from lsp_server.imports import imported_files
 from lsp_server.privacy import Privacy
@@ -141,8 +141,8 @@ def test_strings_in_signatures_of_other_files_are_left_out(tmp_path: Path) -> No
         },
     )
     text = "from config import connect\nfrom broken import login\n"
-    here = _Open(root / "here.py", language_named("python"), text, 0)
-    near = _Open(root / "near.py", language_named("python"), f"class A(B, key='{SECRET}'):\n    pass\n", 0)
+    here = OpenFile(root / "here.py", language_named("python"), text, 0)
+    near = OpenFile(root / "near.py", language_named("python"), f"class A(B, key='{SECRET}'):\n    pass\n", 0)
     shown = "".join(snippet.text for snippet in gathered(here, [near], [root], Settings()))
     assert "def connect(key='', *, mode: Literal['r', 'w']='', sep=', '):" in shown
     assert SECRET not in shown
@@ -243,8 +243,8 @@ def test_snippets_keep_to_the_budget_the_most_useful_last(tmp_path: Path) -> Non
     python = language_named("python")
     functions = "".join(f"def f{number}(x: int) -> int:\n    return {number}\n\n\n" for number in range(200))
     root = tree(tmp_path, {"used.py": functions, "near.py": functions, "edited.py": functions})
-    here = _Open(root / "here.py", python, "from used import f7\n", 0)
-    others = [_Open(root / name, python, functions, edit) for name, edit in (("near.py", 0), ("edited.py", 3_000))]
+    here = OpenFile(root / "here.py", python, "from used import f7\n", 0)
+    others = [OpenFile(root / name, python, functions, edit) for name, edit in (("near.py", 0), ("edited.py", 3_000))]
     snippets = gathered(here, others, [root], Settings(context_chars=3_000))
     assert [snippet.path for snippet in snippets] == ["near.py", "edited.py", "used.py"]
     assert snippets[-1].text == "def f7(x: int) -> int:\n"
