@@ -7,7 +7,8 @@ and no formats.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lint.baseline import Baseline
@@ -74,11 +75,13 @@ async def look(
 
     `progress` is told of lines that the model has scored. The client is asked about
     those files only that it `may_see`. Errors of the client's as
-    for its questions.
+    for its questions. Where the task is cancelled while the client is asked, the report
+    `is_partial`: it has what was found until then, and what rules find without the model.
     """
     baseline = baseline or Baseline()
     findings: list[Finding] = []
-    silenced = scored = 0
+    silenced = scored = to_score = 0
+    is_partial = False
     notes = list(patch.notes)
     for file in patch.files:
         suppressions, note = _counting(file, settings)
@@ -88,15 +91,20 @@ async def look(
         found = [finding for check in _checks(settings) for finding in check(seen)]
         if client and may_see(file):
             lines = lines_to_score(file, settings.filter)
-            found += await _surprising(client, file, lines, progress)
-            scored += len(lines)
+            to_score += len(lines)
+            surprising = None if is_partial else await _unless_cancelled(_surprising(client, file, lines, progress))
+            is_partial = surprising is None
+            found += surprising or []
+            scored += 0 if is_partial else len(lines)
         findings += sieve.pass_on(sorted(dict.fromkeys(found), key=_place))
         silenced += sieve.silenced
     findings.sort(key=lambda finding: (-finding.level, -finding.rank, *_place(finding)))
     most = settings.max_findings
     shown = findings[:most]
-    if client:
-        shown = await _with_expected(client, patch, shown)
+    if client and not is_partial:
+        shown = await _unless_cancelled(_with_expected(client, patch, shown)) or shown
+    if is_partial:
+        notes.append(f"interrupted: {scored} of {to_score} lines were scored")
     return Report(
         replace(patch, notes=tuple(notes)),
         tuple(shown),
@@ -104,7 +112,19 @@ async def look(
         suppressed=silenced,
         model=model,
         lines_scored=scored,
+        is_partial=is_partial,
     )
+
+
+async def _unless_cancelled(asking: Awaitable[list[Finding]]) -> list[Finding] | None:
+    """Return what is found, or None where this task is cancelled meanwhile: it goes on then, with what it has."""
+    try:
+        return await asking
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        assert task is not None
+        task.uncancel()
+        return None
 
 
 def _checks(settings: Settings) -> Iterator[Check]:

@@ -119,7 +119,8 @@ class Report:
 
     `findings` are those shown, in the order of their importance; `held_back` are
     the others, which only the summary counts. `suppressed` counts what
-    comments in the code, settings and the baseline kept silent.
+    comments in the code, settings and the baseline kept silent. One that
+    `is_partial` was interrupted while the model was asked.
     """
 
     patch: Patch
@@ -128,6 +129,7 @@ class Report:
     suppressed: int = 0
     model: str | None = None  # the model's name and precision, None without one
     lines_scored: int = 0
+    is_partial: bool = False
 
 
 Check = Callable[[ChangedFile], Iterable[Finding]]

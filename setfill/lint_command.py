@@ -26,8 +26,10 @@ from setfill.arguments import Parser, add_color, add_model, positive
 from setfill.display import console, notes
 from setfill.team import add_team
 
+INTERRUPTED = 130  # the exit status that shells expect of what was ended by an interrupt
 STATUSES = """\
-exit status: 0 nothing found at --fail-level or above, 1 something was, 2 the patch could not be looked at
+exit status: 0 nothing found at --fail-level or above, 1 something was, 2 the patch could not be looked at,
+130 interrupted: what was found until then is shown, and no file is written
 
 What is found is suspicious: in the rules' documentation it says why (--rules), and docs/ci.md how it is set up in
 continuous integration. Settings are in [tool.setfill.lint] of pyproject.toml, or [lint] of .setfill.toml; with --base
@@ -140,6 +142,8 @@ def run(options: argparse.Namespace) -> int:
     patch = _patch(options, origin, settings)
     baseline = _baseline(options, origin, settings)
     report = _report(options, patch, settings, baseline, rules)
+    if report.is_partial:
+        return _write_partial(options, report)
     _write(options, report)
     failing = [each for each in (*report.findings, *report.held_back) if _fails(each.level, settings.fail_level)]
     return 1 if failing and not (options.exit_zero or options.write_baseline) else 0
@@ -273,6 +277,13 @@ def _write(options: argparse.Namespace, report: Report) -> None:
     else:
         color = console(options.color).color_system is not None
         sys.stdout.write(render(report, options.format, color=color))
+
+
+def _write_partial(options: argparse.Namespace, report: Report) -> int:
+    """Show what an interrupt left, and return the exit status. No file is written: those are for whole reports."""
+    if not (options.output or options.write_baseline):
+        sys.stdout.write(render(report, options.format, color=console(options.color).color_system is not None))
+    return INTERRUPTED
 
 
 def _list_rules(options: argparse.Namespace, rules: tuple[Rule, ...]) -> int:

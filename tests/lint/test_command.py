@@ -6,6 +6,7 @@ import importlib.util
 import io
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -308,3 +309,39 @@ def test_interrupt_ends_with_130_and_leaves_no_process(git: Git, tiny_model: Pat
     while Path(f"/proc/{child[0]}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{child[0]}").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminal of our own there")
+def test_interrupt_while_lines_are_scored_shows_what_was_found(git: Git, tiny_model: Path, tmp_path: Path) -> None:
+    """At a terminal: the bar shows how far it is, and what was found before the interrupt is not lost."""
+    import pty
+
+    git.commit(app__py=CLEAN)
+    git.write(app__py=f"{CLEAN}<|endoftext|>\n" + "x = area(2, 3)\n" * 20_000)
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from setfill.entry import main; sys.exit(main())"
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", code, "lint", "--base", "HEAD", "--model", str(tiny_model)],
+        cwd=git.root,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_RUNTIME_DIR": str(tmp_path), "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"scoring lines" not in shown:
+        shown += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    while ready := select.select([ours], [], [], 0)[0]:
+        try:
+            shown += os.read(ready[0], 4096)
+        except OSError:  # Linux: whoever wrote there is gone
+            break
+    os.close(ours)
+    assert process.returncode == 130
+    assert b"Traceback" not in shown
+    assert b"special-token" in out
+    assert re.search(rb"interrupted: 0 of 20\d\d\d lines were scored", out), out

@@ -139,3 +139,32 @@ def test_known_findings_are_silent_once() -> None:
     text = baseline_text([(each, once) for each in report_of(once).findings])
     report = report_of(twice, known=text)
     assert (told(report), report.suppressed) == (["app.py:4 odd-word"], 1)
+
+
+def test_what_an_interrupt_leaves_is_told() -> None:
+    """Cancelled while it asks about the second of three files: what was found is kept, other rules go on."""
+    stopping = asyncio.Event()
+    asked: list[str] = []
+
+    async def surprising(client: object, file: ChangedFile, lines: frozenset[int], progress: object) -> list[Finding]:
+        asked.append(file.path)
+        if len(asked) == 2:
+            stopping.set()
+            await asyncio.sleep(3600)
+        return list(words(FOUND, "x", file))
+
+    async def interrupted() -> Report:
+        files = tuple(file_of("bad x", "y", path=f"{name}.py") for name in "abc")
+        looking = asyncio.create_task(look(Patch(files), Settings(), object(), model="m"))  # type: ignore[arg-type]
+        await stopping.wait()
+        looking.cancel()
+        return await looking
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("lint.surprise.surprising_lines", surprising)
+        patched.setattr("lint.expected.with_expected", None)  # not asked any more
+        report = asyncio.run(interrupted())
+    assert told(report) == ["a.py:1 bad-word", "b.py:1 bad-word", "c.py:1 bad-word", "a.py:1 surprising"]
+    assert asked == ["a.py", "b.py"]
+    assert report.is_partial
+    assert report.patch.notes == ("interrupted: 2 of 6 lines were scored",)
