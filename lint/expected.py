@@ -73,8 +73,10 @@ async def expected_line(client: WorkerClient, file: ChangedFile, finding: Findin
     not see what stands behind.
     """
     column = _worst_column(file, finding)
+    if column is None:
+        return None
     description = await client.describe()
-    if column is None or not description.sees_suffix:
+    if not description.sees_suffix:
         return None
     begin = sum(len(line) + 1 for line in file.text.split("\n")[: finding.span.line - 1])
     gap = Gap(begin + column, begin + finding.span.end_column)
