@@ -317,10 +317,10 @@ class WorkerClient:
         except SetfillError as error:
             self._remember_death(str(error))
             raise
-        self.restarts += self._started
-        self._started = True
+        is_first, self._started = not self._started, True
+        self.restarts += not is_first
         self._connection = Connection(link, self._lost, self._patience, self._holdings)
-        if not self._holdings:  # a service may still hold them, and says so
+        if is_first or not self._holdings:  # a service that was lost may still hold them, and says so
             for file_id in self._files:
                 self._post_open(file_id)
         return self._connection

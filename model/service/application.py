@@ -19,6 +19,9 @@ from typing import Any
 for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # busy machines take long to start a process
+    # For an engine to say how much waits there; else another one is asked, which has to be sent the file.
+    "RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "2",
+    "RAY_SERVE_MAX_QUEUE_LENGTH_RESPONSE_DEADLINE_S": "5",
     "RAY_DISABLE_IMPORT_WARNING": "1",
     "GOMP_SPINCOUNT": "1000",  # as of a worker of one's own machine: see model.api.launch
 }.items():
@@ -87,7 +90,7 @@ class Address:
 class EngineReplica:
     """One engine in a process of its own."""
 
-    async def __init__(self, settings: EngineSettings) -> None:
+    async def __init__(self, settings: EngineSettings) -> None:  # type: ignore[misc]  # Ray Serve awaits it
         def load(tell_progress: object) -> Any:
             from model import store
             from model.worker.engine import Engine  # torch is imported here, on the compute thread
@@ -151,8 +154,8 @@ class _Engines:
         try:
             async for frames in response:
                 yield frames
-        except SetfillError:
-            raise
+        except SetfillError as error:
+            raise getattr(error, "cause", error) from None  # Ray's own kind of it has a traceback for a text
         except (BackPressureError, DeploymentUnavailableError):
             error = BusyError("the team's service is busy: no engine has room; try again in 1 s")
             error.retry_s = 1.0
@@ -260,10 +263,7 @@ class Ingress:
 
 
 def start_ray(address: str | None, processors: int, metrics_port: int) -> None:
-    """Join the cluster at `address`; or start Ray on this machine alone, with as many `processors` at least.
-
-    Then nothing listens to other machines but the service.
-    """
+    """Join the cluster at `address`; or start Ray on this machine alone, with as many `processors` at least."""
     quiet: dict[str, Any] = {"logging_level": "warning", "log_to_driver": False, "namespace": APPLICATION}
     if address:
         ray.init(address=address, **quiet)
@@ -324,6 +324,4 @@ def remove() -> None:
 
 def stop_ray() -> None:
     """Leave Ray; one that was started here ends, and the service with it."""
-    with suppress(Exception):
-        serve.shutdown()
     ray.shutdown()

@@ -45,10 +45,11 @@ logger = logging.getLogger(__name__)
 _ABOUT_FILES = (OpenFile, EditFile, CloseFile, SetContext, Prepare, InfillRequest, ScoreRequest)
 _QUESTIONS = (InfillRequest, ScoreRequest)
 _HELLO_SECONDS = 10.0
+_GOODBYE_SECONDS = 2.0
 _BACKLOG_BYTES = 16 * 2**20  # that wait for a client that reads too slowly; then it is left
 _MANY_WAITING = 1000  # changes of one file that no engine has taken in yet
 _CLIENT = re.compile(r"[0-9a-f]{32}")
-REFUSED, INTERNAL = 1008, 1011  # close codes of WebSocket
+GOODBYE, REFUSED, INTERNAL = 1000, 1008, 1011  # close codes of WebSocket
 
 
 class Socket(Protocol):
@@ -134,24 +135,29 @@ class Conversation:
     async def _tell_end(self, error: BaseException) -> None:
         if isinstance(error, SetfillError):
             await tell_and_close(self._socket, error)
-        elif not isinstance(error, OSError):
+        elif not isinstance(error, (OSError, TimeoutError)):
             logger.error("a connection ended by an internal %s", type(error).__name__)
             await self._socket.close(INTERNAL, "internal error")
 
     async def _read_all(self) -> None:
-        await self._greet()
+        if not await self._greet():
+            return
         while (data := await self._socket.receive()) is not None:
             if not self._take_in(data):
+                async with asyncio.timeout(_GOODBYE_SECONDS):
+                    await self._to_send.join()
+                    await self._socket.close(GOODBYE, "as wanted")
                 return
 
-    async def _greet(self) -> None:
+    async def _greet(self) -> bool:
+        """Answer the hello. Return whether there was one, False when the client has left."""
         try:
             async with asyncio.timeout(_HELLO_SECONDS):
                 data = await self._socket.receive()
         except TimeoutError:
             raise FrameError("the first message must be a hello, and none came") from None
         if data is None:
-            return
+            return False
         bodies = wire.split_frames(data) if len(data) <= wire.MAX_HELLO_BYTES else []
         if len(bodies) != 1:
             raise FrameError("the first message must be a hello")
@@ -163,6 +169,7 @@ class Conversation:
             raise FrameError("the first message must be a hello with a client's name")
         self._client = hello.client
         self._send(request_id, Welcome(wire.PROTOCOL, package_version(), 0))
+        return True
 
     def _take_in(self, data: bytes) -> bool:
         """Do what one message asks for. Return whether to go on."""
@@ -376,6 +383,7 @@ class Conversation:
             frames = await self._to_send.get()
             await self._socket.send(frames)
             self._backlog_bytes -= len(frames)
+            self._to_send.task_done()
 
 
 def failed(error: SetfillError) -> Failed:

@@ -97,7 +97,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(model: Path, *options: str) -> Iterator[OnRay]:
+def running(model: Path, *options: str, precision: str | None = "float32") -> Iterator[OnRay]:
     """Yield a service with a model. Whatever happens, no process of it stays."""
     folder = Path(tempfile.mkdtemp(prefix="sf-"))  # short, as sockets lie in it
     environment = {**os.environ, "RAY_TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
@@ -111,7 +111,8 @@ def running(model: Path, *options: str) -> Iterator[OnRay]:
     tokens.write_text("\n".join(lines))
     port, metrics_port = free_port(), free_port()
     command = [sys.executable, "-P", "-m", "setfill", "serve-team", "--tokens", str(tokens), "--model", str(model)]
-    command += ["--port", str(port), "--metrics-port", str(metrics_port), "--precision", "float32", *options]
+    command += ["--port", str(port), "--metrics-port", str(metrics_port), *options]
+    command += ["--precision", precision] if precision else []
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
     service = OnRay(process, folder, port, metrics_port)

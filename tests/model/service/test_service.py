@@ -51,6 +51,21 @@ def test_open_edit_infill_score_close() -> None:
     talk(conversation)
 
 
+def test_what_is_opened_before_there_is_a_connection_is_sent_with_it() -> None:
+    """So that an engine can read it before it is asked about."""
+
+    async def run() -> None:
+        async with asyncio.timeout(30), service(load) as running:
+            client = running.client()
+            client.open("a", "a.py", "one", 1)
+            async with client:
+                await until(lambda: bool(running.sent))
+                assert (await client.infill(at("a"))).gaps[0].text == "one"
+                assert (await client.stats())["files_sent_again"] == 0
+
+    asyncio.run(run())
+
+
 def test_another_engine_is_sent_the_whole_file_once() -> None:
     async def conversation(running: InProcess, client: WorkerClient) -> None:
         running.route = lambda session: 0
@@ -169,6 +184,22 @@ def test_cancelling_reaches_the_engine_and_loses_no_change() -> None:
         assert partials[0].text == owner.text == "x" * 28 + "slow"
         slow.cancel()
         assert (await client.stats())["files_sent_again"] == 0
+
+    talk(conversation)
+
+
+def test_a_restart_is_another_connection_and_at_once() -> None:
+    async def conversation(running: InProcess, client: WorkerClient) -> None:
+        client.open("a", "a.py", "one", 1)
+        assert (await client.infill(at("a"))).gaps[0].text == "one"
+        connection = client._connection
+        assert connection
+        killed: list[None] = []
+        connection._link.kill = lambda: killed.append(None)  # type: ignore[method-assign]
+        await client.restart()
+        assert not killed
+        assert client._connection is not connection
+        assert (await client.infill(at("a"))).gaps[0].text == "one"
 
     talk(conversation)
 
