@@ -23,6 +23,7 @@ _CLOSERS = ")]}>;,:\"'` \t"
 _PING_SECONDS = 0.1
 _LOOK_SECONDS = 2.0  # between two looks at memory
 _PATIENCE_SECONDS = 60.0  # for the last answers
+_LOADING_SECONDS = 300.0  # for the first one: the model is loaded, and the file read
 
 KINDS = ("append", "mid-line", "far jump", "paste", "edit above", "after accept")
 """What was edited before a request; the later name counts where several fit."""
@@ -144,10 +145,12 @@ class Player:
         following = self._script.following
         assert following is not None
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with asyncio.timeout(_LOADING_SECONDS):
                 await self._editor.ask(following.start)[1]
-        except (TimeoutError, JsonRpcException, RuntimeError) as error:
-            raise WorkerError(f"the server cannot suggest: {error or 'no answer'}") from None
+        except TimeoutError:
+            raise WorkerError(f"the server has not answered its first request for {_LOADING_SECONDS:.0f} s") from None
+        except (JsonRpcException, RuntimeError) as error:
+            raise WorkerError(f"the server cannot suggest: {error}") from None
         status = await self._editor.status()
         if status and status.get("problem"):
             raise WorkerError(str(status["problem"]))
