@@ -33,7 +33,7 @@ from model import store
 
 LEAST_PROMPT_TOKENS, PROMPT_TOKENS, MOST_PROMPT_TOKENS = 256, 1024, 1536  # as `geometry` has it of the left stack
 ANSWER_TOKENS = 64  # as the server's plan for a line
-CHARACTERS_OF_A_TOKEN = 3.4  # about
+MOST_CHARACTERS_OF_A_TOKEN = 8  # in the mean of a long text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,8 +76,39 @@ def convert(model: str, gguf: Path, quantisation: str) -> None:
     )
 
 
+class PromptWindow:
+    """Where the prompt of the one file begins: at a line, and at the same one as long as that will do."""
+
+    def __init__(self, tokenizer: Tokenizer, sink_id: int) -> None:
+        self._tokenizer, self._sink_id = tokenizer, sink_id
+        self._text, self._start = "", 0
+
+    def tokens(self, text: str, cursor: int) -> list[int]:
+        """Return the prompt for what follows at a string index of the file's text."""
+        before, self._text = self._text, text
+        if text[: self._start] != before[: self._start]:
+            self._start += len(text) - len(before)  # edited above: what follows has moved
+        found = self._encoded(text, cursor) if 0 <= self._start <= cursor else []
+        least = LEAST_PROMPT_TOKENS if self._start else 0
+        if not least <= len(found) <= MOST_PROMPT_TOKENS or not 0 <= self._start <= cursor:
+            self._start = self._begin_anew(text, cursor)
+            found = self._encoded(text, cursor)
+        return [self._sink_id, *found]
+
+    def _begin_anew(self, text: str, cursor: int) -> int:
+        rough = max(0, cursor - PROMPT_TOKENS * MOST_CHARACTERS_OF_A_TOKEN)
+        offsets = self._tokenizer.encode(text[rough:cursor], add_special_tokens=False).offsets
+        if rough == 0 and len(offsets) <= PROMPT_TOKENS:
+            return 0
+        start = rough + offsets[-min(PROMPT_TOKENS, len(offsets))][0]
+        return text.find("\n", start, cursor) + 1 or start
+
+    def _encoded(self, text: str, cursor: int) -> list[int]:
+        return list(self._tokenizer.encode(text[self._start : cursor], add_special_tokens=False).ids)
+
+
 class Peer:
-    """llama.cpp's HTTP server in this process, and where the prompt of the one file begins."""
+    """llama.cpp's HTTP server in this process."""
 
     def __init__(self, gguf: Path, model: str, threads: int) -> None:
         import xllamacpp
@@ -90,31 +121,16 @@ class Peer:
         self._host, _, port = self._server.listening_address.removeprefix("http://").partition(":")
         self._port = int(port)
         path = store.find(model)
-        self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-        self._sink = int(json.loads((path / "setfill.json").read_text())["capabilities"]["sink_id"])
-        self._text, self._start = "", 0
+        sink = int(json.loads((path / "setfill.json").read_text())["capabilities"]["sink_id"])
+        self._window = PromptWindow(Tokenizer.from_file(str(path / "tokenizer.json")), sink)
 
     async def complete(self, text: str, cursor: int, tokens: int = ANSWER_TOKENS, stop: Sequence[str] = ("\n",)) -> str:
         """Return what follows at a string index, to the line's end if no other is given. Cancelling withdraws it."""
         asked = {
-            "prompt": self._prompt(text, cursor), "n_predict": tokens, "temperature": 0, "stop": list(stop),
+            "prompt": self._window.tokens(text, cursor), "n_predict": tokens, "temperature": 0, "stop": list(stop),
             "cache_prompt": True, "stream": True,
         }  # fmt: skip
         return "".join([str(part["content"]) async for part in self._ask(asked)])
-
-    def _prompt(self, text: str, cursor: int) -> list[int]:
-        before, self._text = self._text, text
-        if text[: self._start] != before[: self._start]:
-            self._start += len(text) - len(before)  # edited above: what follows has moved
-        tokens = self._encode(text, cursor) if 0 <= self._start <= cursor else []
-        if not (LEAST_PROMPT_TOKENS if self._start else 0) <= len(tokens) <= MOST_PROMPT_TOKENS or self._start > cursor:
-            rough = max(0, cursor - round(PROMPT_TOKENS * CHARACTERS_OF_A_TOKEN))
-            self._start = text.find("\n", rough, cursor) + 1 if rough else 0
-            tokens = self._encode(text, cursor)
-        return [self._sink, *tokens]
-
-    def _encode(self, text: str, cursor: int) -> list[int]:
-        return list(self._tokenizer.encode(text[self._start : cursor], add_special_tokens=False).ids)
 
     async def _ask(self, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         reader, writer = await asyncio.open_connection(self._host, self._port)
