@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 
 from lint.baseline import Baseline
+from lint.line_changes import changed_lines
 from lint.origin import Origin
 from lint.records import ChangedFile, Rule, split_lines
 from lint.repository import Repository
@@ -19,7 +19,6 @@ from lint.work_tree import MAX_FILE_BYTES
 from model.errors import InputError
 
 _SHOWN_AROUND = 3  # lines, as a diff shows
-_MOST_LINE_PAIRS = 4_000_000  # that are compared; of more, all lines between the first and the last change count
 
 
 @dataclass(frozen=True)
@@ -67,23 +66,8 @@ def change_to(before: Committed, text: str) -> ChangedFile | None:
     if text == before.text or max(len(text), len(before.text or "")) > MAX_FILE_BYTES:
         return None
     new, old = split_lines(text), split_lines(before.text or "")
-    added = frozenset(_added(old, new))
+    added = frozenset(
+        line + 1 for change in changed_lines(old, new) for line in range(change.new_start, change.new_end)
+    )
     shown = {near for line in added for near in range(line - _SHOWN_AROUND, line + _SHOWN_AROUND + 1)}
     return ChangedFile(before.path, marked, before.text, added, frozenset(shown & set(range(1, len(new) + 1))))
-
-
-def _added(old: tuple[str, ...], new: tuple[str, ...]) -> Iterable[int]:
-    """Yield the numbers of the lines of `new` that are not those of `old`."""
-    begin = 0
-    while begin < min(len(old), len(new)) and old[begin] == new[begin]:
-        begin += 1
-    end = 0
-    while end < min(len(old), len(new)) - begin and old[-1 - end] == new[-1 - end]:
-        end += 1
-    old, new = old[begin : len(old) - end], new[begin : len(new) - end]
-    if len(old) * len(new) > _MOST_LINE_PAIRS:
-        yield from range(begin + 1, begin + len(new) + 1)
-        return
-    for tag, _, _, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag != "equal":
-            yield from range(begin + first + 1, begin + last + 1)

@@ -57,18 +57,28 @@ def register(server: SetfillServer) -> None:
 
 
 class _Held:
-    """What git has of the file asked about last, for a little while: asking takes two programs."""
+    """What git has of the files asked about last, for a little while: asking takes two programs."""
 
     def __init__(self) -> None:
-        self._path: Path | None = None
-        self._until = 0.0
-        self._committed: Committed | None = None
+        self._asked: dict[Path, tuple[float, asyncio.Task[Committed | InputError | None]]] = {}
 
     async def committed(self, path: Path) -> Committed | None:
-        if path != self._path or time.monotonic() > self._until:
-            found = await asyncio.to_thread(committed, path, known_rules())
-            self._path, self._committed, self._until = path, found, time.monotonic() + _FRESH_SECONDS
-        return self._committed
+        """Return what `lint.uncommitted.committed` does, and raise what it raises, that too for a little while."""
+        now = time.monotonic()
+        self._asked = {each: kept for each, kept in self._asked.items() if kept[0] > now or not kept[1].done()}
+        if path not in self._asked:
+            self._asked[path] = now + _FRESH_SECONDS, asyncio.create_task(asyncio.to_thread(_committed, path))
+        found = await asyncio.shield(self._asked[path][1])  # the next who asks waits for the same answer
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+
+def _committed(path: Path) -> Committed | InputError | None:
+    try:
+        return committed(path, known_rules())
+    except InputError as error:  # of the project's settings: it stays until they are mended
+        return error
 
 
 async def _diagnostics(snapshot: Snapshot, before: Committed | None) -> list[types.Diagnostic]:

@@ -7,14 +7,11 @@ Knows two texts; knows no positions of the protocol.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from difflib import SequenceMatcher
-
+from lint.line_changes import changed_lines
 from model.api.edits import changes_nothing, trimmed
 from model.api.types import Edit
 
 _MOST_COPIED_CHAR = 50_000_000  # about 20 ms
-_MOST_LINE_PAIRS = 40_000  # that are compared to align two pieces of different length
 
 
 def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
@@ -27,7 +24,7 @@ def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
         return (found,)
     # Lines of LF only: what matters here is that pieces are cut alike on both sides.
     old_lines, new_lines = old_piece.splitlines(keepends=True), found.text.splitlines(keepends=True)
-    changed = list(_changed_lines(old_lines, new_lines))
+    changed = list(changed_lines(old_lines, new_lines))
     if are_too_many(len(changed), old):
         return (found,)
     edits = []
@@ -44,15 +41,3 @@ def minimal_edits(old: str, new: str) -> tuple[Edit, ...]:
 def are_too_many(edits: int, text: str) -> bool:
     """Whether so many edits of a text, each of which copies it, would be felt; one that spans them all is not."""
     return edits > 1 and edits * len(text) > _MOST_COPIED_CHAR
-
-
-def _changed_lines(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:
-    if len(old) == len(new):  # a rename, or a formatter that keeps the lines
-        changed = [index for index, (before, after) in enumerate(zip(old, new, strict=True)) if before != after]
-        yield from ((index, index + 1, index, index + 1) for index in changed)
-    elif len(old) * len(new) <= _MOST_LINE_PAIRS:
-        for tag, *lines in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-            if tag != "equal":
-                yield lines[0], lines[1], lines[2], lines[3]
-    else:
-        yield 0, len(old), 0, len(new)

@@ -1,8 +1,8 @@
 """The commands of `setfill`, and what happens when one goes wrong.
 
 Exit status: 0 done, 1 `doctor` found something wrong, or `lint` something
-suspicious, 2 an error that the user can mend (one line says how); setfill.entry
-adds 130, interrupted.
+suspicious, 2 an error that the user can mend (one line says how), 141 the reader
+of the output has left; setfill.entry adds 130, interrupted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from setfill import (
     train_command,
 )
 from setfill.arguments import Parser
-from setfill.output import discard_output, prepare_streams
+from setfill.output import NO_READER, discard_output, prepare_streams
 
 # Each adds its parser, whose `run` takes the options and returns the exit status.
 _COMMANDS = (
@@ -58,9 +58,11 @@ def run(arguments: Sequence[str]) -> int:
         finally:
             if sys.stdout:
                 sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
+    except (
+        BrokenPipeError
+    ):  # the reader of our output has left, as `head` does; 1 would mean that `lint` found something
         discard_output()
-        return 1
+        return NO_READER
     except OSError as error:
         discard_output()
         what = error.filename or "cannot print the output, or work on"

@@ -19,6 +19,13 @@ PLAIN_MARKS = "⟦", "⟧"
 _CONTEXT_LINES = 3  # shown before and after
 
 
+class _Console(Console):
+    """Rich's console would end the program with status 1, and send standard output nowhere whichever stream it is."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(color: str = "auto") -> Console:
     """Return standard output as a console; `color` is auto, always or never."""
     return _console(color, sys.stdout)
@@ -30,7 +37,7 @@ def notes(color: str = "auto") -> Console:
 
 
 def _console(color: str, file: IO[str]) -> Console:
-    return Console(
+    return _Console(
         file=file,
         force_terminal={"always": True, "never": False}.get(color),
         no_color=True if color == "never" else None,

@@ -15,6 +15,9 @@ from model.errors import InputError
 _REPLACEMENTS = {"│": "|", "⟦": "[[", "⟧": "]]", "·": "-", "…": "...", "●": "*", "✓": "ok", "–": "-", "’": "'"}
 _ERRORS = "setfill.replace"
 
+NO_READER = 141
+"""The exit status where nobody reads our output any more: what a shell says of a program that SIGPIPE ended."""
+
 
 def prepare_streams() -> None:
     """Have every standard stream open, and characters that one can't encode replaced by others.

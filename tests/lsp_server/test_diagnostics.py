@@ -6,6 +6,7 @@ import asyncio
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from lint.flow import known_rules
 from lint.records import split_lines
 from lint.settings import Settings
 from lint.uncommitted import Committed, change_to, committed
+from lsp_server import diagnostics
+from model.errors import InputError
 from tests.lsp_server.client import Client, talk
 
 ASKS = {"textDocument": {"diagnostic": {}}}
@@ -136,6 +139,37 @@ def test_settings_of_the_project_count(work_tree: Path, script: Script) -> None:
         assert "nonsense" in warning
 
     talk(conversation)
+
+
+def test_git_is_not_asked_at_each_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was where settings are wrong, and where two files are changed in turn."""
+    answers = {"a.py": None, "b.py": None, "wrong.py": InputError("there is no key nonsense")}
+    asked: list[str] = []
+
+    def committed(path: Path, rules: object) -> None:
+        asked.append(path.name)
+        time.sleep(0.01)
+        if error := answers[path.name]:
+            raise error
+
+    monkeypatch.setattr(diagnostics, "committed", committed)
+    monkeypatch.setattr(diagnostics, "_FRESH_SECONDS", 3600.0)
+
+    async def conversation() -> None:
+        held = diagnostics._Held()
+
+        async def told(name: str) -> object:
+            try:
+                return await held.committed(tmp_path / name)
+            except InputError as error:
+                return error
+
+        names = [*answers] * 3
+        assert await asyncio.gather(*map(told, names)) == [answers[name] for name in names]
+        assert [await told(name) for name in names] == [answers[name] for name in names]
+
+    asyncio.run(conversation())
+    assert sorted(asked) == sorted(answers)
 
 
 def test_a_baseline_silences_what_it_knows_every_time(work_tree: Path, script: Script) -> None:

@@ -76,3 +76,22 @@ def test_a_locale_without_characters(tiny_model: Path, tmp_path: Path) -> None:
 def test_what_is_to_be_written_is_written_though_nobody_reads(tiny_model: Path, tmp_path: Path) -> None:
     shell("$fill --write | true", tiny_model, tmp_path)
     assert (tmp_path / "naïve.py").read_text() != "def f(x):\n    return 'naïve 🐍'\n"
+
+
+@pytest.mark.parametrize("command", ["--rules", "--help", "--no-model --format text", "--no-model --format json"])
+def test_a_reader_that_left_is_no_finding(tmp_path: Path, command: str) -> None:
+    """The status was 1, as where `lint` has found something."""
+    file = tmp_path / "a.py"
+    file.write_text("```python\n")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "setfill", "lint", *command.split(), "--root", str(tmp_path), str(file)],
+        cwd=ROOT,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        timeout=120,
+        env={**os.environ, "SETFILL_HOME": str(tmp_path / "home")},
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
