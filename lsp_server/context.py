@@ -108,6 +108,7 @@ class ContextKeeper:
             self._gathering.cancel()
 
     def _begin(self, document: OpenDocument) -> None:
+        self._timer = None
         if self._gathering and not self._gathering.done():
             self.changed(document)  # a little later
         else:
@@ -129,8 +130,8 @@ class ContextKeeper:
             ]
             similar = self._similar_code(settings, state.documents.roots)
             snippets = await asyncio.to_thread(gathered, here, others, list(state.documents.roots), settings, similar)
-            if similar and similar.has_more:
-                self.changed(document)  # and look again
+            if similar and similar.has_more and self._timer is None:  # else another file's turn comes, which reads on
+                self.changed(document)
         if document.is_open and state.settings is settings:
             document.show_snippets(snippets)
 

@@ -54,6 +54,9 @@ class SimilarCode:
     def tell_changed(self, path: Path) -> None:
         """Take note that a file is new, changed or gone. May be called from another thread."""
         self._changed.add(path)
+        if len(self._changed) > _MOST_FILES:  # another branch was checked out: a walk is cheaper, and finds all
+            self._changed.clear()
+            self._walk, self._walk_due = None, 0.0
 
     def refresh(self, seconds: float) -> bool:
         """Read what is new for about so long; return whether there may be more to read."""
@@ -81,8 +84,9 @@ class SimilarCode:
         return False
 
     def take(self, path: Path, language: Language, text: str) -> None:
-        """Take in a file as it is in the editor."""
-        if self._open.get(path) is not text and self.privacy.readable(path):
+        """Take in a file as it is in the editor. Cells of a notebook, of which each is a part, are not files."""
+        is_file = _kind(detect_language(path.name)) == _kind(language)
+        if is_file and self._open.get(path) != text and self.privacy.readable(path):
             self._put(path, language, text, stamp=None)
             self._open[path] = text
 
@@ -96,7 +100,9 @@ class SimilarCode:
         before = text[max(0, cursor_char - _REACH_CHAR) : cursor_char]
         behind = text[cursor_char : cursor_char + _REACH_CHAR]
         found = self._index.like(before, behind, _kind(language), most, skip=str(path))
-        return [self._snippet(piece) for piece in found if self.privacy.readable(Path(piece.name))]
+        own = self.privacy.readable(path)  # under another name it would be shown what it was
+        reals = [self.privacy.readable(Path(piece.name)) for piece in found]
+        return [self._snippet(piece) for piece, real in zip(found, reals, strict=True) if real and real != own]
 
     def _look_at(self, path: Path, real: Path | None) -> None:
         """Read a file if it is not as it was; forget one that may not be read (`real` is None), or is gone."""

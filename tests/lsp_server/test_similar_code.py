@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grammars import language_named
-from lsp_server import similar_code
-from lsp_server.context import OpenFile, gathered
+from lsp_server import context, similar_code
+from lsp_server.context import ContextKeeper, OpenFile, gathered
 from lsp_server.privacy import Privacy
 from lsp_server.retrieval import CHUNK_LINES, ChunkIndex, names_in
 from lsp_server.retrieval.chunks import words_of
 from lsp_server.settings import DEFAULT_EXCLUDE, Settings
 from lsp_server.similar_code import SimilarCode
+from lsp_server.state import State
 from lsp_server.workspace_files import workspace_files
 from tests.lsp_server.client import Client, talk
 
@@ -238,6 +241,32 @@ def test_the_index_follows_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert similar.files == 3
 
 
+def test_a_file_is_not_like_itself_nor_is_a_cell_a_file(tmp_path: Path) -> None:
+    root = tree(tmp_path / "w", {"a.py": READER, "notes.ipynb": "{}"})
+    (tmp_path / "link").symlink_to(root)
+    similar = similar_in(root)
+    asked = (PYTHON, READER, len(READER), 9)
+    assert similar.like(root / "here.py", *asked)
+    assert not similar.like(root / "a.py", *asked)
+    assert not similar.like(tmp_path / "link" / "a.py", *asked)
+    similar.take(root / "notes.ipynb", PYTHON, READER)
+    assert found(similar, root) == {"a.py"}
+    assert similar.files == 1
+
+
+def test_after_many_changes_the_files_are_walked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similar_code, "_MOST_FILES", 6)
+    root = tree(tmp_path, {"a.py": READER})
+    similar = similar_in(root)
+    tree(root, {"b.py": READER})
+    for number in range(100):
+        similar.tell_changed(root / f"{number}.py")
+        assert len(similar._changed) <= 6
+    while similar.refresh(10):
+        pass
+    assert found(similar, root) == {"a.py", "b.py"}
+
+
 def test_files_are_read_a_few_at_a_time_and_not_more_than_so_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +294,39 @@ def test_similar_code_comes_last_and_leaves_room(tmp_path: Path) -> None:
     other = OpenFile(root / "reader.py", PYTHON, filler(4), 0)
     shown = gathered(here, [other], [root], settings, similar_in(root))
     assert "reader.py" not in {snippet.path for snippet in shown}, "an open file is as it is in the editor"
+
+
+def test_reading_on_takes_no_other_file_its_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """While the index had more to read, the file gathered for was put in the place of the one edited meanwhile."""
+
+    class Documents(list[Any]):
+        roots = (tmp_path,)
+
+    async def gathering() -> None:
+        loop = asyncio.get_running_loop()
+        facts = {"language": PYTHON, "text": "", "last_edit_char": 0, "is_known_to_worker": True, "is_open": True}
+        first, second = (SimpleNamespace(path=tmp_path / name, show_snippets=list, **facts) for name in "ab")
+        worker = SimpleNamespace(description=None)
+        keeper: Any = ContextKeeper(
+            cast(State, SimpleNamespace(documents=Documents(), worker=worker, settings=Settings(similar_code=True)))
+        )
+
+        def edited_meanwhile(*arguments: object) -> tuple[()]:
+            loop.call_soon_threadsafe(keeper.changed, second)
+            return ()
+
+        monkeypatch.setattr(context, "gathered", edited_meanwhile)
+        await keeper._gather(first)
+        assert keeper._similar.has_more
+        assert keeper._timer._args == (second,)
+        keeper.end()
+        keeper._timer = None
+        monkeypatch.setattr(context, "gathered", lambda *arguments: ())
+        await keeper._gather(first)
+        assert keeper._timer._args == (first,)
+        keeper.end()
+
+    asyncio.run(gathering())
 
 
 # -- in the server ------------------------------------------------------------------------------
