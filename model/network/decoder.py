@@ -20,18 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.checkpoint.record import Checkpoint
-from model.network.kv_cache import KVCache, padded_slots
+from model.network.attention import additive_mask, attend, padded_slots
+from model.network.kv_cache import KVCache, LayerViews
 from model.network.linear import Linear, Precision, cache_dtype, has_7_bits, make_linear
 from model.network.rope import RotaryEmbedding, rotate
 from model.network.smoothing import smoothed
-
-_SUMMED_SLOTS = {torch.float32: 192, torch.bfloat16: 1024}
-"""So many products of weights and values are added up by one call, at most.
-
-MKL cuts longer sums into parts of 192, or two of equal length while there are less than 384, and oneDNN sums over more
-than 1,024: at a place that depends on the number of slots, which more rows fed beside change.
-"""
-_LEAST_QUERIES = 4  # of a key head, in float32: fewer are multiplied by kernels that add up in another order
 
 Rotation = tuple[Tensor, Tensor]  # cos and sin of the rows' angles
 
@@ -95,12 +88,11 @@ class Decoder:
         assert end <= rows.see_end <= cache.slots
         cache.position_ids[rows.slot : end] = rows.position_ids
         rotation = self.rope.cos_sin(rows.position_ids)
-        groups = self.config.heads_per_kv_head
         span = padded_slots(rows.see_end - rows.see_begin)
-        mask = _attention_mask(rows, groups, span, self.cache_dtype)
+        mask = additive_mask(_visible(rows), self.config.heads_per_kv_head, span, self.cache_dtype)
         hidden = F.embedding(rows.token_ids, self.embedding).float()  # [R, T]
-        for index, layer in enumerate(self.layers):
-            hidden = layer.forward(hidden, rotation, mask, rows, cache, index)
+        for layer, views in zip(self.layers, cache.views(rows.slot, count, rows.see_begin, span), strict=True):
+            layer.forward(hidden, rotation, mask, views)
         if logits_at is None:
             return None
         if logits_at != list(range(count)):
@@ -129,42 +121,32 @@ class _Layer:
         self.key_norm = _norm(checkpoint, name + "self_attn.k_norm") if config.qk_norm else None
         self._score_scale = config.attention_scale or config.head_dim**-0.5
 
-    def forward(
-        self, hidden: Tensor, rotation: Rotation, mask: Tensor, rows: Rows, cache: KVCache, index: int
-    ) -> Tensor:
-        """One layer over `hidden` [R, T]."""
-        attended = self._attend(self.qkv(self.attention_norm(hidden)), rotation, mask, rows, cache, index)
-        hidden = hidden + self.output(attended)
+    def forward(self, hidden: Tensor, rotation: Rotation, mask: Tensor, views: LayerViews) -> None:
+        """Make of `hidden` [R, T] what this layer makes of it, in place."""
+        hidden += self.output(self._attend(self.qkv(self.attention_norm(hidden)), rotation, mask, views))
         widened = self.gate_up(self.ffn_norm(hidden))
-        if not self.config.gated_ffn:
-            return hidden + self.down(F.gelu(widened, approximate="tanh"))
-        gate, up = widened.chunk(2, -1)
-        return hidden + self.down(F.silu(gate).mul_(up))
+        if self.config.gated_ffn:
+            gate, up = widened.chunk(2, -1)
+            hidden += self.down(F.silu(gate).mul_(up))
+        else:
+            hidden += self.down(F.gelu(widened, approximate="tanh"))
 
-    def _attend(self, qkv: Tensor, rotation: Rotation, mask: Tensor, rows: Rows, cache: KVCache, index: int) -> Tensor:
-        config, count = self.config, qkv.shape[0]
+    def _attend(self, qkv: Tensor, rotation: Rotation, mask: Tensor, views: LayerViews) -> Tensor:
+        config, count, dtype = self.config, qkv.shape[0], views.keys.dtype
         heads, kv_heads, dim = config.heads, config.kv_heads, config.head_dim
         by_head = qkv.view(count, heads + 2 * kv_heads, dim).transpose(0, 1)
         query_key, value = by_head.split((heads + kv_heads, kv_heads))
         if self.query_norm is not None and self.key_norm is not None:
             query_key = torch.cat((self.query_norm(query_key[:heads]), self.key_norm(query_key[heads:])))
-        query_key = query_key.to(cache.dtype)  # rounded as stored, so that a row and its shifted copy are alike
-        rotated = rotate(query_key, *rotation)  # float32
-        slots = slice(rows.slot, rows.slot + count)
-        if slots.start < cache.left_begin:
-            cache.unrotated_keys[index, :, slots] = query_key[heads:]
-        cache.keys[index, :, slots] = rotated[heads:]
-        cache.values[index, :, slots] = value
+        query_key = query_key.to(dtype)  # rounded as stored, so that a row and its shifted copy are alike
+        query, key = rotate(query_key, *rotation).split((heads, kv_heads))  # float32
+        if views.unrotated_keys is not None:
+            views.unrotated_keys.copy_(query_key[heads:])
+        views.keys.copy_(key)
+        views.values.copy_(value)
         # Query heads that share a key head become further rows of it: [K, G * R, D].
-        query = rotated[:heads].to(cache.dtype).reshape(kv_heads, -1, dim)
-        # Three calls are faster here than scaled_dot_product_attention, whose CPU kernel gains by
-        # not storing the scores only when there are many; most of all in bfloat16.
-        keys, values = cache.padded(index, rows.see_begin, mask.shape[1])
-        queries = query.shape[1]
-        if queries < _LEAST_QUERIES and cache.dtype is torch.float32:
-            query = F.pad(query, (0, 0, 0, _LEAST_QUERIES - queries))
-        scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=self._score_scale)  # [K, G * R, N]
-        attended = _mixed(scores.softmax(-1), values)[:, :queries]
+        query = query.to(dtype).reshape(kv_heads, -1, dim)
+        attended = attend(query, views.seen_keys, views.seen_values, mask, self._score_scale)
         return attended.reshape(heads, count, dim).transpose(0, 1).reshape(count, heads * dim)
 
 
@@ -201,35 +183,13 @@ def _norm(checkpoint: Checkpoint, name: str) -> _RMSNorm | _LayerNorm:
     return _RMSNorm(weight, config.norm_eps)
 
 
-def _mixed(weights: Tensor, values: Tensor) -> Tensor:
-    """Return `weights` [K, G * R, N] @ `values` [K, N, D] as float32, the sum in parts of `_SUMMED_SLOTS`."""
-    most = _SUMMED_SLOTS[weights.dtype]
-    parts = zip(weights.split(most, 2), values.split(most, 1), strict=True)
-    first, *others = (torch.bmm(*part).float() for part in parts)
-    for other in others:
-        first += other
-    return first
-
-
-def _attention_mask(rows: Rows, groups: int, span: int, dtype: torch.dtype) -> Tensor:
-    """Return the additive mask of `rows` over `span` slots from `see_begin`: [G * R, span], or [1, span] for all rows.
-
-    Slots from `see_end` on are seen by none. Rows are added up to `_LEAST_QUERIES`.
-    """
-    count, seen = rows.token_ids.shape[0], rows.see_end - rows.see_begin
-    visible = rows.visible
-    if visible is None and count == 1 and rows.see_end == rows.slot + 1:
-        mask = torch.zeros(1, span, dtype=dtype)
-        mask[:, seen:] = float("-inf")
-        return mask
-    if visible is None:
-        first = rows.slot - rows.see_begin
-        visible = torch.arange(seen) <= torch.arange(first, first + count)[:, None]
-    mask = torch.full((count, span), float("-inf"), dtype=dtype)
-    mask[:, :seen].masked_fill_(visible, 0)
-    mask = mask.repeat(groups, 1)
-    missing = _LEAST_QUERIES - len(mask) if dtype is torch.float32 else 0
-    return torch.cat((mask, mask[:1].expand(missing, -1))) if missing > 0 else mask
+def _visible(rows: Rows) -> Tensor:
+    """Return which of the slots from `see_begin` to `see_end` each of `rows` sees: [R, S] bool."""
+    if rows.visible is not None:
+        return rows.visible
+    first = rows.slot - rows.see_begin
+    last = torch.arange(first, first + rows.token_ids.shape[0])
+    return torch.arange(rows.see_end - rows.see_begin) <= last[:, None]
 
 
 def _linear(

@@ -17,25 +17,29 @@ from __future__ import annotations
 
 import math
 import mmap
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from model.checkpoint.config import ModelConfig
+from model.network.attention import MOST_PADDING
 from model.network.rope import RotaryEmbedding, rotate
 
 _PAGE_BYTES = 4096  # in which memory is given by the operating system
-_SLOT_STEP = 16  # float32 numbers that a vector instruction takes
 
 
-def padded_slots(slots: int) -> int:
-    """Return the number of slots that attention reads where `slots` are visible: whole vectors of them.
+class LayerViews(NamedTuple):
+    """What one forward writes and reads of one layer of a cache, as views of it.
 
-    So a row's sums are added up in the same order however many rows are fed
-    beside it, and in int8 its result is the same to the bit. The slots added
-    hold zeros or rows that the mask hides.
+    R rows are written to slots of their own, and N slots are read, those among them.
     """
-    return -(-slots // _SLOT_STEP) * _SLOT_STEP
+
+    keys: Tensor  # [kv_heads, R, head_dim]
+    values: Tensor  # [kv_heads, R, head_dim]
+    unrotated_keys: Tensor | None  # [kv_heads, R, head_dim]; none of the left stack's
+    seen_keys: Tensor  # [kv_heads, head_dim, N]
+    seen_values: Tensor  # [kv_heads, N, head_dim]
 
 
 class KVCache:
@@ -55,7 +59,7 @@ class KVCache:
     def _allocate(self, right_slots: int, left_slots: int) -> None:
         self._below_slots = right_slots  # slots of right stack and islands
         shape = (self.config.layers, self.config.kv_heads, right_slots + left_slots, self.config.head_dim)
-        padded = shape[2] + _SLOT_STEP - 1
+        padded = shape[2] + MOST_PADDING
         # In memory keys stand [head_dim, slots]: the products with few queries run twice as fast in bfloat16.
         self._padded_keys = _zeros((*shape[:2], shape[3], padded), self.dtype).transpose(2, 3)
         self._padded_values = _zeros((*shape[:2], padded, shape[3]), self.dtype)
@@ -114,10 +118,24 @@ class KVCache:
         slots = key_slots + used + self._used_below  # of keys, values and un-rotated keys
         return slots * config.layers * config.kv_heads * config.head_dim * self.keys.element_size()
 
-    def padded(self, layer: int, begin: int, slots: int) -> tuple[Tensor, Tensor]:
-        """Return keys and values [kv_heads, slots, head_dim] from slot `begin` on; `slots` is from `padded_slots`."""
-        seen = slice(begin, begin + slots)
-        return self._padded_keys[layer, :, seen], self._padded_values[layer, :, seen]
+    def views(self, slot: int, rows: int, see_begin: int, seen_slots: int) -> list[LayerViews]:
+        """Return each layer's views for a forward that writes `rows` rows from `slot` on and reads from `see_begin` on.
+
+        `seen_slots` is from `padded_slots`.
+        """
+        written, seen = slice(slot, slot + rows), slice(see_begin, see_begin + seen_slots)
+        keeps_unrotated = slot < self.left_begin
+        return [
+            LayerViews(*views)
+            for views in zip(
+                self.keys[:, :, written].unbind(),
+                self.values[:, :, written].unbind(),
+                self.unrotated_keys[:, :, written].unbind() if keeps_unrotated else [None] * self.config.layers,
+                self._padded_keys[:, :, seen].transpose(2, 3).unbind(),
+                self._padded_values[:, :, seen].unbind(),
+                strict=True,
+            )
+        ]
 
     # -- pushing and popping ----------------------------------------------------------------
 

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from functools import cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -99,25 +99,22 @@ def best_precision(device: str = "cpu") -> tuple[Precision, str]:
 # -- quantisation -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class QuantisedRows:
+class QuantisedRows(NamedTuple):
     """Rows x = minimum + scale * levels, each with its own minimum and scale."""
 
-    levels: Tensor  # [R, I] uint8
+    levels: Tensor  # [R, I] uint8; those of 7 bits float32, which the kernels round
     scale: Tensor  # [R, 1] float32
     minimum: Tensor  # [R, 1] float32
 
 
 def quantise_rows_to_7_bits(rows: Tensor) -> QuantisedRows:
-    """Quantise `rows` as `quantise_rows` does, to half as many steps.
+    """Scale `rows` [R, I] float32 to the 127 steps between its minimum and its maximum. The product rounds the levels.
 
-    A pair of neighbouring levels becomes one, which stands for its middle: nothing is lost by rounding twice.
+    A row with an infinity comes out as NaN and spoils no other.
     """
-    fine = quantise_rows(rows)
-    return QuantisedRows(fine.levels >> 1, 2 * fine.scale, torch.addcmul(fine.minimum, fine.scale, _HALF))
-
-
-_HALF = torch.tensor(0.5)
+    minimum = rows.amin(-1, keepdim=True)  # faster than aminmax
+    scale = (rows.amax(-1, keepdim=True) - minimum).div_(127).clamp_min_(torch.finfo(torch.float32).tiny)
+    return QuantisedRows((rows - minimum).div_(scale), scale, minimum)
 
 
 def quantise_rows(rows: Tensor) -> QuantisedRows:
@@ -176,7 +173,9 @@ def _filled_count(count: int) -> int:
     return -(-count // step) * step
 
 
-Product = Callable[[Tensor], Tensor]  # levels [R, I] uint8 -> (levels @ weight levels) * weight scale, [R, O] float32
+Product = Callable[
+    [Tensor], Tensor
+]  # levels [R, I] as in QuantisedRows -> (levels @ weight levels) * weight scale, [R, O] float32
 
 
 class _Int8Linear:
@@ -214,10 +213,12 @@ def _onednn_product(levels: Tensor, scale: Tensor) -> Product:
     packed = torch.ops.onednn.qlinear_prepack(levels, None)
     zero_points, call = torch.zeros(levels.shape[0], dtype=torch.int64), torch.ops.onednn.qlinear_pointwise.default
 
-    def product(rows: Tensor) -> Tensor:
+    def product(levels: Tensor) -> Tensor:
+        if levels.dtype is not torch.uint8:
+            levels = levels.round().to(torch.uint8)
         # Activations: scale 1, zero point 0. Output: float32, no post-operation.
         sums: Tensor = call(
-            rows, 1.0, 0, packed, scale, zero_points, None, 1.0, 0, torch.float32, "none", [], ""
+            levels, 1.0, 0, packed, scale, zero_points, None, 1.0, 0, torch.float32, "none", [], ""
         )  # fmt: skip
         return sums
 
@@ -227,7 +228,7 @@ def _onednn_product(levels: Tensor, scale: Tensor) -> Product:
 def _fbgemm_product(levels: Tensor, scale: Tensor) -> Product:
     """Return FBGEMM's product, up to twice as fast as oneDNN's where there is no VNNI.
 
-    It takes the levels as float32 and quantises them once more, to themselves.
+    It takes the levels as float32 and rounds them itself, to the nearest even one as `round` does.
     """
     engine = torch.backends.quantized.engine
     with warnings.catch_warnings():
@@ -242,8 +243,8 @@ def _fbgemm_product(levels: Tensor, scale: Tensor) -> Product:
             torch.backends.quantized.engine = engine
     call = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32.default
 
-    def product(rows: Tensor) -> Tensor:
-        sums: Tensor = call(rows.float(), 1.0, 0, packed)
+    def product(levels: Tensor) -> Tensor:
+        sums: Tensor = call(levels, 1.0, 0, packed)
         return sums
 
     return product

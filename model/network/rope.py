@@ -36,7 +36,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     `sin` carries the sign of rotate-half, so that swapping the halves is enough.
     """
     half = x.shape[-1] // 2
-    return x * cos + x.roll(half, -1) * sin
+    return torch.addcmul(x * cos, x.roll(half, -1), sin)
 
 
 def _frequencies(config: ModelConfig) -> Tensor:

@@ -36,8 +36,7 @@ def error_bound(rows: Tensor, weight: Tensor, precision: Precision) -> Tensor:
     A product rounded to u in either factor is off by at most 2u |x||w|; a sum of
     I float32 terms by I * 2**-24 of their absolute sum. bfloat16 rounds to
     u = 2**-8, the result once more. In int8 a level is off by half a step:
-    s/2 for every |w| and t/2 for every |x|, and both together. 255 steps of 8
-    bits are made into 127.5 pairs where the kernel takes 7 bits.
+    s/2 for every |w| and t/2 for every |x|, and both together.
     """
     rows, weight = rows.double(), weight.double()
     magnitude = rows.abs() @ weight.abs().T
@@ -46,7 +45,7 @@ def error_bound(rows: Tensor, weight: Tensor, precision: Precision) -> Tensor:
         return summation + 1e-30
     if precision is Precision.BFLOAT16:
         return 3.1 * 2.0**-8 * magnitude + summation + 1e-30
-    steps = 127.5 if has_7_bits(precision) else 255
+    steps = 127 if has_7_bits(precision) else 255
     step = (rows.amax(1) - rows.amin(1)).add(1e-8)[:, None] / steps  # of each row; see quantise_rows for 1e-8
     weight_step = weight.abs().amax(1) / 127  # of each output
     half = step / 2 * weight.abs().sum(1) + weight_step / 2 * (rows.abs().sum(1, keepdim=True))
@@ -159,17 +158,14 @@ def test_a_row_that_is_not_finite_spoils_no_other(build: str, precision: Precisi
 def test_int8_sums_of_extreme_levels_are_exact(build: str) -> None:
     """Two products of 255 * 127 exceed 16 bits: kernels without VNNI saturate here, and get levels of 7 bits."""
     inputs = 1536
-    # Pairs of 8-bit levels stand for their middle: 0.5 and 254.5.
-    low, high = (0.5, 254.5) if has_7_bits(Precision.INT8) else (0.0, 255.0)
     for sign in (1, -1):
         weight = torch.full((32, inputs), float(sign))
         rows = torch.full((3, inputs), 255.0)
-        rows[:, 0] = 0  # the row spans 0 to 255, so each level is the number itself
+        rows[:, 0] = 0  # the row spans 0 to 255, so its numbers are the lowest level and the highest
         rows[1, 1::2] = 0
         result = make_linear(weight, None, Precision.INT8)(rows)
         # Scales of 1/127 and 127 levels make 1 again up to rounding, while saturation would be off by half.
-        spelled = torch.where(rows == 0, low, high)
-        torch.testing.assert_close(result, spelled @ weight.T, rtol=1e-6, atol=0)
+        torch.testing.assert_close(result, rows @ weight.T, rtol=1e-6, atol=0)
 
 
 def test_fallback_agrees_with_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,13 +191,14 @@ def test_quantised_rows_spell_the_rows() -> None:
 
 
 def test_rows_of_7_bits_are_rounded_once() -> None:
-    """A level stands for the middle of the numbers that it is given to: none is off by more than half a step."""
+    """None is off by more than half a step."""
     rows = random(20, 576) * torch.logspace(-3, 3, 20)[:, None]
     quantised = quantise_rows_to_7_bits(rows)
-    assert quantised.levels.max() == 127
-    spelled = quantised.minimum + quantised.scale * quantised.levels
+    levels = quantised.levels.round()
+    assert (levels.amin(), levels.amax()) == (0, 127)
+    spelled = quantised.minimum + quantised.scale * levels
     span = rows.amax(1, keepdim=True) - rows.amin(1, keepdim=True)
-    assert ((spelled - rows).abs() <= span / 127.5 * 0.502).all()
+    assert ((spelled - rows).abs() <= span / 127 * 0.501).all()
 
 
 def test_quantised_rows_of_any_layout() -> None:
