@@ -9,7 +9,6 @@ import platform
 import stat
 import sys
 import time
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from model import store
 from model.api.client import WorkerClient, WorkerOptions
+from model.api.processor import cpu_flags
 from model.api.runtime import has_sockets, package_version, runtime_dir
 from model.api.types import Gap, Infill, InfillRequest, Limits
 from model.api.visible_text import visible
@@ -113,23 +113,12 @@ def _torch() -> str:
 
 
 def _cpu() -> str:
-    features = sorted(set(_CPU_FEATURES) & set(_cpu_flags()), key=_CPU_FEATURES.index)
+    features = sorted(set(_CPU_FEATURES) & set(cpu_flags()), key=_CPU_FEATURES.index)
     return f"{platform.machine()}, {_usable_cpus()} cores for us; {' '.join(features) or 'features not known'}"
 
 
 def _usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cpu_flags() -> Iterator[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        if line.startswith(("flags", "Features")):  # x86, ARM
-            yield from line.partition(":")[2].split()
-            return
 
 
 def _runtime() -> str:

@@ -113,6 +113,11 @@ def add_parser(commands: Any) -> None:
         "--seed", metavar="S", type=seed, default=Sampling().seed, help="makes a draw repeatable (default: %(default)s)"
     )
     add_model(parser)
+    parser.add_argument(
+        "--own-worker",
+        action="store_true",
+        help="load the model for this run even where the model process of open editors could answer, which is the same",
+    )
     add_team(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, see below")
     parser.add_argument(
@@ -181,7 +186,7 @@ def run(options: argparse.Namespace) -> int:
 async def _fill(
     options: argparse.Namespace, source: SourceFile, gaps: list[Gap], progress: Console
 ) -> tuple[ModelDescription, Infill]:
-    async with asked_worker(options, progress) as (client, description):
+    async with asked_worker(options, progress, joins=not options.own_worker) as (client, description):
         client.open("file", source.path.name, source.text, version=1)
         request = InfillRequest(
             "file",

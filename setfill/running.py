@@ -1,4 +1,4 @@
-"""What the commands that compute share: finding the model, and a child worker that shows how it loads."""
+"""What the commands that compute share: finding the model, and a worker that shows how it loads."""
 
 from __future__ import annotations
 
@@ -59,12 +59,17 @@ async def child_worker(model: Path, progress: Console) -> AsyncIterator[tuple[Wo
 
 @asynccontextmanager
 async def asked_worker(
-    options: argparse.Namespace, progress: Console
+    options: argparse.Namespace, progress: Console, joins: bool = False
 ) -> AsyncIterator[tuple[WorkerClient, ModelDescription]]:
-    """As `child_worker`, of the model that the options name, or of the team's service that they do."""
+    """As `child_worker`, of the model that the options name, or of the team's service that they do.
+
+    With `joins` the worker that editors share for a model of that name is asked, where one runs: it has loaded it.
+    """
     service = service_of(options)
     if service is None:
-        async with child_worker(model_path(options.model), progress) as found:
+        path = str(model_path(options.model))
+        worker = WorkerOptions(path, running=options.model if joins else "")
+        async with _described(worker, progress) as found:
             yield found
         return
     tell_where_code_goes(service, progress)

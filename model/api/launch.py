@@ -25,6 +25,7 @@ from typing import IO, Any
 from model.api import runtime, wire
 from model.api.messages import Failed, Hello, Welcome
 from model.api.pipes import open_pipes
+from model.api.processor import cpu_flags
 from model.api.service import Service
 from model.api.watchdog import signs_of
 from model.errors import FrameError, WorkerError
@@ -40,8 +41,10 @@ _STOP_TIMEOUT_S = 5.0  # after the streams are closed; then the child is killed
 _KEPT_PYTHON_VARIABLES = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8")
 # OpenMP threads that wait for each other spin, for milliseconds by default. Beside any other busy program (a
 # compiler, a test run) they then burn the time slice of the very thread they wait for: forwards of 20 ms took
-# 700 ms on two busy cores. A thousand turns are enough for threads that run at the same time.
-_WORKER_DEFAULTS = {"GOMP_SPINCOUNT": "1000"}
+# 700 ms on two busy cores. A thousand turns are enough for threads that run at the same time. Where forwards find
+# out how many threads pay (`network.threads`: AVX2 without VNNI) more of them do: a thread that has gone to sleep
+# is woken hundreds of times in a forward, which cost as much again as all its work.
+_SPIN_TURNS, _SPIN_TURNS_OF_CHOSEN_THREADS = "1000", "10000"
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 # On Windows: Ctrl-C is for the client alone, and no console opens where the client, an editor, has none.
 _WINDOWS_FLAGS = 0
@@ -56,6 +59,9 @@ class WorkerOptions:
     model: str  # name of an installed model, or the path of a checkpoint: a relative one with a slash in it
     # One worker for all editor windows, met on a socket; else, or where there are no sockets, a child of this process.
     shared: bool = False
+    # Without `shared`: a shared worker that was started for a model of this name (or path) and with these settings is
+    # asked where one runs already, and goes on afterwards. Empty: none is.
+    running: str = ""
     precision: str | None = None
     threads: int | None = None
     memory_budget_mb: int = 512
@@ -64,8 +70,9 @@ class WorkerOptions:
     service: Service | None = None  # a team's service instead: then nothing is started, and only `client` reads this
 
     def __post_init__(self) -> None:
-        if os.path.dirname(self.model):  # the worker runs in another directory
-            object.__setattr__(self, "model", os.path.abspath(os.path.expanduser(self.model)))
+        for name in ("model", "running"):
+            if os.path.dirname(path := getattr(self, name)):  # the worker runs in another directory
+                object.__setattr__(self, name, os.path.abspath(os.path.expanduser(path)))
 
 
 @dataclass
@@ -148,6 +155,8 @@ async def open_link(options: WorkerOptions) -> Link:
     """
     if options.shared and runtime.has_sockets():
         return await _join_shared(options)
+    if options.running and runtime.has_sockets() and (link := await _join_running(options)):
+        return link
     return await _start_child(options)
 
 
@@ -164,13 +173,18 @@ def worker_command(options: WorkerOptions) -> list[str]:
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return `environment` without what changes which Python code is run, and with `_WORKER_DEFAULTS`."""
+    """Return `environment` without what changes which Python code is run, and with how long threads spin."""
     kept = {
         name: value
         for name, value in environment.items()
         if not name.startswith("PYTHON") or name in _KEPT_PYTHON_VARIABLES
     }
-    return {**_WORKER_DEFAULTS, **kept}
+    return {"GOMP_SPINCOUNT": _spin_turns(set(cpu_flags())), **kept}
+
+
+def _spin_turns(flags: set[str]) -> str:
+    adds_in_32_bits = flags & {"avx512_vnni", "avx_vnni", "amx_int8"}
+    return _SPIN_TURNS_OF_CHOSEN_THREADS if "avx2" in flags and not adds_in_32_bits else _SPIN_TURNS
 
 
 async def _start_child(options: WorkerOptions) -> Link:
@@ -199,9 +213,21 @@ async def _start_child(options: WorkerOptions) -> Link:
     return link
 
 
+async def _join_running(options: WorkerOptions) -> Link | None:
+    """Return a link to the shared worker called `options.running`, or None where none can be had."""
+    try:
+        return await _try_socket(_meeting_point(options, options.running).socket)
+    except WorkerError as error:
+        logger.info("no running worker is asked: %s", error)
+        return None
+
+
+def _meeting_point(options: WorkerOptions, model: str) -> runtime.MeetingPoint:
+    return runtime.meeting_point(model, (options.precision, options.threads, options.memory_budget_mb))
+
+
 async def _join_shared(options: WorkerOptions) -> Link:
-    settings = (options.precision, options.threads, options.memory_budget_mb)
-    point = runtime.meeting_point(options.model, settings)
+    point = _meeting_point(options, options.model)
     try:
         async with asyncio.timeout(_START_TIMEOUT_S):
             while True:

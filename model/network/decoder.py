@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,7 @@ from model.network.kv_cache import KVCache, LayerViews
 from model.network.linear import Linear, Precision, cache_dtype, has_7_bits, make_linear
 from model.network.rope import RotaryEmbedding, rotate
 from model.network.smoothing import smoothed
+from model.network.threads import ThreadChoice
 
 Rotation = tuple[Tensor, Tensor]  # cos and sin of the rows' angles
 
@@ -61,6 +63,8 @@ class Decoder:
         self.precision = precision
         if has_7_bits(precision) and checkpoint.smoothing:  # rows of 8 bits gain nothing by it
             checkpoint = smoothed(checkpoint, checkpoint.smoothing)
+        # Only where the number of threads was found to change no bit: float32 attention between exact sums.
+        self._threads = ThreadChoice() if has_7_bits(precision) else None
         # Rows are float32 throughout: element-wise calls on a few of them cost no more than in bfloat16.
         self.cache_dtype = cache_dtype(precision)
         self.rope = RotaryEmbedding(config)
@@ -76,12 +80,16 @@ class Decoder:
         """Return an empty cache of this network's shape and precision."""
         return KVCache(self.config, self.cache_dtype, right_slots, left_slots)
 
-    @torch.inference_mode()
     def forward(self, rows: Rows, cache: KVCache, logits_at: list[int] | None = None) -> Tensor | None:
         """Feed `rows`, write their keys and values, and return logits [len(logits_at), V] float32.
 
         With `logits_at` None the head is not run and None is returned.
         """
+        with self._threads.for_rows(rows.token_ids.shape[0]) if self._threads else nullcontext():
+            return self._forward(rows, cache, logits_at)
+
+    @torch.inference_mode()
+    def _forward(self, rows: Rows, cache: KVCache, logits_at: list[int] | None) -> Tensor | None:
         count = rows.token_ids.shape[0]
         end = rows.slot + count
         assert rows.see_begin <= rows.slot

@@ -49,6 +49,26 @@ def test_two_clients_share_a_worker_and_never_mix() -> None:
     talk(conversation, SHARED, SHARED)
 
 
+def test_who_only_asks_a_running_worker_starts_none_that_stays(runtime_dir: Path) -> None:
+    """The command line loaded the model again though an editor's worker held it, and took seconds instead of one."""
+    asks = options(running="stand-in")
+
+    async def with_editor(editor: WorkerClient, command: WorkerClient, of_other_precision: WorkerClient) -> None:
+        assert command.pid == editor.pid != of_other_precision.pid
+        command.open("file", "short.py", "text", 1)
+        assert (await command.infill(at("file"))).gaps[0].text == "text"
+        await command.stop()
+        assert (await editor.stats())["open_files"] == 0
+
+    async def alone(command: WorkerClient) -> None:
+        assert not list(runtime_dir.rglob("*.sock"))
+        command.open("file", "short.py", "text", 1)
+        assert (await command.infill(at("file"))).gaps[0].text == "text"
+
+    talk(alone, asks)
+    talk(with_editor, SHARED, asks, options(running="stand-in", precision="float32"))
+
+
 def test_a_client_that_comes_after_a_load_failure_has_it_tried_again(tmp_path, monkeypatch) -> None:
     """The model was fetched, and the editor restarted: it met the worker that had found none, which said so again."""
     fetched = tmp_path / "fetched"
