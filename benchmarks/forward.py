@@ -4,7 +4,8 @@
 
 A few rows over 1,024 cached rows, with logits for each, are what one step of an
 infill computes; the encoding of 1,024 tokens, without logits, is a file's first.
-Our runs and the peer's alternate, so that a busy machine slows both alike.
+Our runs and the peer's alternate, so that a busy machine slows both alike. What this CPU would emulate is left out,
+and no kind of forward is run for much longer than `SECONDS_OF_A_KIND`, so that all ends within minutes.
 """
 
 from __future__ import annotations
@@ -26,21 +27,30 @@ from model import store
 from model.checkpoint.loading import load_checkpoint
 from model.checkpoint.record import Checkpoint, expected_shapes
 from model.network.decoder import Decoder, Rows
-from model.network.linear import Precision, best_precision
+from model.network.linear import Int8Kernel, Precision, best_precision, int8_kernel, multiplies_bfloat16
 
 CACHED_ROWS = 1024
 ROW_COUNTS = (1, 4, 8, 16, 32)
 SLICE_ROWS = 128  # an encoding goes in slices, whose rows stay in the processor's cache
 PROFILED_ROWS = 16
+SECONDS_OF_A_KIND = 15
+LEAST_REPEATS = 3
 
 # Operators by what they are for; whatever is not named here is element-wise.
-LINEAR_OPERATORS = ("onednn::qlinear", "mkldnn::_linear", "aten::linear", "aten::addmm", "aten::mm")
+LINEAR_OPERATORS = (
+    "onednn::qlinear",
+    "quantized::linear",
+    "mkldnn::_linear",
+    "aten::linear",
+    "aten::addmm",
+    "aten::mm",
+)
 ATTENTION_OPERATORS = ("aten::bmm", "aten::baddbmm", "aten::softmax", "aten::_softmax", "aten::_scaled_dot_product")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One kind of forward in one precision. The peer of int8 runs in bfloat16."""
+    """One kind of forward in one precision. The peer of int8 runs in bfloat16, or float32 where that is emulated."""
 
     precision: str
     rows: str
@@ -64,10 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     measured: list[Measured] = []
     shares: dict[str, dict[str, float]] = {}
+    emulated = emulated_precisions()
     for precision in Precision:
+        if precision in emulated:
+            continue
         print(f"{precision} ...", file=sys.stderr, end="\r")
         ours = our_forwards(checkpoint, precision, ids)
-        dtype = torch.float32 if precision is Precision.FLOAT32 else torch.bfloat16
+        dtype = torch.float32 if precision is Precision.FLOAT32 or not multiplies_bfloat16() else torch.bfloat16
         peers = peer_forwards(checkpoint, dtype, ids)
         for rows, forward in ours.items():
             repeats = max(3, options.repeats // 5) if rows.startswith("encode") else options.repeats
@@ -78,10 +91,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shares[precision] = where_time_goes(ours[str(PROFILED_ROWS)])
     chosen, reason = best_precision()
     if options.json:
-        result = {"threads": options.threads, "chosen": chosen, "forwards": [asdict(one) for one in measured]}
+        result = {"threads": options.threads, "chosen": chosen, "emulated": emulated}
+        result["forwards"] = [asdict(one) for one in measured]
         print(json.dumps(result | {"ms_by_kind": shares}, indent=1))
         return 0
     print(f"{options.model}, {options.threads} threads, {CACHED_ROWS} cached rows; here {chosen} is chosen: {reason}\n")
+    for precision in emulated:
+        print(f"{precision} is left out: this CPU would emulate it")
     print(f"{'':10}{'rows':>12}{'min ms':>9}{'median':>9}{'transformers':>14}{'ratio':>8}")
     for one in measured:
         peer = f"{one.peer_min_ms:14.1f}{one.ratio:7.1f}x" if one.peer_min_ms and one.ratio else f"{'not run':>14}"
@@ -90,6 +106,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, parts in shares.items():
         print(f"{name:10}" + "".join(f"{kind:>16} {ms:5.1f}" for kind, ms in parts.items()))
     return 0
+
+
+def emulated_precisions() -> list[Precision]:
+    """Return the precisions that this CPU has no instructions for: they take so long that nobody runs them."""
+    emulated = [] if multiplies_bfloat16() else [Precision.BFLOAT16]
+    return emulated if int8_kernel() is not Int8Kernel.PLAIN else [*emulated, Precision.INT8]
 
 
 def our_forwards(checkpoint: Checkpoint, precision: Precision, ids: Tensor) -> dict[str, Callable[[], object]]:
@@ -165,9 +187,15 @@ def peer_network(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
 def alternate(
     ours: Callable[[], object], peers: Callable[[], object] | None, repeats: int
 ) -> tuple[list[float], list[float]]:
-    """Return the milliseconds of `repeats` runs of each, in turn, after one run unmeasured."""
+    """Return the milliseconds of `repeats` runs of each, in turn, after one run unmeasured.
+
+    They are fewer, but `LEAST_REPEATS`, where they take longer than `SECONDS_OF_A_KIND`.
+    """
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats + 1):
+    started = time.perf_counter()
+    for run in range(repeats + 1):
+        if run > LEAST_REPEATS and time.perf_counter() - started > SECONDS_OF_A_KIND:
+            break
         for forward, found in zip((ours, peers), times, strict=True):
             if forward is not None:
                 begin = time.perf_counter()

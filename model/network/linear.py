@@ -89,11 +89,17 @@ def best_precision(device: str = "cpu") -> tuple[Precision, str]:
     if torch.device(device).type == "cpu":
         if (kernel := int8_kernel()) is Int8Kernel.VNNI:
             return Precision.INT8, "the CPU multiplies int8 (VNNI)"
-        if any(_cpu_features().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) and _packs(torch.bfloat16):
+        if multiplies_bfloat16():
             return Precision.BFLOAT16, "the CPU multiplies bfloat16 but not int8"
         if kernel is not Int8Kernel.PLAIN:
             return Precision.INT8, "the CPU multiplies int8 in pairs (AVX2, no VNNI), of rows in 7 bits"
     return Precision.FLOAT32, f"no int8 or bfloat16 instructions are known of this {torch.device(device).type.upper()}"
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 itself. Others emulate it, several times as slowly as float32."""
+    native = any(_cpu_features().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return native and _packs(torch.bfloat16)
 
 
 # -- quantisation -----------------------------------------------------------------------------
