@@ -16,6 +16,7 @@ from lsp_server.suggester import Ask, Suggestion
 _TRIGGERS = [" ", "\t", "\n", "(", "[", "{", ".", ",", "=", ":", '"', "'", ">"]
 _LABEL_CHAR = 60
 _WORD = re.compile(r"\w*$")
+_BACKTICKS = re.compile(r"`+")
 
 
 def register(server: SetfillServer) -> None:
@@ -24,6 +25,8 @@ def register(server: SetfillServer) -> None:
     if text_document and text_document.inline_completion:
         return
     state = server.state
+    item = text_document and text_document.completion and text_document.completion.completion_item
+    in_markdown = types.MarkupKind.Markdown in ((item and item.documentation_format) or ())
     options = types.CompletionOptions(trigger_characters=_TRIGGERS, resolve_provider=False)
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, options)
@@ -40,29 +43,40 @@ def register(server: SetfillServer) -> None:
         if suggestions is None:
             return nothing
         return types.CompletionList(
-            is_incomplete=True, items=[_item(snapshot, each, rank) for rank, each in enumerate(suggestions)]
+            is_incomplete=True,
+            items=[_item(snapshot, each, rank, in_markdown=in_markdown) for rank, each in enumerate(suggestions)],
         )
 
 
-def _item(snapshot: Snapshot, suggestion: Suggestion, rank: int) -> types.CompletionItem:
+def _item(snapshot: Snapshot, suggestion: Suggestion, rank: int, *, in_markdown: bool) -> types.CompletionItem:
     """Return the item. It replaces the word before the cursor, as editors filter by that word."""
     text, edit = snapshot.text, suggestion.edit
     word = _WORD.search(text[max(0, edit.start - 200) : edit.start])
     start = edit.start - (len(word[0]) if word else 0)
     whole = text[start : edit.start] + edit.text
-    first_line = whole.strip().splitlines()[0]
-    shortened = (
-        first_line if first_line == whole.strip() and len(first_line) <= _LABEL_CHAR else first_line[:_LABEL_CHAR] + "…"
-    )
-    language_id = snapshot.document.language_id
     return types.CompletionItem(
-        label=shortened,
+        label=_label(whole),
         kind=types.CompletionItemKind.Text,
         detail="Setfill",
-        documentation=types.MarkupContent(types.MarkupKind.Markdown, f"```{language_id}\n{whole}\n```"),
+        documentation=_documentation(whole, snapshot.document.language_id, in_markdown=in_markdown),
         filter_text=whole,
         sort_text=f"\uffff{rank}",  # behind what a language server knows
         insert_text_mode=types.InsertTextMode.AsIs,
         text_edit=types.TextEdit(snapshot.range_at(start, edit.end), whole),
         command=accepted_command(suggestion.number),
     )
+
+
+def _documentation(text: str, language_id: str, *, in_markdown: bool) -> types.MarkupContent:
+    """Return the text as an editor shows it beside the list; behind a fence that is longer than any in it."""
+    if not in_markdown:
+        return types.MarkupContent(types.MarkupKind.PlainText, text)
+    fence = "`" * (1 + max([2, *map(len, _BACKTICKS.findall(text))]))
+    return types.MarkupContent(types.MarkupKind.Markdown, f"{fence}{language_id}\n{text}\n{fence}")
+
+
+def _label(text: str) -> str:
+    """Return the first line that is not blank, or as much of it as fits in a list."""
+    first_line = text.strip().splitlines()[0]
+    is_all = first_line == text.strip() and len(first_line) <= _LABEL_CHAR
+    return first_line if is_all else first_line[:_LABEL_CHAR] + "…"

@@ -201,25 +201,3 @@ def test_editors_without_inline_completion_get_completions(script: Script) -> No
         assert item["command"]["command"] == "setfill.accepted"
 
     talk(conversation)
-
-
-@pytest.mark.parametrize(
-    ("whole", "label"),
-    [
-        ("x = 1\n", "x = 1"),
-        ("x = '" + "a" * 54 + "'\n", "x = '" + "a" * 54 + "'"),  # as long as a label may be
-        ("x = '" + "a" * 55 + "'\n", "x = '" + "a" * 55 + "…"),
-        ("x = f(\n    1,\n)\n", "x = f(…"),
-    ],
-)
-def test_a_completion_is_named_by_its_beginning(script: Script, whole: str, label: str) -> None:
-    async def conversation(client: Client) -> None:
-        await client.initialize(model=script(whole), capabilities={"textDocument": {"completion": {}}})
-        client.open(URI, "x")
-        params = client.inline_params(URI, 1)
-        answer = await client.request("textDocument/completion", {**params, "context": {"triggerKind": 1}})
-        (item,) = answer["items"]
-        assert item["label"] == label
-        assert item["textEdit"]["newText"] == item["filterText"] == whole.rstrip()
-
-    talk(conversation)
