@@ -39,6 +39,7 @@ _LACKING: dict[str, re.Pattern[str]] = {
     "typescript": re.compile(_VARIANCE),  # tree-sitter-typescript 0.23.2
     "tsx": re.compile(_VARIANCE),
     "css": re.compile(r"!\s+important|;\s*;|@container|@layer|@property|progid:|\burl\(|&|\\$"),  # tree-sitter-css 0.25
+    "csharp": re.compile(r"\*\s*\(\(\s*[\w.]+\s*\*+\s*\)"),  # `*((double*)a)`: tree-sitter-c-sharp 0.23
     "rust": re.compile(r"\bbox\b|~const|\bmacro\b|\[\(\);"),  # unstable syntax
 }
 _LEVELS = {"bash": Level.WARNING, "css": Level.WARNING, "c": Level.WARNING, "cpp": Level.WARNING, "php": Level.WARNING}

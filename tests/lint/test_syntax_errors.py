@@ -53,6 +53,7 @@ VALID = [
     ("a.css", ".a {display: inline ! important; b: c;;}\n"),
     ("tsconfig.json", '{\n  // comment\n  "a": [1, 2,],\n}\n'),
     ("a.rs", "pub macro f($e:expr) { $e }\n"),
+    ("a.cs", "class A { unsafe double B(byte* c) { *((double*)c) = 1; return *((double*)c); } }\n"),
     ("a.md", "# (\n"),
     ("a.py", 'match = 1\nprint(f"{match!r:>{10}}")\n'),
     ("a.py", ""),
