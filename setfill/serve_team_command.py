@@ -167,15 +167,13 @@ def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...])
     model = os.path.abspath(options.model) if os.path.dirname(options.model) else options.model
     files = [str(path.absolute()) if path else None for path in (options.certificate, options.key)]
     os.chdir("/")  # where nothing is named like what Ray's processes import
-    service.start_ray(options.address, engines * options.threads, options.metrics_port)
-    if options.stop:
-        service.remove()
-        told.print("The service is off the cluster.")
-        return 0
-    ended = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda number, frame: ended.set())
     try:
+        service.start_ray(options.address, engines * options.threads, options.metrics_port)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does; Ray has its own handler there
+        if options.stop:
+            service.remove()
+            told.print("The service is off the cluster.")
+            return 0
         service.deploy(
             service.EngineSettings(model, options.precision, options.threads, options.memory_budget_mb),
             service.Scale(*options.engines, ingresses=options.ingresses),
@@ -186,8 +184,9 @@ def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...])
         scheme = "https" if options.certificate else "http"
         told.print(f"serving {model} on {scheme}://{options.host}:{options.port}", markup=False)
         if not options.address:
-            ended.wait()
+            threading.Event().wait()  # until it is interrupted
+    except KeyboardInterrupt:
+        pass  # as wanted
     finally:
-        if not options.address:
-            service.stop_ray()
+        service.stop_ray()
     return 0

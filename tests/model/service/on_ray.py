@@ -129,7 +129,7 @@ def running(model: Path, *options: str, precision: str | None = "float32") -> It
         children |= descendants(process.pid)
         process.terminate()
         try:
-            process.wait(STOP_S)
+            assert process.wait(STOP_S) == 0
         finally:
             process.kill()
             for pid, command_line in children.items():  # each is one that came of our own process
