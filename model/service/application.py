@@ -157,9 +157,9 @@ class _Engines:
         except SetfillError as error:
             raise getattr(error, "cause", error) from None  # Ray's own kind of it has a traceback for a text
         except (BackPressureError, DeploymentUnavailableError):
-            error = BusyError("the team's service is busy: no engine has room; try again in 1 s")
-            error.retry_s = 1.0
-            raise error from None
+            busy = BusyError("the team's service is busy: no engine has room; try again in 1 s")
+            busy.retry_s = 1.0
+            raise busy from None
         except RayError as error:
             logger.warning("an engine was lost (%s)", type(error).__name__)
             raise NeedFullError("the engine that was asked was lost: send the file whole to another") from None
