@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -85,7 +84,9 @@ class Decoder:
 
         With `logits_at` None the head is not run and None is returned.
         """
-        with self._threads.for_rows(rows.token_ids.shape[0]) if self._threads else nullcontext():
+        if self._threads is None:
+            return self._forward(rows, cache, logits_at)
+        with self._threads.for_rows(rows.token_ids.shape[0]):
             return self._forward(rows, cache, logits_at)
 
     @torch.inference_mode()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -124,13 +125,15 @@ class KVCache:
         `seen_slots` is from `padded_slots`.
         """
         written, seen = slice(slot, slot + rows), slice(see_begin, see_begin + seen_slots)
-        keeps_unrotated = slot < self.left_begin
+        unrotated: Sequence[Tensor | None] = [None] * self.config.layers
+        if slot < self.left_begin:
+            unrotated = self.unrotated_keys[:, :, written].unbind()
         return [
             LayerViews(*views)
             for views in zip(
                 self.keys[:, :, written].unbind(),
                 self.values[:, :, written].unbind(),
-                self.unrotated_keys[:, :, written].unbind() if keeps_unrotated else [None] * self.config.layers,
+                unrotated,
                 self._padded_keys[:, :, seen].transpose(2, 3).unbind(),
                 self._padded_values[:, :, seen].unbind(),
                 strict=True,

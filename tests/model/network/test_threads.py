@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
 
 from model.network.decoder import Decoder
 from model.network.linear import Precision, has_7_bits
@@ -54,7 +55,8 @@ def test_threads_are_as_before_after_a_forward_also_one_that_fails() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        choice, seen = ThreadChoice(), set()
+        choice = ThreadChoice()
+        seen: set[int] = set()
         for _ in range(5):
             with choice.for_rows(1):
                 seen.add(torch.get_num_threads())
@@ -72,7 +74,8 @@ def test_in_int8_the_number_of_threads_changes_no_bit() -> None:
     checkpoint = tiny_checkpoint(width=576, heads=9, kv_heads=3, head_dim=64, layers=4, scale=0.05)
     network, ids = Decoder(checkpoint, Precision.INT8), random_ids(700, 400)
     network._threads = None
-    before, found = torch.get_num_threads(), []
+    before = torch.get_num_threads()
+    found: list[Tensor] = []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
