@@ -258,8 +258,14 @@ class Player:
     def _kind(self) -> str:
         since, text = self._since, self._editor.text
         behind = text[self._cursor :].split("\n", 1)[0]
-        fits = ("append", True), ("mid-line", behind.strip(_CLOSERS + "\r") != ""), ("far jump", since.far)
-        fits = *fits, ("paste", since.pasted), ("edit above", since.above), ("after accept", since.accepted)
+        fits = (
+            ("append", True),
+            ("mid-line", behind.strip(_CLOSERS + "\r") != ""),
+            ("far jump", since.far),
+            ("paste", since.pasted),
+            ("edit above", since.above),
+            ("after accept", since.accepted),
+        )
         return [name for name, is_so in fits if is_so][-1]
 
     # -- accepting
