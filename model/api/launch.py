@@ -217,8 +217,8 @@ async def _join_running(options: WorkerOptions) -> Link | None:
     """Return a link to the shared worker called `options.running`, or None where none can be had."""
     try:
         return await _try_socket(_meeting_point(options, options.running).socket)
-    except WorkerError as error:
-        logger.info("no running worker is asked: %s", error)
+    except (WorkerError, OSError) as error:  # an OSError: there is no place for temporary files, for example
+        logger.info("no running worker is asked (%s)", type(error).__name__)
         return None
 
 

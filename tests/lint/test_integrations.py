@@ -140,4 +140,5 @@ def test_what_the_light_installation_has() -> None:
         "safetensors",
         "tokenizers",
         "torch",
+        "websockets",
     ]
