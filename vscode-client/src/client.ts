@@ -201,6 +201,8 @@ export class Client implements vscode.Disposable {
       traceOutputChannel: withoutContents(this.log),
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       initializationOptions: this.settings.ofMachine(),
+      // By itself it asks when a file is opened only. What is committed meanwhile it learns when the file is shown again.
+      diagnosticPullOptions: { onChange: true, onFocus: true },
       middleware: this.middleware,
       errorHandler: {
         error: () => ({ action: ErrorAction.Continue, handled: true }),
