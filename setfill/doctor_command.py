@@ -17,7 +17,7 @@ from rich.console import Console
 
 from model import store
 from model.api.client import WorkerClient, WorkerOptions
-from model.api.processor import cpu_flags
+from model.api.processor import cpu_flags, usable_cores
 from model.api.runtime import has_sockets, package_version, runtime_dir
 from model.api.types import Gap, Infill, InfillRequest, Limits
 from model.api.visible_text import visible
@@ -114,11 +114,7 @@ def _torch() -> str:
 
 def _cpu() -> str:
     features = sorted(set(_CPU_FEATURES) & set(cpu_flags()), key=_CPU_FEATURES.index)
-    return f"{platform.machine()}, {_usable_cpus()} cores for us; {' '.join(features) or 'features not known'}"
-
-
-def _usable_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{platform.machine()}, {usable_cores()} cores for us; {' '.join(features) or 'features not known'}"
 
 
 def _runtime() -> str:

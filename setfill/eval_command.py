@@ -13,7 +13,7 @@ from setfill import eval_lines_command
 from setfill.arguments import Parser, add_model, positive, seed
 from setfill.display import console, notes
 from setfill.eval_progress import kept_beside, progress_of
-from setfill.fill_command import policy
+from setfill.fill_command import add_policies
 from setfill.running import checkpoint_of
 
 _LENGTHS = {"self": ("self",), "gold": ("gold",), "both": ("self", "gold")}
@@ -39,14 +39,7 @@ def add_parser(commands: Any) -> None:
         type=Path,
         help="JSON lines of human-eval-infilling, or of MBPP; may be compressed (.gz)",
     )
-    infilling.add_argument(
-        "--policy",
-        metavar="P",
-        dest="policies",
-        action="append",
-        type=policy,
-        help="order in which tokens become known, as in setfill fill; may be repeated (default: verified)",
-    )
+    add_policies(infilling)
     infilling.add_argument(
         "--length",
         choices=list(_LENGTHS),

@@ -19,7 +19,7 @@ from model.errors import InputError
 from setfill.arguments import Parser, add_model, positive, seed
 from setfill.display import console, notes
 from setfill.eval_progress import kept_beside, progress_of
-from setfill.fill_command import policy
+from setfill.fill_command import add_policies
 from setfill.running import checkpoint_of
 
 if TYPE_CHECKING:
@@ -63,14 +63,7 @@ def add_parser(actions: Any) -> None:
     lines.add_argument(
         "--gaps", metavar="N", type=positive, default=100, help="of each language, at most (default: %(default)s)"
     )
-    lines.add_argument(
-        "--policy",
-        metavar="P",
-        dest="policies",
-        action="append",
-        type=policy,
-        help="order in which tokens become known, as in setfill fill; may be repeated (default: verified)",
-    )
+    add_policies(lines)
     lines.add_argument(
         "--context",
         dest="contexts",

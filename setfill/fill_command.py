@@ -128,6 +128,18 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def add_policies(parser: argparse.ArgumentParser) -> None:
+    """Add --policy, of which a measurement takes several."""
+    parser.add_argument(
+        "--policy",
+        metavar="P",
+        dest="policies",
+        action="append",
+        type=policy,
+        help="order in which tokens become known, as in setfill fill; may be repeated (default: verified)",
+    )
+
+
 def policy(text: str) -> str:
     """Read the name of an order policy, for argparse; what a model can do of it the engine says."""
     try:

@@ -13,9 +13,10 @@ from typing import Any
 
 from pygls.exceptions import JsonRpcException
 
+from model.api.edits import common_prefix_chars
 from model.errors import WorkerError
 from setfill.replay.editor import Editor, Offer
-from setfill.replay.script import Change, Pace, Script, common_length
+from setfill.replay.script import Change, Pace, Script
 
 FAR_CHARACTERS = 1500  # about the reach of a near window
 PASTE_CHARACTERS = 40  # at once, besides blanks
@@ -246,7 +247,7 @@ class Player:
         if offer:
             coming = self._script.upcoming(cursor, len(offer.text))
             asked.characters = len(offer.text)
-            asked.right_characters = 0 if offer.replaces_more else common_length(offer.text, coming)
+            asked.right_characters = 0 if offer.replaces_more else common_prefix_chars(offer.text, coming)
             asked.typed_through = before is not None and (before.cursor, before.text) == (cursor, offer.text)
 
     async def _ask_why(self, asked: Asked) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.api.processor import cpu_flags, cpu_name, usable_cores
 from model.errors import InputError
 from setfill.replay.player import Accept, Asked
 
@@ -46,18 +46,11 @@ def read_report(path: Path) -> Report:
 
 def machine() -> dict[str, Any]:
     """Return what latencies depend on: the processor, what it can do, and how many of its cores are ours."""
+    flags = set(cpu_flags())
     return {
-        "processor": _of_cpuinfo("model name") or platform.processor() or platform.machine(),
-        "features": [name for name in _CPU_FEATURES if name in (_of_cpuinfo("flags") or "").split()],
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "processor": cpu_name() or platform.processor() or platform.machine(),
+        "features": [name for name in _CPU_FEATURES if name in flags],
+        "cores": usable_cores(),
         "system": platform.system(),
         "python": platform.python_version(),
     }
-
-
-def _of_cpuinfo(name: str) -> str | None:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None  # not on Linux
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)

@@ -133,9 +133,3 @@ def _check(trace: EditTrace) -> None:
         if at < 0 or gone < 0 or at + gone > length:
             raise InputError(f"edit {number:,} of the recording lies outside its text")
         length += len(new) - gone
-
-
-def common_length(first: str, second: str) -> int:
-    """Return how many characters two texts begin with in common."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((n for n, (a, b) in pairs if a != b), min(len(first), len(second)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from benchmarks.llama import LEAST_PROMPT_TOKENS, MOST_PROMPT_TOKENS, PromptWindow
-from setfill.replay.script import common_length
+from model.api.edits import common_prefix_chars
 from tests.model.tiny import SINK, tiny_tokenizer
 
 LINES = [f"let value_{number} = call({number}, other);\n" for number in range(900)]
@@ -23,7 +23,7 @@ def test_a_prompt_begins_where_the_one_before_did() -> None:
         assert prompt[0] == SINK
         assert LEAST_PROMPT_TOKENS <= len(prompt) <= MOST_PROMPT_TOKENS + 1
         assert text[:at].endswith(tokenizer.decode(prompt[1:], skip_special_tokens=False))
-        reused = common_length("".join(map(chr, before)), "".join(map(chr, prompt)))
+        reused = common_prefix_chars("".join(map(chr, before)), "".join(map(chr, prompt)))
         begun_anew += reused < len(before) - 3  # the last token may have grown
         before = prompt
     assert begun_anew <= 2

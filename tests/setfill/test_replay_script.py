@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.api.edits import common_prefix_chars
 from model.errors import InputError
 from model.evaluation.edit_trace import EditTrace, Patch, read_trace, replayed
-from setfill.replay.script import Pace, Script, common_length
+from setfill.replay.script import Pace, Script
 
 TRACE = Path(__file__).resolve().parents[1] / "data" / "rustcode-5000.json.gz"
 
@@ -94,6 +95,6 @@ def test_times_are_drawn_by_the_number_of_the_edit_and_the_seed_alone() -> None:
     assert sum(Pace(1).accepts(number, 0) for number in range(4000)) / 4000 == pytest.approx(0.7, abs=0.05)
 
 
-def test_common_length() -> None:
+def test_common_prefix_chars() -> None:
     for first, second, expected in (("", "", 0), ("ab", "abc", 2), ("abc", "ab", 2), ("abc", "abd", 2), ("x", "y", 0)):
-        assert common_length(first, second) == expected
+        assert common_prefix_chars(first, second) == expected
