@@ -10,7 +10,7 @@ from pathlib import Path
 
 _FIRST_GUESS_MS = 300.0
 _FIRST_GUESS_FORWARD_MS = 25.0
-_BEAMS_FORWARD_MS = 50.0  # beams take about 13 forwards for a line, greedy decoding 7
+_BEAMS_FORWARD_MS = 50.0  # beams take about 10 forwards for a line, greedy decoding 6
 _SMOOTHING = 0.25  # weight of the newest measurement
 _SHARE_OF_DECODE = 0.3  # waiting this much of a decode's time saves more work than it costs
 _LEAST_MS, _MOST_MS = 10.0, 150.0

@@ -34,7 +34,10 @@ from model.sessions.window import Window
 
 TEXT_WEIGHT = 0.5  # of the rows that follow the left stack, against those of the gap
 BEHIND_TOKENS = 12  # so much of the text behind is to follow
-_PATIENCE_STEPS = 16  # without a better infill, before the search is given up
+# What was chosen on MBPP, by what the whole search would have found (docs/experiments.md):
+_PATIENCE_STEPS = 5  # without a better infill, before beams are given up
+_BEAM_SHARE = 0.5  # of what the text behind costs at best, which a beam must bear; early ends all have a poor one
+_ENDING_SHARE = 0.8  # the same of an ending of which one token behind is known
 _Number = TypeVar("_Number", float, Tensor)
 _LEAST_END_LOGPROB = math.log(2.5e-3)  # where the gap's rows give less, it is not asked whether the infill ends
 
@@ -62,6 +65,29 @@ class _Beam:
 
 
 @dataclass(frozen=True)
+class _Ending:
+    """A beam that has ended and is to be judged by the text behind it.
+
+    `ids` are the tokens of infill and text behind, read as one text. The first
+    `same` are the infill's own; all of its tokens, unless the two run together.
+    """
+
+    beam: _Beam
+    ids: Sequence[int]
+    same: int
+    first_logprob: float | None  # of the token behind those, where the search knows it already
+
+    @property
+    def score(self) -> float:
+        """As far as it is known: never less than it will be."""
+        return self.beam.score + _weighted(0.0, self.first_logprob or 0.0)
+
+    @property
+    def gap_logprob(self) -> float:
+        return self.beam.gap_logprob
+
+
+@dataclass(frozen=True)
 class _Infill:
     """A beam that has ended, and how well it does: alone, and with the text behind it."""
 
@@ -69,6 +95,7 @@ class _Infill:
     gap_logprob: float  # `<eoi>` included
     score: float
     behind_logprob: float  # of the text behind, given this infill
+    rest_logprob: float  # of that text but for its first token
 
 
 def fill_by_beams(decode: Decode) -> list[OpenGap]:
@@ -100,9 +127,11 @@ class BeamSearch:
         self._behind, self._text_ends_there = _beginning(window)
         self._sink_id = window.capabilities.sink_id
         self._beams = [_Beam(gap)] if gap.stop is None else []
-        self._ending: list[_Beam] = []  # to be scored in the next forward; their gaps have ended
+        self._ending: list[_Ending] = []  # to be judged in the next forward
+        self._unjudged: list[_Ending] = []  # that need not be judged: others do better
         self._ended: list[_Infill] = []
         self._cut: list[_Beam] = []  # by a limit
+        self._given_up_logprob = -math.inf  # of the likeliest beam that was given up, by the gap's rows
         self._left_logits: Tensor | None = None
         self._is_interrupted = False
         self._steps = self._best_at = 0  # forwards so far, and when the best infill was found
@@ -116,7 +145,7 @@ class BeamSearch:
 
     def run(self, after_forward: Callable[[], bool]) -> None:
         """Search until no beam can become better than what was found, or `after_forward` returns False."""
-        while (self._beams or self._ending) and not self._is_decided():
+        while (self._beams or self._ending) and not self._cut_is_likeliest():
             self._step()
             if not after_forward():
                 self._is_interrupted = True
@@ -136,6 +165,7 @@ class BeamSearch:
             gaps = [each.gap for each in sorted(likeliest, key=lambda each: -each.gap_logprob)]
         else:
             gaps = [infill.gap for infill in ended]
+            gaps += [ending.beam.gap for ending in sorted(self._unjudged, key=lambda ending: -ending.score)]
             if self._beams and (not ended or (self._is_interrupted and self._may_win(self._beams[0]))):
                 gaps.insert(0, self._beams[0].gap)
         different: dict[str, OpenGap] = {}
@@ -149,14 +179,14 @@ class BeamSearch:
         """Feed the last token of every beam and the text behind those that end, and choose the next beams."""
         fed: list[TreeRow] = []
         beams = [self._fed(beam, fed) for beam in self._beams]
-        joined = [self._join(beam, fed) for beam in self._ending]
-        logits = self.rows.feed(fed) if fed else torch.empty(0)  # an empty infill of an empty text needs no row
+        first_rows = [self._join(ending, fed) for ending in self._ending]
+        logits = self.rows.feed(fed) if fed else torch.empty(0)  # an infill before one last token needs no row
         if self._left_logits is None:
             self._left_logits, logits = logits[0], logits[1:]
         kept = self.rows.size
         self._steps += 1
-        for beam, (ids, same, first_row) in zip(self._ending, joined, strict=True):
-            infill = self._scored(beam, ids, same, logits[first_row - kept :])
+        for ending, first_row in zip(self._ending, first_rows, strict=True):
+            infill = self._scored(ending, logits[first_row - kept :])
             if all(infill.score > other.score for other in self._ended):
                 self._best_at = self._steps
             self._ended.append(infill)
@@ -166,9 +196,10 @@ class BeamSearch:
             gap_log_probs.append(log_probabilities(logits[beam.gap_rows[-1] - kept], beam.gap.allowed()))
             before = logits[beam.text_rows[-1] - kept] if beam.text_rows else self._left_logits
             text_log_probs.append(self._as_text(before, beam.gap.spelling))
-        for beam, log_probs in zip(beams, gap_log_probs, strict=True):
-            self._end(beam, log_probs)
+        for beam, by_gap, by_text in zip(beams, gap_log_probs, text_log_probs, strict=True):
+            self._end(beam, by_gap, by_text)
         self._beams = self._extended(beams, gap_log_probs, text_log_probs)
+        self._give_up()
         self._forget()
 
     def _fed(self, beam: _Beam, fed: list[TreeRow]) -> _Beam:
@@ -182,51 +213,65 @@ class BeamSearch:
             fed.append(TreeRow(token_id, self._first_text_id + rank - 1, beam.text_rows, follows_left=True))
         return replace(beam, gap_rows=(*beam.gap_rows, gap_row), text_rows=text_rows)
 
-    def _join(self, beam: _Beam, fed: list[TreeRow]) -> tuple[list[int], int, int]:
-        """Add the rows that say how the text behind begins to `fed`.
-
-        Returns the tokens of infill and that text, how many of the first are
-        the infill's own (they may differ where the two meet), and the number of
-        the first row.
-        """
-        spelling = beam.gap.spelling
-        ids = self._tokenizer.encode(spelling.held_back.decode() + spelling.infill + self._behind)
-        if self._text_ends_there:
-            ids.append(self._sink_id)
-        same = common_prefix(beam.gap.known_ids(), ids)
-        first_row, ancestors = self.rows.size + len(fed), list(beam.text_rows[: max(0, same - 1)])
-        for index in range(max(0, same - 1), len(ids) - 1):
+    def _join(self, ending: _Ending, fed: list[TreeRow]) -> int:
+        """Add the rows that say how the text behind begins to `fed`, and return the number of the first."""
+        first_row, begin = self.rows.size + len(fed), self._first_asked(ending)
+        ancestors = list(ending.beam.text_rows[:begin])
+        for index in range(begin, len(ending.ids) - 1):
             number = self.rows.size + len(fed)
-            fed.append(TreeRow(ids[index], self._first_text_id + index, tuple(ancestors), follows_left=True))
+            fed.append(TreeRow(ending.ids[index], self._first_text_id + index, tuple(ancestors), follows_left=True))
             ancestors.append(number)
-        return ids, same, first_row
+        return first_row
 
-    def _scored(self, beam: _Beam, ids: Sequence[int], same: int, logits: Tensor) -> _Infill:
-        """Return an ended beam with its score, by what `_join` returned and the logits of its rows."""
+    @staticmethod
+    def _first_asked(ending: _Ending) -> int:
+        """Return which of the ending's tokens is the first to need a row of its own, to tell what follows it."""
+        return ending.same if ending.first_logprob is not None else max(0, ending.same - 1)
+
+    def _scored(self, ending: _Ending, logits: Tensor) -> _Infill:
+        """Return an ended beam with its score, by the logits of the rows that `_join` added."""
         assert self._left_logits is not None
-        before = chain([] if same else [self._left_logits], logits)
-        logprob = sum(beam.text_logprobs[:same])
+        beam, ids, same = ending.beam, ending.ids, ending.same
+        known = same + (ending.first_logprob is not None)
+        before = chain([] if known else [self._left_logits], logits)
+        logprobs = [*beam.text_logprobs[:same], *([] if ending.first_logprob is None else [ending.first_logprob])]
         spelling = Spelling(self._vocabulary, beam.gap.spelling.held_back)
         for index, token_id in enumerate(ids):
-            if index >= same:
-                logprob += float(self._as_text(next(before), spelling)[token_id])
+            if index >= known:
+                logprobs.append(float(self._as_text(next(before), spelling)[token_id]))
             spelling.push(token_id)
-        behind_logprob = logprob - sum(beam.text_logprobs)
-        return _Infill(beam.gap, beam.gap_logprob, _weighted(beam.gap_logprob, logprob), behind_logprob)
+        logprob = sum(logprobs)
+        return _Infill(
+            beam.gap,
+            beam.gap_logprob,
+            score=_weighted(beam.gap_logprob, logprob),
+            behind_logprob=logprob - sum(beam.text_logprobs),
+            rest_logprob=sum(logprobs[same + 1 :]),
+        )
 
     def _as_text(self, logits: Tensor, spelling: Spelling) -> Tensor:
         """Return log-probabilities [V] of what follows `spelling` in text: the text may end, but knows of no gap."""
         return log_probabilities(logits, spelling.allowed_as_text(self._sink_id))
 
-    def _end(self, beam: _Beam, log_probs: Tensor) -> None:
+    def _end(self, beam: _Beam, by_gap: Tensor, by_text: Tensor) -> None:
         """Let the beam end where it is, if the gap's rows think that possible."""
-        logprob = float(log_probs[self._vocabulary.eoi_id])
+        logprob = float(by_gap[self._vocabulary.eoi_id])
         if logprob < _LEAST_END_LOGPROB:
             return
         ended = replace(beam, gap=beam.gap.copy(), gap_logprob=beam.gap_logprob + logprob)
-        if self._may_win(ended):
-            ended.gap.place(ended.gap.frontier, self._vocabulary.eoi_id, logprob)
-            self._ending.append(ended)
+        ended.gap.place(ended.gap.frontier, self._vocabulary.eoi_id, logprob)
+        self._ending.append(self._ending_of(ended, by_text))
+
+    def _ending_of(self, beam: _Beam, by_text: Tensor | None = None) -> _Ending:
+        """Return what is to be judged of a beam that has ended; `by_text` [V] is what follows its rows in text."""
+        spelling = beam.gap.spelling
+        ids = self._tokenizer.encode(spelling.held_back.decode() + spelling.infill + self._behind)
+        if self._text_ends_there:
+            ids.append(self._sink_id)
+        own_ids = beam.gap.known_ids()
+        same = common_prefix(own_ids, ids)
+        is_known = by_text is not None and len(own_ids) == same < len(ids)
+        return _Ending(beam, ids, same, float(by_text[ids[same]]) if is_known else None)
 
     def _extended(
         self, beams: Sequence[_Beam], gap_log_probs: Sequence[Tensor], text_log_probs: Sequence[Tensor]
@@ -258,39 +303,53 @@ class BeamSearch:
             if gap.stop is None:
                 extended.append(longer)
             elif gap.stop == "eoi":
-                self._ending.append(longer)
+                self._ending.append(self._ending_of(longer))
             else:
                 self._cut.append(longer)
             if len(spelled) == self._width:
                 break
         return extended
 
+    def _give_up(self) -> None:
+        """Drop the beams and endings that cannot become the answer."""
+        beams, self._beams = self._beams, []
+        for beam in beams:
+            if self._may_win(beam):
+                self._beams.append(beam)
+            else:
+                self._given_up_logprob = max(self._given_up_logprob, beam.gap_logprob)
+        self._unjudged += [ending for ending in self._ending if not self._may_win(ending)]
+        self._ending = [ending for ending in self._ending if self._may_win(ending)]
+
     def _forget(self) -> None:
         """Drop the rows that no beam needs any more."""
-        living = (*self._beams, *self._ending)
+        living = (*self._beams, *(ending.beam for ending in self._ending))
         kept = sorted({row for beam in living for row in (*beam.gap_rows, *beam.text_rows)})
         self.rows.commit(kept)
         numbers = {row: number for number, row in enumerate(kept)}
         self._beams = [beam.renumbered(numbers) for beam in self._beams]
-        self._ending = [beam.renumbered(numbers) for beam in self._ending]
-
-    def _is_decided(self) -> bool:
-        """Whether nothing that the beams may still become can be the answer."""
-        return self._cut_is_likeliest() or (not self._ending and not any(map(self._may_win, self._beams)))
+        self._ending = [replace(ending, beam=ending.beam.renumbered(numbers)) for ending in self._ending]
 
     def _cut_is_likeliest(self) -> bool:
-        others: Iterable[_Beam | _Infill] = (*self._beams, *self._ending, *self._ended)
+        others: Iterable[_Beam | _Ending | _Infill] = (*self._beams, *self._ending, *self._ended)
         likeliest = max((each.gap_logprob for each in others), default=-math.inf)
-        return any(beam.gap_logprob >= likeliest for beam in self._cut)
+        return any(beam.gap_logprob >= max(likeliest, self._given_up_logprob) for beam in self._cut)
 
-    def _may_win(self, beam: _Beam) -> bool:
-        """Whether the beam could be the best yet, if the text behind cost it half of what it costs at best so far."""
+    def _may_win(self, beam: _Beam | _Ending) -> bool:
+        """Whether it could be the best yet, if what is unknown of the text behind cost only a share of what it costs.
+
+        That is what it costs behind the infill that it follows best. A beam has
+        no more time than `_PATIENCE_STEPS`; an ending is judged whenever it came.
+        """
         if not self._ended:
             return True
-        if self._steps - self._best_at > _PATIENCE_STEPS:
+        if isinstance(beam, _Ending) and beam.first_logprob is not None:
+            unknown = _ENDING_SHARE * max(infill.rest_logprob for infill in self._ended)
+        else:
+            unknown = _BEAM_SHARE * max(infill.behind_logprob for infill in self._ended)
+        if isinstance(beam, _Beam) and self._steps - self._best_at > _PATIENCE_STEPS:
             return False
-        behind_logprob = max(infill.behind_logprob for infill in self._ended) / 2
-        return beam.score + _weighted(0.0, behind_logprob) > max(infill.score for infill in self._ended)
+        return beam.score + _weighted(0.0, unknown) > max(infill.score for infill in self._ended)
 
 
 def _weighted(by_gap: _Number, by_text: _Number) -> _Number:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 
 from model.api.edits import applied, grown
-from model.api.policy import parse_policy
+from model.api.policy import VERIFIED, OrderPolicy, RevealRule, parse_policy
 from model.api.types import Alternative, Edit, Gap, GapInfill, InfillRequest, PartialInfill, Trace
 from model.decoding.decode import Decode
 from model.decoding.decoders import DECODERS
@@ -69,7 +69,12 @@ class InfillRun:
         self.rows_reused = max(0, window.rows - encoded)
         if self._request.trace:
             self._begin_trace(window, encoded)
-        results = self._fill(window, gaps, first_index=0) if self._adapted else self._one_after_another(window)
+        if not self._adapted:
+            results = self._one_after_another(window)
+        elif self._policy.kind == "beam" and len(gaps) > 1:
+            results = self._each_by_beams(window)
+        else:
+            results = self._fill(window, gaps, first_index=0)
         if self.trace is not None and self._recorder is not None:
             held_back = tuple(self._held_back)
             self.trace = replace(self.trace, held_back=held_back, steps=tuple(self._recorder.steps))
@@ -88,6 +93,22 @@ class InfillRun:
             results.append(replace(result, gap=asked))
         return results
 
+    def _each_by_beams(self, window: Window) -> list[GapInfill]:
+        """Fill the gaps jointly and greedily, then search each in turn, with what the others hold as text around it.
+
+        When time runs out, those not searched to the end keep what they had.
+        """
+        gaps = self._request.gaps
+        results = self._fill(window, gaps, 0, parse_policy(VERIFIED))
+        for index, asked in enumerate(gaps):
+            if not self._time_is_left():
+                break
+            text, gap = _others_filled(self._session.text, results, index)
+            (found,) = self._fill(self._session.window_on(text, gap, self._cancelled), (gap,), first_index=index)
+            if found.stop != "time":
+                results[index] = replace(found, gap=asked)
+        return results
+
     def _window_on_first(self, text: str, gaps: Sequence[Gap]) -> Window:
         """Return a window at the first of `gaps` that does not show the old text of the others."""
         if self._session.capabilities.sees_suffix:
@@ -95,22 +116,30 @@ class InfillRun:
                 text = applied(text, Edit(later.start, later.end, ""))
         return self._session.window_on(text, gaps[0], self._cancelled)
 
-    def _fill(self, window: Window, gaps: Sequence[Gap], first_index: int) -> list[GapInfill]:
+    def _fill(
+        self,
+        window: Window,
+        gaps: Sequence[Gap],
+        first_index: int,
+        how: tuple[OrderPolicy, RevealRule] | None = None,
+    ) -> list[GapInfill]:
+        """Fill gaps that follow `first_index` others of the request, as it says or as `how` does."""
         request = self._request
+        policy, rule = how or (self._policy, self._rule)
         selected = slice(first_index, first_index + len(gaps))
         opened = open_gaps(window, self._vocabulary, gaps, request.limits, request.lengths_tok[selected])
         self._held_back += window.layout.held_back
         if self._recorder is not None:
             self._recorder.first_gap = first_index
         drafts = None
-        if self._rule.kind == "verified":
+        if rule.kind == "verified":
             drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected])
         decode = Decode(
-            GapRows(window, self._recorder), opened, self._policy, self._rule, self._planner, drafts,
+            GapRows(window, self._recorder), opened, policy, rule, self._planner, drafts,
             request.candidates - 1, request.sampling, self._generator, self._watch(opened, first_index),
         )  # fmt: skip
         try:
-            others = DECODERS[self._policy.kind](decode)
+            others = DECODERS[policy.kind](decode)
         finally:
             self.forwards += decode.rows.forwards
             self.rows_fed += decode.rows.rows_fed
@@ -154,6 +183,16 @@ class InfillRun:
         )
 
 
+def _others_filled(text: str, infills: Sequence[GapInfill], index: int) -> tuple[str, Gap]:
+    """Return the text with all infills in their gaps but for that of gap `index`, and where that gap is then."""
+    asked, shift = infills[index].gap, 0
+    for other in reversed(infills):
+        if other is not infills[index]:
+            edit = Edit(other.gap.start, other.gap.end, other.text)
+            text, shift = applied(text, edit), shift + grown(edit) * (other.gap.start < asked.start)
+    return text, Gap(asked.start + shift, asked.end + shift)
+
+
 def _with_alternatives(infill: GapInfill, others: Sequence[OpenGap]) -> GapInfill:
     found = [gap.result() for gap in others]
     alternatives = tuple(Alternative(other.text, other.tokens, other.logprobs, other.stop) for other in found)
@@ -180,8 +219,6 @@ def _check_settings(request: InfillRequest, adapted: bool, policy: str) -> None:
         raise InputError("candidates must be 1, or more for a single gap filled left to right or by beam search")
     if request.candidates > MAX_CANDIDATES:
         raise InputError(f"candidates is {request.candidates}: it must be at most {MAX_CANDIDATES}")
-    if policy == "beam" and gaps > 1:
-        raise InputError("policy beam searches one gap: use verified to fill several jointly")
     if policy == "beam" and sampling.temperature > 0:
         raise InputError("policy beam looks for the likeliest infill: use temperature 0 with it")
     if policy == "beam" and request.trace:

@@ -16,7 +16,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from model.api.policy import VERIFIED, parse_policy
+from model.api.policy import VERIFIED
 from model.api.types import Infill, InfillRequest, Limits, ScoreRequest, Snippet
 from model.checkpoint.record import Checkpoint
 from model.evaluation.answer_log import AnswerLog
@@ -119,7 +119,7 @@ def evaluate_lines(
     return {
         "kind": "lines",
         **facts,
-        "notes": notes + _notes(cuts, policies, adapted),
+        "notes": notes + _notes(cuts, adapted),
         "summary": summarise_lines(answers, settings.seed),
         "answers": [asdict(answer) for answer in answers],
     }
@@ -261,17 +261,13 @@ def _similarity(texts: Sequence[str], golds: Sequence[str]) -> float:
 def _request(file_id: str, cut: CutGap, policy: str, settings: LineSettings, adapted: bool) -> InfillRequest:
     one_line = cut.kind in _ONE_LINE or (cut.kind is GapKind.LINE and not adapted)
     limits = _LINE_LIMITS if one_line else Limits(settings.max_tokens)
-    if len(cut.ranges) > 1 and parse_policy(policy)[0].kind == "beam":
-        policy = VERIFIED  # beams are for one gap
     return InfillRequest(file_id, 1, cut.cursors, policy, limits=limits)
 
 
-def _notes(cuts: Sequence[CutGap], policies: Sequence[str], adapted: bool) -> list[str]:
+def _notes(cuts: Sequence[CutGap], adapted: bool) -> list[str]:
     found = []
     if not adapted:
         found.append("The model is not adapted to infilling: it sees the text before the gap only.")
         if any(cut.kind is GapKind.LINE for cut in cuts):
             found.append("Infills of whole lines end after one line, because they were told to.")
-    if any(cut.kind is GapKind.JOINT for cut in cuts) and any(policy.startswith("beam") for policy in policies):
-        found.append("Two gaps are filled jointly by verified, whatever the policy: beams are for one gap.")
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -14,12 +14,15 @@ from torch import Tensor
 from model.api.types import Gap, InfillRequest, Limits, PartialInfill, Sampling
 from model.decoding import beams
 from model.decoding.beams import BEHIND_TOKENS, TEXT_WEIGHT, BeamSearch
+from model.decoding.infill import InfillRun
 from model.decoding.open_gap import OpenGap
 from model.decoding.row_tree import RowTree, TreeRow
 from model.decoding.sampling import log_probabilities
 from model.decoding.spelling import Spelling
 from model.errors import Cancelled, InputError
 from model.network.linear import Precision
+from model.sessions.session import Session
+from model.sessions.window import Window
 from model.worker.engine import Engine
 from tests.model.decodes import Setting, eager_checkpoint, on, random_gaps
 from tests.model.reference import RowList, dense_logits
@@ -176,6 +179,29 @@ def test_a_wider_search_finds_nothing_worse(monkeypatch: pytest.MonkeyPatch) -> 
     assert better >= 3
 
 
+def test_what_is_given_up_could_not_have_won(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By no more than is certain (what is unknown costs something), giving up saves rows and finds nothing worse."""
+    monkeypatch.setattr(beams, "_LEAST_END_LOGPROB", -100.0)
+    monkeypatch.setattr(beams, "BEHIND_TOKENS", 2)
+    rng, saved = random.Random(9), 0
+    for case in range(12):
+        setting = Setting(eager_checkpoint(seed=case, layers=1), random_gaps(rng, 1), max_tokens=6)
+        with monkeypatch.context() as everything:
+            everything.setattr(BeamSearch, "_may_win", lambda *_: True)
+            whole = search(setting, 3)
+        with monkeypatch.context() as certain:
+            certain.setattr(beams, "_PATIENCE_STEPS", 100)
+            certain.setattr(beams, "_BEAM_SHARE", 0.0)
+            certain.setattr(beams, "_ENDING_SHARE", 0.0)
+            pruned = search(setting, 3)
+        best, without = (max((infill.score for infill in each._ended), default=-1e9) for each in (pruned, whole))
+        assert best >= without - 1e-4
+        saved += whole.rows.rows_fed - pruned.rows.rows_fed
+        if whole._ended:
+            assert {gap.text() for gap in pruned.found()} <= {gap.text() for gap in whole.found()}
+    assert saved > 100
+
+
 def engine(seed: int = 0) -> Engine:
     made = Engine(eager_checkpoint(seed=seed), Precision.FLOAT32)
     made.open("a", "a.py", STANDARD_TEXT, 1)
@@ -210,6 +236,47 @@ def test_a_session_is_as_good_as_before() -> None:
         setting = Setting(eager_checkpoint(seed=case), gaps)
         search(setting, 3)
         check_window(setting.window(), setting.checkpoint, STANDARD_TEXT, gaps)
+
+
+GAPS = (Gap(20, 24), Gap(60, 60), Gap(90, 97))
+
+
+def with_others_filled(texts: Sequence[str], index: int) -> tuple[str, Gap]:
+    text, at = STANDARD_TEXT, GAPS[index].start
+    for gap, filled in reversed(list(zip(GAPS, texts, strict=True))):
+        if gap != GAPS[index]:
+            text = text[: gap.start] + filled + text[gap.end :]
+        if gap.start < GAPS[index].start:
+            at += len(filled) - (gap.end - gap.start)
+    return text, Gap(at, at + GAPS[index].end - GAPS[index].start)
+
+
+def test_several_gaps_are_searched_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the text that holds the others' infills: those before it by beams already, those behind it greedy."""
+    stood_at: list[tuple[str, Gap]] = []
+    window_on, searched = Session.window_on, 0
+
+    def noted(session: Session, text: str, gap: Gap, cancelled: Callable[[], bool]) -> Window:
+        stood_at.append((text, gap))
+        return window_on(session, text, gap, cancelled)
+
+    monkeypatch.setattr(Session, "window_on", noted)
+    for seed in range(4):
+        greedy = engine(seed).infill(request(gaps=GAPS, policy="verified")).gaps
+        stood_at.clear()
+        found = engine(seed).infill(request(gaps=GAPS)).gaps
+        assert [infill.gap for infill in found] == list(GAPS)
+        texts = [[infill.text for infill in (*found[:index], *greedy[index:])] for index in range(len(GAPS))]
+        assert stood_at == [with_others_filled(each, index) for index, each in enumerate(texts)]
+        searched += [infill.text for infill in found] != [infill.text for infill in greedy]
+    assert searched
+
+
+def test_several_gaps_keep_their_greedy_infills_when_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    greedy = engine().infill(request(gaps=GAPS, policy="verified"))
+    left = iter([True] * (greedy.forwards + 2))
+    monkeypatch.setattr(InfillRun, "_time_is_left", lambda _: next(left, False))
+    assert engine().infill(request(gaps=GAPS)).gaps == greedy.gaps
 
 
 def test_time_and_cancellation() -> None:
@@ -266,7 +333,7 @@ def test_length_given() -> None:
         ({"policy": "beam:0"}, "from 1 to 16"),
         ({"policy": "beam:99"}, "from 1 to 16"),
         ({"policy": "beam:3", "reveal": "verified"}, "first_hitting"),
-        ({"gaps": (Gap(10, 10), Gap(60, 60))}, "one gap"),
+        ({"gaps": (Gap(10, 10), Gap(60, 60)), "candidates": 2}, "single gap"),
         ({"sampling": Sampling(temperature=0.5)}, "temperature 0"),
         ({"trace": True}, "single decode"),
     ],
