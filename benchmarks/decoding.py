@@ -1,9 +1,10 @@
 """Decoding: tokens per forward and milliseconds per token, against one row per forward of the same engine.
 
-    python -m benchmarks.decoding [--gaps N] [--model NAME|PATH] [--json]
+    python -m benchmarks.decoding [--gaps N] [--minutes M] [--model NAME|PATH] [--json]
 
 Every way of decoding fills the same gaps in files of the standard library,
-after the file was encoded: what is measured is decoding, not reading.
+after the file was encoded: what is measured is decoding, not reading. Threads
+spin as long as a worker's.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import argparse
 import json
 import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from benchmarks.environment import run_as_worker
 from benchmarks.gaps import RealGap, real_gaps
 from model import store
 from model.api.types import Infill, InfillRequest, Limits
@@ -43,10 +46,13 @@ class Measured:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decoding", description=__doc__)
     parser.add_argument("--gaps", type=int, default=40, help="how many gaps to fill (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=3.0, help="begin no gap after that (default: %(default)s)")
     parser.add_argument("--model", default=store.DEFAULT_MODEL, help="a model's name or path (default: %(default)s)")
     parser.add_argument("--precision", help="float32, bfloat16 or int8 (default: chosen for this machine)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    if (status := run_as_worker("benchmarks.decoding", arguments)) is not None:
+        return status
     engine = Engine.load(store.find(options.model), precision=options.precision)
     described = engine.describe()
     gaps = real_gaps(options.gaps)
@@ -56,7 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fill_all(engine, gap, limits, {"warming up": lambda request, *_: request})
     ways = {PLAIN: lambda request, *_: replace(request, policy="left_to_right")} | _ways(described.adapted)
     filled: dict[str, list[Infill]] = {name: [] for name in ways}
+    until = time.monotonic() + 60 * options.minutes
     for done, gap in enumerate(gaps):
+        if done and time.monotonic() > until:
+            print(
+                f"the last {len(gaps) - done} of {len(gaps)} gaps are left out: {options.minutes:g} minutes are over",
+                file=sys.stderr,
+            )
+            gaps = gaps[:done]
+            break
         print(f"{done} of {len(gaps)} gaps ...", file=sys.stderr, end="\r")
         for name, infill in fill_all(engine, gap, limits, ways).items():
             filled[name].append(infill)

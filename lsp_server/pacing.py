@@ -12,8 +12,11 @@ _FIRST_GUESS_MS = 300.0
 _FIRST_GUESS_FORWARD_MS = 25.0
 _BEAMS_FORWARD_MS = 50.0  # beams take about 10 forwards for a line, greedy decoding 6
 _SMOOTHING = 0.25  # weight of the newest measurement
-_SHARE_OF_DECODE = 0.3  # waiting this much of a decode's time saves more work than it costs
-_LEAST_MS, _MOST_MS = 10.0, 150.0
+_LEAST_MS = 10.0
+# Of a decode's time, and milliseconds at most. The next key ends a decode within a layer of the network, and editors
+# wait by themselves before they ask: on the mains what is waited is time that the user waits.
+_SHARE_OF_DECODE, _MOST_MS = 0.1, 30.0
+_SHARE_OF_DECODE_ON_BATTERY, _MOST_MS_ON_BATTERY = 0.3, 150.0
 _POWER_SECONDS = 30.0  # how long an answer about the battery is good
 _SUPPLIES = Path("/sys/class/power_supply")
 
@@ -40,15 +43,17 @@ class Pace:
         """Note that so many milliseconds were computed; `throttle` is the share of time that may be."""
         self._busy_until = time.monotonic() + ms / 1000 * (1 / throttle - 1)
 
-    def debounce_ms(self, fixed_ms: int | None) -> float:
+    def debounce_ms(self, fixed_ms: int | None, *, on_battery: bool) -> float:
         """Return how long to wait for another key."""
         if fixed_ms is not None:
             return float(fixed_ms)
+        if on_battery:
+            return min(_MOST_MS_ON_BATTERY, max(_LEAST_MS, _SHARE_OF_DECODE_ON_BATTERY * self.decode_ms))
         return min(_MOST_MS, max(_LEAST_MS, _SHARE_OF_DECODE * self.decode_ms))
 
-    def wait_seconds(self, fixed_ms: int | None) -> float:
-        """Return how long an automatic request waits before it may compute."""
-        return max(self.debounce_ms(fixed_ms) / 1000, self._busy_until - time.monotonic())
+    def wait_seconds(self, debounce_ms: float) -> float:
+        """Return how long an automatic request waits before it may compute, at least for another key."""
+        return max(debounce_ms / 1000, self._busy_until - time.monotonic())
 
 
 class PowerSupply:

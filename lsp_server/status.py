@@ -39,7 +39,7 @@ def register(server: SetfillServer) -> None:
             "infill": description.sees_suffix if description else None,
             "precision": description.precision if description else None,
             "enabled": state.settings.enabled,
-            "debounceMs": round(state.suggester.pace.debounce_ms(state.settings.debounce_ms), 1),
+            "debounceMs": round(state.suggester.debounce_ms(state.settings), 1),
             "decodeMs": round(state.suggester.pace.decode_ms, 1),
             "workerPid": worker.client.pid,
             "workerRestarts": worker.client.restarts,

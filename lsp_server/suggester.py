@@ -20,6 +20,7 @@ from lsp_server.open_document import OpenDocument
 from lsp_server.pacing import Pace, PowerSupply
 from lsp_server.progress import Progress
 from lsp_server.remembered import Place, Remembered
+from lsp_server.settings import Settings
 from lsp_server.shaping import confidence, shaped_candidates, shaped_whole
 from lsp_server.silence import Outcome, Reason
 from lsp_server.snapshot import Snapshot
@@ -96,6 +97,10 @@ class Suggester:
     def pace(self) -> Pace:
         """How long suggestions take."""
         return self._asker.pace
+
+    def debounce_ms(self, settings: Settings) -> float:
+        """Return how long an automatic request waits for another key."""
+        return self.pace.debounce_ms(settings.debounce_ms, on_battery=self._power.on_battery())
 
     async def suggest(self, snapshot: Snapshot, ask: Ask) -> list[Suggestion] | None:
         """Return suggestions, the best first; none of them when silence is better; None when overtaken.
@@ -194,7 +199,7 @@ class Suggester:
         policy = VERIFIED
         if not ask.invoked:
             waited = time.monotonic() - started
-            await asyncio.sleep(max(0.0, self.pace.wait_seconds(settings.debounce_ms) - waited))
+            await asyncio.sleep(max(0.0, self.pace.wait_seconds(self.debounce_ms(settings)) - waited))
         if ask.invoked or self.pace.allows_beams:
             policy = plan.policy(settings, ask.candidates, adapted=description.adapted)
 

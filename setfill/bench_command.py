@@ -18,9 +18,9 @@ from setfill.display import notes
 SCHEDULE = """\
 The schedule: gaps between keys are log-normal, median --key-ms, a deviation of 0.5 in the logarithm; 8 % of the keys,
 and all behind which the typist goes elsewhere, are followed by a pause instead, 400 ms at least and --pause-ms in the
-mean. A suggestion is asked for at once after a key behind which 200 ms or more pass, and after every fifth key
-without one. Of the suggestions that are what came next in the recording, --accept-share are accepted, 300 ms after they
-came; the others are typed through. A newer key withdraws the request before it."""
+mean. A suggestion is asked for at once after a key behind which --ask-after-ms or more pass, and after --ask-every
+keys without one. Of the suggestions that are what came next in the recording, --accept-share are accepted, 300 ms
+after they came; the others are typed through. A newer key withdraws the request before it."""
 
 
 def add_parser(commands: Any) -> None:
@@ -45,6 +45,8 @@ def add_parser(commands: Any) -> None:
     playing.add_argument("--seed", metavar="S", type=seed, default=0, help="of gaps and draws (default: 0)")
     playing.add_argument("--key-ms", metavar="MS", type=non_negative, default=140.0, help="default: %(default)s")
     playing.add_argument("--pause-ms", metavar="MS", type=non_negative, default=1500.0, help="default: %(default)s")
+    playing.add_argument("--ask-after-ms", metavar="MS", type=non_negative, default=200.0, help="default: %(default)s")
+    playing.add_argument("--ask-every", metavar="N", type=positive, default=5, help="keys (default: %(default)s)")
     playing.add_argument("--accept-share", metavar="P", type=fraction, default=0.7, help="default: %(default)s")
     playing.add_argument(
         "--settle", metavar="S", type=non_negative, default=5.0, help="seconds before the first key (default: 5)"
@@ -98,7 +100,14 @@ def run_replay(options: argparse.Namespace) -> int:
     from setfill.replay.script import Pace, Script
     from setfill.running import model_path
 
-    pace = Pace(options.seed, options.key_ms, pause_ms=options.pause_ms, accept_share=options.accept_share)
+    pace = Pace(
+        options.seed,
+        options.key_ms,
+        pause_ms=options.pause_ms,
+        ask_after_ms=options.ask_after_ms,
+        ask_every_keys=options.ask_every,
+        accept_share=options.accept_share,
+    )
     script = Script(read_trace(options.trace), options.first, options.edits)
     follow = read_report(options.follow).accepted if options.follow else None
     command = tuple(shlex.split(options.server)) if options.server else (sys.executable, "-m", "setfill", "serve")

@@ -12,7 +12,8 @@ K key/value heads, G = H / K, D head_dim, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.checkpoint.record import Checkpoint
+from model.errors import Cancelled
 from model.network.attention import additive_mask, attend, padded_slots
 from model.network.kv_cache import KVCache, LayerViews
 from model.network.linear import Linear, Precision, cache_dtype, has_7_bits, make_linear
@@ -74,15 +76,28 @@ class Decoder:
         self.final_norm = _norm(checkpoint, "norm")
         head = "embed_tokens.weight" if checkpoint.config.tied_head else "lm_head.weight"
         self.head = _linear(checkpoint, [head], [], precision, config.logits_scale)
+        self._interrupted: Callable[[], bool] = lambda: False
 
     def new_cache(self, right_slots: int, left_slots: int) -> KVCache:
         """Return an empty cache of this network's shape and precision."""
         return KVCache(self.config, self.cache_dtype, right_slots, left_slots)
 
+    @contextmanager
+    def interruptible(self, interrupted: Callable[[], bool]) -> Iterator[None]:
+        """Have forwards within look before each layer whether to end there, by Cancelled.
+
+        What such a one has written is beyond what the cache counts, as are all rows until they are pushed.
+        """
+        before, self._interrupted = self._interrupted, interrupted
+        try:
+            yield
+        finally:
+            self._interrupted = before
+
     def forward(self, rows: Rows, cache: KVCache, logits_at: list[int] | None = None) -> Tensor | None:
         """Feed `rows`, write their keys and values, and return logits [len(logits_at), V] float32.
 
-        With `logits_at` None the head is not run and None is returned.
+        With `logits_at` None the head is not run and None is returned. Raises Cancelled within `interruptible`.
         """
         if self._threads is None:
             return self._forward(rows, cache, logits_at)
@@ -101,6 +116,8 @@ class Decoder:
         mask = additive_mask(_visible(rows), self.config.heads_per_kv_head, span, self.cache_dtype)
         hidden = F.embedding(rows.token_ids, self.embedding).float()  # [R, T]
         for layer, views in zip(self.layers, cache.views(rows.slot, count, rows.see_begin, span), strict=True):
+            if self._interrupted():
+                raise Cancelled("the request was withdrawn in the middle of a forward")
             layer.forward(hidden, rotation, mask, views)
         if logits_at is None:
             return None

@@ -80,14 +80,14 @@ class IslandStore:
         if island := self.get(snippet):
             return island
         ids = self._token_ids(snippet)
-        begun = self._begun.pop(ids, None)
-        cache, begin = begun or (self._network.new_cache(right_slots=len(ids), left_slots=0), 0)
+        cache, begin = self._begun.get(ids) or (self._network.new_cache(right_slots=len(ids), left_slots=0), 0)
         end = min(begin + slice_rows, len(ids))
         self._network.forward(rows_at(begin, 0, ids[begin:end], range(begin, end)), cache)
         self.rows_computed += end - begin
         if end < len(ids):
             self._begun = {ids: (cache, end)}  # one at a time: a snippet that changes meanwhile leaves nothing behind
             return None
+        self._begun.pop(ids, None)
         island = self._islands[ids] = EncodedIsland(ids, cache.unrotated_keys, cache.values)
         while self.bytes > self._budget_bytes and self._rows > (self._max_rows + 1) * KEPT_ISLANDS:
             self._islands.popitem(last=False)

@@ -25,6 +25,7 @@ from model.sessions.islands import IslandStore
 from model.sessions.window import Window
 
 IDLE_SLICE_ROWS = 64  # one slice of idle work feeds about this many rows
+IDLE_TAIL_ROWS = 4  # so few new rows of the left stack are not worth a forward of idle work: an infill's has room
 FUSED_TAIL_ROWS = 16  # so many new rows of the left stack wait for the first forward of an infill
 FIM_FUSED_ROWS = 256  # and so many where a suffix may be among them, which is encoded anew with every token before it
 
@@ -179,8 +180,9 @@ class Session:
         if self._gaps is not None:
             full = self._full = self._full or self._new_window(self._parts.full)
             self._aim(full, self.readable, self._gaps)
-            if full.pending_rows or full.merge_small_chunks():
-                full.encode(max_rows=IDLE_SLICE_ROWS, slice_rows=IDLE_SLICE_ROWS)
+            leave_rows = 0 if self._parts.fim else IDLE_TAIL_ROWS
+            if full.pending_rows > min(leave_rows, len(full.left_tail())) or full.merge_small_chunks():
+                full.encode(max_rows=IDLE_SLICE_ROWS, slice_rows=IDLE_SLICE_ROWS, leave_rows=leave_rows)
                 return True
         if self._near is not None:
             self._rows_dropped += self._near.rows_computed

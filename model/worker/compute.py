@@ -5,8 +5,9 @@ sockets and frames. All of torch runs on this thread.
 
 Clients take turns: each has a queue of its own, in order, and the thread takes
 one request of each in rotation, so a client that asks much delays another by at
-most one request. When nothing waits, the engine does its idle work in slices and
-the queues are looked at between them; when that is done too, the thread sleeps.
+most one request. When nothing has come for a moment, the engine does its idle work
+in slices: the queues are looked at between them, and a slice is given up for whoever
+waits for an answer. When that is done too, the thread sleeps.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from model.api.messages import WorkerStatus
-from model.api.types import PartialInfill
+from model.api.types import InfillRequest, PartialInfill, ScoreRequest
 from model.errors import Cancelled, SetfillError
 from model.worker.requests import Engine, OpenFiles, carry_out, close_all, failure, log_internal_error
 
 logger = logging.getLogger(__name__)
+
+_IDLE_AFTER_SECONDS = 0.05  # without a request: what a key brings comes within a few milliseconds
 
 Load = Callable[[Callable[[float], None]], Engine]  # given a function to tell the progress, 0 to 1, to
 
@@ -38,7 +41,12 @@ class Job:
     message: Any
     answer: Callable[[Any], None]
     on_partial: Callable[[PartialInfill], None]
-    cancelled: bool = False  # written by the event loop, read between forwards
+    cancelled: bool = False  # written by the event loop, read between layers
+
+    @property
+    def computes(self) -> bool:
+        """Whether the network is asked, and somebody waits for what it says."""
+        return isinstance(self.message, InfillRequest | ScoreRequest)
 
 
 class FairQueue:
@@ -85,11 +93,12 @@ class FairQueue:
                 self._running.cancelled = True
             self._changed.notify()
 
-    def take(self, wait: bool) -> Job | int | None:
+    def take(self, wait_s: float | None) -> Job | int | None:
         """Return the next job, or the number of a lost connection; None when stopped, or when nothing is there.
 
-        With `wait`, sleeps until there is something to return.
+        Sleeps until there is something to return, at most `wait_s` seconds; None: however long it takes.
         """
+        until = None if wait_s is None else time.monotonic() + wait_s
         with self._changed:
             self._running = None
             while not self._stopped:
@@ -101,10 +110,16 @@ class FairQueue:
                         self._running = jobs.popleft()
                         self._waiting[connection] = jobs  # to the end of the rotation
                         return self._running
-                if not wait:
+                left_s = None if until is None else until - time.monotonic()
+                if left_s is not None and left_s <= 0:
                     return None
-                self._changed.wait()
+                self._changed.wait(left_s)
             return None
+
+    def somebody_waits(self) -> bool:
+        """Return whether a job that waits asks the network."""
+        with self._changed:
+            return any(job.computes for jobs in self._waiting.values() for job in jobs)
 
     @property
     def stopped(self) -> bool:
@@ -184,7 +199,7 @@ class Compute:
         if newcomer:
             newcomer.answer(reason)
             newest = max(newest, newcomer.connection)
-        while (job := self.queue.take(wait=True)) is not None:
+        while (job := self.queue.take(wait_s=None)) is not None:
             self._steps += 1
             if isinstance(job, Job):
                 if job.connection > newest:
@@ -194,26 +209,26 @@ class Compute:
         return None
 
     def _serve(self, engine: Engine) -> None:
-        more_idle_work = True
+        until_idle_s: float | None = _IDLE_AFTER_SECONDS
         while True:
-            job = self.queue.take(wait=not more_idle_work)
+            job = self.queue.take(until_idle_s)
             self._steps += 1
             if isinstance(job, Job):
                 self._answer(engine, job)
-                more_idle_work = True
+                until_idle_s = _IDLE_AFTER_SECONDS
             elif job is not None:
                 close_all(engine, self._files.pop(job, OpenFiles(job)))
             elif self.queue.stopped:
                 return
             else:
-                more_idle_work = _idle_slice(engine)
+                until_idle_s = 0.0 if _idle_slice(engine, self.queue.somebody_waits) else None
 
     def _answer(self, engine: Engine, job: Job) -> None:
         files = self._files.setdefault(job.connection, OpenFiles(job.connection))
         doing = type(job.message).__name__
 
         def cancelled() -> bool:
-            self._steps += 1  # it is asked between forwards
+            self._steps += 1  # it is asked between layers
             return job.cancelled
 
         try:
@@ -225,10 +240,10 @@ class Compute:
         job.answer(answer)
 
 
-def _idle_slice(engine: Engine) -> bool:
+def _idle_slice(engine: Engine, interrupted: Callable[[], bool]) -> bool:
     """Let the engine do one slice of idle work. Return whether more is left."""
     try:
-        return engine.idle_slice()
+        return engine.idle_slice(interrupted)
     except SetfillError as error:
         logger.warning("idle work ended (%s)", error.code)
     except Exception as error:

@@ -136,7 +136,7 @@ class Engine:
         on_partial: Callable[[PartialInfill], None] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Infill:
-        """Fill the gaps of `request`; partial texts go to `on_partial`, `cancelled` is looked at between forwards.
+        """Fill the gaps of `request`; partial texts go to `on_partial`, `cancelled` is looked at between layers.
 
         Raises Cancelled, RangeError, VersionError, UnknownFileError, InputError.
         """
@@ -145,7 +145,8 @@ class Engine:
         before = session.rows_computed
         run = InfillRun(request, session, self._vocabulary, self._planner, on_partial, cancelled)
         try:
-            gaps = run.run()
+            with self._parts.network.interruptible(cancelled):
+                gaps = run.run()
         except Cancelled:
             self._cancelled += 1
             self._rows_cancelled += session.rows_computed - before + run.rows_fed
@@ -178,16 +179,17 @@ class Engine:
             raise InputError("texts are read as text from left to right only: score them by left_to_right")
         if policy.kind == "beam":
             raise InputError("beam is a way to search, not an order to score in: score by left_to_right")
-        if policy.kind == "left_to_right":
-            scores = self._score_left_to_right(session, request, cancelled)
-        else:
-            generator = torch.Generator().manual_seed(request.seed)
-            scores = []
-            for gap, text in zip(request.gaps, request.texts, strict=True):
-                window = session.window_at((gap,), cancelled)
-                scores.append(
-                    score_in_orders(window, self._vocabulary, text, policy, request.orders, generator, cancelled)
-                )
+        with self._parts.network.interruptible(cancelled):
+            if policy.kind == "left_to_right":
+                scores = self._score_left_to_right(session, request, cancelled)
+            else:
+                generator = torch.Generator().manual_seed(request.seed)
+                scores = []
+                for gap, text in zip(request.gaps, request.texts, strict=True):
+                    window = session.window_at((gap,), cancelled)
+                    scores.append(
+                        score_in_orders(window, self._vocabulary, text, policy, request.orders, generator, cancelled)
+                    )
         self._evict()
         return Score(tuple(scores), (time.monotonic() - started) * 1000)
 
@@ -231,11 +233,18 @@ class Engine:
         knows_gaps = self._parts.capabilities.adapted  # others read on, whatever they are asked
         return replace(score, as_text=score_as_text(window, self._vocabulary, text) if knows_gaps else score.tokens)
 
-    def idle_slice(self) -> bool:
-        """Do one slice of at most about 64 rows for the file used last; return whether there may be more to do."""
+    def idle_slice(self, interrupted: Callable[[], bool] = lambda: False) -> bool:
+        """Do one slice of at most about 64 rows for the file used last; return whether there may be more to do.
+
+        As soon as `interrupted`, which is looked at between layers, it is given up.
+        """
         for session in reversed(self._sessions.values()):
             before = session.rows_computed
-            more = session.idle_slice()
+            try:
+                with self._parts.network.interruptible(interrupted):
+                    more = session.idle_slice()
+            except Cancelled:
+                more = True
             self._rows_idle += session.rows_computed - before
             if more:
                 self._evict()
@@ -257,8 +266,10 @@ class Engine:
             "rows_computed": self._rows_computed,
             "rows_reused": self._rows_reused,
             "cancelled": self._cancelled,
-            "rows_cancelled": self._rows_cancelled,  # computed for infills that were withdrawn
+            # Computed for infills that were withdrawn, in forwards that came to their end.
+            "rows_cancelled": self._rows_cancelled,
             "rows_idle": self._rows_idle,  # computed ahead of need, islands not counted
+            "cpu_ms": int(1000 * time.process_time()),  # of the whole process, all threads
         }
 
     # -- within -----------------------------------------------------------------------------

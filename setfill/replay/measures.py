@@ -108,6 +108,7 @@ def rows(counted: Mapping[str, int]) -> dict[str, Any]:
         "ahead_of_need": counted.get("rows_idle", 0),
         "without_cache": without_cache,
         "computed_share": _share(computed, without_cache),
+        "cpu_ms": counted.get("cpu_ms"),
     }
 
 

@@ -112,7 +112,7 @@ def _rows(rows: Mapping[str, Any]) -> list[str]:
         f"rows computed: {rows['computed']:,} ({rows['for_answers']:,} for {rows['infills']} infills in "
         f"{rows['forwards']:,} forwards, {rows['for_withdrawn']:,} for {rows['withdrawn']} that were withdrawn, "
         f"{rows['ahead_of_need']:,} ahead of need), {100 * (rows['computed_share'] or 0):.0f} % of what the answers "
-        f"would have taken without a cache"
+        f"would have taken without a cache" + (f"; {rows['cpu_ms'] / 1000:.1f} s of CPU time" if rows["cpu_ms"] else "")
     ]
 
 

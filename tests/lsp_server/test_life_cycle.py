@@ -348,17 +348,27 @@ def test_a_file_of_counts_that_is_none_stops_nobody(tmp_path: Path) -> None:
     assert list(saved_counts(path).values()) == [{"shown": 1, "shown_characters": 4}]
 
 
-def test_the_wait_for_a_key_follows_the_measured_speed() -> None:
+def test_the_wait_for_a_key_follows_the_measured_speed_and_is_longer_on_battery() -> None:
     pace = Pace()
-    for _ in range(20):
-        pace.measured(20.0, forwards=1)
-    assert pace.debounce_ms(None) == 10.0
-    for _ in range(20):
-        pace.measured(400.0, forwards=20)
-    assert 100 < pace.debounce_ms(None) < 150
-    assert pace.debounce_ms(7) == 7.0
+
+    def check(decode_ms: float, plugged_ms: float, on_battery_ms: float) -> None:
+        for _ in range(40):
+            pace.measured(decode_ms, forwards=5)
+        assert pace.debounce_ms(None, on_battery=False) == pytest.approx(plugged_ms, abs=0.1)
+        assert pace.debounce_ms(None, on_battery=True) == pytest.approx(on_battery_ms, abs=0.1)
+        assert pace.debounce_ms(7, on_battery=False) == pace.debounce_ms(7, on_battery=True) == 7.0
+
+    check(20.0, 10, 10)
+    check(200.0, 20, 60)
+    check(400.0, 30, 120)
+    check(4000.0, 30, 150)
+
+
+def test_a_share_of_the_time_is_left_to_others() -> None:
+    pace = Pace()
+    assert pace.wait_seconds(30.0) == 0.03
     pace.spent(400.0, throttle=0.25)
-    assert 1.1 < pace.wait_seconds(0) <= 1.2
+    assert 1.1 < pace.wait_seconds(0.0) <= 1.2
 
 
 def test_batteries_are_spared(tmp_path: Path) -> None:

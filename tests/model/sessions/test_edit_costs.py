@@ -14,7 +14,7 @@ from model.decoding.gap_rows import GapRows
 from model.network.decoder import Decoder, Rows
 from model.network.kv_cache import KVCache
 from model.sessions.geometry import FULL, NEAR
-from model.sessions.session import FUSED_TAIL_ROWS, IDLE_SLICE_ROWS, Session
+from model.sessions.session import FUSED_TAIL_ROWS, IDLE_SLICE_ROWS, IDLE_TAIL_ROWS, Session
 from tests.model.tiny import INFILL, tiny_checkpoint
 from tests.model.windows import parts
 
@@ -235,6 +235,17 @@ def test_an_edit_outside_the_window_costs_nothing(editor: Editor) -> None:
     editor.edit(end - 20, end - 20, "the end\n")
     assert editor.ask().forwards == [1]
     assert not editor.idle()
+
+
+def test_a_few_typed_rows_wait_for_the_forward_of_an_infill(editor: Editor) -> None:
+    """Each key used to cost a forward of idle work, in which the request for a suggestion found the worker busy."""
+    editor.edit(editor.cursor, editor.cursor, " a=")
+    editor.cursor += len(" a=")
+    editor.session.prepare([Gap(editor.cursor, editor.cursor)])
+    assert not editor.idle()
+    cost = editor.ask()
+    assert cost.forwards == [1 + cost.left]
+    assert 0 < cost.left <= IDLE_TAIL_ROWS
 
 
 def test_a_whole_file_sent_again_costs_what_changed_in_it(editor: Editor) -> None:

@@ -252,14 +252,29 @@ def test_time_ends_an_infill() -> None:
 def test_cancelling_at_any_look_leaves_the_session_usable(adapted: bool) -> None:
     gaps = [Gap(AT, AT), Gap(AT + 100, AT + 105)]
     expected = texts(fill(settled(opened(adapted=adapted, **WHOLE), *gaps), *gaps))
-    for looks in itertools.count():
+    for looks in itertools.count(step=5):  # it is looked at between forwards and before each of their two layers
         engine, count = opened(adapted=adapted, **WHOLE), itertools.count()
         try:
             fill(engine, *gaps, max_tokens=6, cancelled=lambda count=count, looks=looks: next(count) == looks)
             break
         except Cancelled:
             assert texts(fill(settled(engine, *gaps), *gaps)) == expected
-    assert looks > 8
+    assert looks > 25
+
+
+def test_an_idle_slice_that_is_given_up_leaves_nothing_behind() -> None:
+    snippet = Snippet("src/other.py", TEXT[:600])
+    expected = opened(**WHOLE)
+    expected.set_context("f", [snippet])
+    said = texts(fill(settled(expected, Gap(AT, AT)), AT))
+    engine, count = opened(**WHOLE), itertools.count()
+    engine.set_context("f", [snippet])
+    engine.prepare("f", AT)
+    while engine.idle_slice(lambda: next(count) % 5 == 4):  # so that some slices come to their end
+        pass
+    assert next(count) > 10
+    assert texts(fill(engine, AT)) == said
+    assert engine.stats()["rows_idle"] == expected.stats()["rows_idle"]
 
 
 @pytest.mark.parametrize("adapted", [True, False])
