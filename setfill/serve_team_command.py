@@ -168,15 +168,25 @@ def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...])
     files = [str(path.absolute()) if path else None for path in (options.certificate, options.key)]
     os.chdir("/")  # where nothing is named like what Ray's processes import
     try:
+        told.print(
+            f"Joining the Ray cluster at {options.address}."
+            if options.address
+            else "Starting Ray on this machine; until it serves a minute may pass, or two on a busy one.",
+            markup=False,
+        )
         service.start_ray(options.address, engines * options.threads, options.metrics_port)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does; Ray has its own handler there
         if options.stop:
             service.remove()
             told.print("The service is off the cluster.")
             return 0
+        engine = service.EngineSettings(model, options.precision, options.threads, options.memory_budget_mb)
+        scale = service.Scale(*options.engines, ingresses=options.ingresses)
+        if missing := service.missing_processors(engine, scale):
+            told.print(f"The cluster lacks {missing} processors for so many engines: it waits until machines join.")
         service.deploy(
-            service.EngineSettings(model, options.precision, options.threads, options.memory_budget_mb),
-            service.Scale(*options.engines, ingresses=options.ingresses),
+            engine,
+            scale,
             [token.line() for token in tokens],
             limits,
             service.Address(options.host, options.port, *files),

@@ -48,6 +48,7 @@ from model.service.quotas import Limits, Quotas  # noqa: E402
 from model.service.tokens import Tokens, parse_line  # noqa: E402
 
 logger = logging.getLogger(__name__)
+logging.getLogger("ray.serve").setLevel(logging.WARNING)  # else it tells users of its namespaces
 
 APPLICATION = "setfill"
 _LOOK_S = 10.0  # between two looks at what an engine holds
@@ -224,11 +225,11 @@ class Ingress:
         self._connected = 0
 
     def reconfigure(self, config: dict[str, Any]) -> None:
-        """Called by Ray Serve with the `user_config`, also when it has changed. Connections that are open stay so."""
+        """Called by Ray Serve with the `user_config`, also when it has changed. Connections stay open."""
         self._tokens = Tokens([parse_line(line) for line in config["tokens"]])
         limits = Limits(**config["limits"])
         if limits != self._quotas.limits:
-            self._quotas = Quotas(limits)
+            self._quotas.grant(limits)
 
     def __serve_build_asgi_app__(self) -> Starlette:
         """Called by Ray Serve."""
@@ -268,6 +269,8 @@ def start_ray(address: str | None, processors: int, metrics_port: int) -> None:
     if address:
         ray.init(address=address, **quiet)
         return
+    # It says that processes of Ray's want a token of each other, as docs/team.md does.
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     # Users' code is in Ray's memory while it travels, and never to be moved from there to disk.
     ray.init(
         include_dashboard=False,
@@ -276,6 +279,11 @@ def start_ray(address: str | None, processors: int, metrics_port: int) -> None:
         _system_config={"automatic_object_spilling_enabled": False},
         **quiet,
     )
+
+
+def missing_processors(engine: EngineSettings, scale: Scale) -> int:
+    """Return how many processors more the fewest engines need than the Ray that was started or joined has."""
+    return max(0, scale.fewest * engine.threads - int(ray.cluster_resources().get("CPU", 0)))
 
 
 def deploy(

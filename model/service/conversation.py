@@ -101,10 +101,13 @@ class _Question:
 
 
 class Conversation:
-    """One connection of a user who has been let in."""
+    """One connection of a user who has been let in. `whose` is asked with each message whether they still may be."""
 
-    def __init__(self, user: str, socket: Socket, engines: Engines, quotas: Quotas, tally: Tally) -> None:
-        self._user, self._socket, self._engines = user, socket, engines
+    def __init__(
+        self, whose: Callable[[], str], socket: Socket, engines: Engines, quotas: Quotas, tally: Tally
+    ) -> None:
+        self._whose, self._user = whose, whose()
+        self._socket, self._engines = socket, engines
         self._quotas, self._tally = quotas, tally
         self._client = ""
         self._lanes: dict[str, deque[_Parcel]] = {}  # by file: what waits behind what an engine is taking in
@@ -143,6 +146,7 @@ class Conversation:
         if not await self._greet():
             return
         while (data := await self._socket.receive()) is not None:
+            self._whose()
             if not self._take_in(data):
                 async with asyncio.timeout(_GOODBYE_SECONDS):
                     await self._to_send.join()
@@ -398,11 +402,13 @@ async def tell_and_close(socket: Socket, error: SetfillError) -> None:
         await socket.close(REFUSED, error.code)
 
 
-async def admitted(user: Callable[[], str], socket: Socket, engines: Engines, quotas: Quotas, tally: Tally) -> None:
-    """Let a client in, if `user` says whose it is and there is room; talk until it leaves."""
+async def admitted(whose: Callable[[], str], socket: Socket, engines: Engines, quotas: Quotas, tally: Tally) -> None:
+    """Let a client in, if `whose` tells its user and there is room; talk until it leaves.
+
+    `whose` raises UnauthorizedError for a token that is not good, or not any more.
+    """
     try:
-        name = user()
-        with quotas.connection(name):
-            await Conversation(name, socket, engines, quotas, tally).run()
+        with quotas.connection(whose()):
+            await Conversation(whose, socket, engines, quotas, tally).run()
     except SetfillError as error:
         await tell_and_close(socket, error)

@@ -64,6 +64,12 @@ class Quotas:
         self._users: dict[str, _User] = {}
         self._connections = 0
 
+    def grant(self, limits: Limits) -> None:
+        """Grant other limits from now on, to connections that are open too."""
+        self.limits = limits
+        for counts in self._users.values():
+            counts.questions, counts.sent = self._buckets()
+
     @contextmanager
     def connection(self, user: str) -> Iterator[None]:
         """Count a connection for as long as it lasts. BusyError when there are too many."""
@@ -101,9 +107,12 @@ class Quotas:
 
     def _of(self, user: str) -> _User:
         if user not in self._users:  # no more than there are tokens
-            limits, now = self.limits, self._now()
-            self._users[user] = _User(Bucket(limits.questions_a_minute, now), Bucket(limits.bytes_a_minute, now))
+            self._users[user] = _User(*self._buckets())
         return self._users[user]
+
+    def _buckets(self) -> tuple[Bucket, Bucket]:
+        limits, now = self.limits, self._now()
+        return Bucket(limits.questions_a_minute, now), Bucket(limits.bytes_a_minute, now)
 
 
 def _busy(why: str, retry_s: float) -> BusyError:

@@ -21,7 +21,7 @@ from model.api.service import PATH, Service
 from model.service.tokens import new_token
 
 ROOT = Path(__file__).resolve().parents[3]
-START_S, STOP_S = 150.0, 60.0  # busy machines take long to start a dozen processes
+START_S, STOP_S = 240.0, 60.0  # busy machines take long to start a dozen processes
 USERS = ("alice", "bob", "carol")
 
 
@@ -30,6 +30,8 @@ class OnRay:
     """A service that runs. `folder` has what Ray writes, and the users' tokens by their names."""
 
     process: subprocess.Popen[bytes]
+    command: list[str]
+    environment: dict[str, str]
     folder: Path
     port: int
     metrics_port: int
@@ -38,6 +40,14 @@ class OnRay:
         return WorkerClient(
             WorkerOptions("", service=Service(f"http://127.0.0.1:{self.port}", str(self.folder / user)))
         )
+
+    def change(self, *options: str) -> str:
+        """Run the command that started the service once more, with other options. Return what it said."""
+        command = [*self.command, "--address", "auto", *options]
+        ended = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, timeout=START_S)
+        said = (ended.stdout + ended.stderr).decode()
+        assert ended.returncode == 0, said
+        return said
 
     def token(self, user: str) -> str:
         return (self.folder / user).read_text().strip()
@@ -101,6 +111,7 @@ def running(model: Path, *options: str, precision: str | None = "float32") -> It
     """Yield a service with a model. Whatever happens, no process of it stays."""
     folder = Path(tempfile.mkdtemp(prefix="sf-"))  # short, as sockets lie in it
     environment = {**os.environ, "RAY_TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+    environment["RAY_OVERRIDE_RESOURCES"] = '{"CPU": 4}'  # room for engines to be added, on any machine
     tokens = folder / "tokens"
     lines = []
     for user in USERS:
@@ -115,7 +126,7 @@ def running(model: Path, *options: str, precision: str | None = "float32") -> It
     command += ["--precision", precision] if precision else []
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
-    service = OnRay(process, folder, port, metrics_port)
+    service = OnRay(process, command, environment, folder, port, metrics_port)
     children: dict[int, str] = {}
     try:
         deadline = time.monotonic() + START_S

@@ -138,13 +138,19 @@ def test_in_calm_every_answer_is_right_and_every_user_stays_with_an_engine(
     check_answers(users, tiny_prefix_model)
 
 
-def test_engines_and_ingress_die_and_no_answer_is_wrong(service: OnRay, tiny_prefix_model: Path) -> None:
+def test_engines_are_added_and_die_ingresses_die_and_no_answer_is_wrong(
+    service: OnRay, tiny_prefix_model: Path
+) -> None:
     async def run() -> list[Typist]:
         users = await typists(service, 20)
 
         async def disturb() -> None:
             engines = set(service.replicas("Engine"))
             assert len(engines) == 2
+            await asyncio.to_thread(service.change, "--engines", "3")
+            assert len(service.replicas("Engine")) == 3
+            assert engines < {*service.replicas("Engine")}  # which stay as they are
+            engines = {*service.replicas("Engine")}
             service.kill("Engine")
             await asyncio.sleep(0.5)
             ingress = service.replicas("Ingress")

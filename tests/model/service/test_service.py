@@ -19,6 +19,7 @@ from model.api.types import Limits as Sizes
 from model.errors import BusyError, Cancelled, NeedFullError, SetfillError, UnauthorizedError, VersionError, WorkerError
 from model.service.engine_host import EngineHost
 from model.service.quotas import Limits
+from model.service.tokens import Tokens
 from tests.model.service.in_process import ALICE, BOB, InProcess, loader, service
 from tests.model.worker.helpers import Owner, at, until
 from tests.model.worker.stand_in import load
@@ -246,6 +247,40 @@ def test_tokens_that_are_wrong_missing_or_old() -> None:
                 await running.client(token).start()
 
     talk(conversation, tokens=(old[1],))
+
+
+def test_a_token_that_is_taken_away_ends_its_open_connections_and_no_other() -> None:
+    async def conversation(running: InProcess, client: WorkerClient) -> None:
+        owner = Owner(client, "a", "a.py", "one", 1)
+        assert (await client.infill(at("a"))).gaps[0].text == "one"
+        async with running.client(BOB[0]) as bob:
+            bob.open("a", "a.py", "Bob's", 1)
+            assert (await bob.infill(at("a"))).gaps[0].text == "Bob's"
+            running.tokens = Tokens([BOB[1]])
+            sent_before = len(running.sent)
+            owner.edit([Edit(3, 3, "!")], 2)
+            with pytest.raises(UnauthorizedError, match="does not know this token"):
+                await client.infill(at("a", 2))
+            assert len(running.sent) == sent_before  # not even the edit, which came before it was told
+            assert (await bob.infill(at("a"))).gaps[0].text == "Bob's"
+            assert bob.restarts == 0
+
+    talk(conversation)
+
+
+def test_other_limits_are_granted_to_open_connections_too() -> None:
+    async def conversation(running: InProcess, client: WorkerClient) -> None:
+        client.open("a", "a.py", "a", 1)
+        assert (await client.infill(at("a"))).gaps[0].text == "a"
+        running.quotas.grant(Limits(questions_a_minute=1, connections_per_user=1))
+        assert (await client.infill(at("a"))).gaps[0].text == "a"
+        with pytest.raises(BusyError, match="1 questions within a minute"):
+            await client.infill(at("a"))
+        with pytest.raises(BusyError, match="1 connections"):  # those from before are counted
+            await running.client().start()
+        assert client.restarts == 0
+
+    talk(conversation)
 
 
 def test_limits_are_told_with_a_time() -> None:
