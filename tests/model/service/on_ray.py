@@ -1,9 +1,10 @@
-"""`setfill serve-team` as a process of its own, with all that Ray starts below it; and processes to be killed there."""
+"""`setfill serve-team`, or a cluster of Ray's, as a process with all that it starts; and processes to kill there."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.api.client import WorkerClient, WorkerOptions
@@ -27,14 +28,16 @@ USERS = ("alice", "bob", "carol")
 
 @dataclass
 class OnRay:
-    """A service that runs. `folder` has what Ray writes, and the users' tokens by their names."""
+    """A service, or a cluster for one. `folder` has what Ray writes, and the users' tokens by their names."""
 
     process: subprocess.Popen[bytes]
     command: list[str]
     environment: dict[str, str]
     folder: Path
-    port: int
-    metrics_port: int
+    port: int = 0
+    metrics_port: int = 0
+    address: str = "auto"
+    seen: dict[int, str] = field(default_factory=dict)  # processes that came of it, with their command lines
 
     def client(self, user: str) -> WorkerClient:
         return WorkerClient(
@@ -43,11 +46,24 @@ class OnRay:
 
     def change(self, *options: str) -> str:
         """Run the command that started the service once more, with other options. Return what it said."""
-        command = [*self.command, "--address", "auto", *options]
+        command = [*self.command, "--address", self.address, *options]
         ended = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, timeout=START_S)
         said = (ended.stdout + ended.stderr).decode()
         assert ended.returncode == 0, said
         return said
+
+    def await_saying(self, words: str) -> None:
+        """Wait until the process has said `words`."""
+        deadline = time.monotonic() + START_S
+        while words not in (said := (self.folder / "said").read_text()):
+            self.look()
+            assert self.process.poll() is None, said
+            assert time.monotonic() < deadline, said
+            time.sleep(0.1)
+
+    def look(self) -> None:
+        """Note which processes there are, to end them later."""
+        self.seen |= descendants(self.process.pid)
 
     def token(self, user: str) -> str:
         return (self.folder / user).read_text().strip()
@@ -108,43 +124,91 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(model: Path, *options: str, precision: str | None = "float32") -> Iterator[OnRay]:
-    """Yield a service with a model. Whatever happens, no process of it stays."""
-    folder = Path(tempfile.mkdtemp(prefix="sf-"))  # short, as sockets lie in it
-    environment = {**os.environ, "RAY_TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
-    environment["RAY_OVERRIDE_RESOURCES"] = '{"CPU": 4}'  # room for engines to be added, on any machine
-    tokens = folder / "tokens"
+    """Yield a service with a model, on a Ray of its own. Whatever happens, no process of it stays."""
+    metrics_port = free_port()
+    with _folder() as folder:
+        command = _serve_team(model, folder, precision)
+        port = int(command[-1])
+        command += ["--metrics-port", str(metrics_port), *options]
+        with _process(command, _environment(folder), folder, ends_with=0) as service:
+            service.port, service.metrics_port = port, metrics_port
+            service.await_saying("serving")
+            yield service
+
+
+@contextlib.contextmanager
+def cluster(model: Path) -> Iterator[OnRay]:
+    """Yield a cluster of Ray's on this machine without a service yet: `change` puts it there."""
+    with _folder() as folder:
+        port = free_port()
+        address = f"127.0.0.1:{port}"
+        environment = {**_environment(folder), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        start = [
+            sys.executable,
+            "-P",
+            "-m",
+            "ray.scripts.scripts",
+            "start",
+            "--head",
+            "--block",
+            "--disable-usage-stats",
+        ]
+        start += ["--node-ip-address=127.0.0.1", f"--port={port}", f"--temp-dir={folder}", "--include-dashboard=false"]
+        for each in ("ray-client-server-port", "metrics-export-port", "dashboard-agent-listen-port"):
+            start.append(f"--{each}={free_port()}")  # those that are the same for every Ray
+        with _process(start, environment, folder, ends_with=None) as service:
+            service.command = _serve_team(model, folder, "float32")
+            service.port, service.address = int(service.command[-1]), address
+            service.await_saying("Ray runtime started")
+            yield service
+
+
+def _serve_team(model: Path, folder: Path, precision: str | None) -> list[str]:
+    """Return the command, whose last word is the port."""
+    command = [sys.executable, "-P", "-m", "setfill", "serve-team", "--tokens", str(folder / "tokens")]
+    command += ["--model", str(model), *(["--precision", precision] if precision else [])]
+    return [*command, "--port", str(free_port())]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    more = '{"CPU": 4}'  # room for engines to be added, on any machine
+    return {**os.environ, "RAY_TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "RAY_OVERRIDE_RESOURCES": more}
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """Yield a folder with tokens for all users; its path is short, as sockets lie in it."""
+    folder = Path(tempfile.mkdtemp(prefix="sf-"))
     lines = []
     for user in USERS:
         secret, token = new_token(user)
         (folder / user).touch(mode=0o600)
         (folder / user).write_text(secret)
         lines.append(token.line())
-    tokens.write_text("\n".join(lines))
-    port, metrics_port = free_port(), free_port()
-    command = [sys.executable, "-P", "-m", "setfill", "serve-team", "--tokens", str(tokens), "--model", str(model)]
-    command += ["--port", str(port), "--metrics-port", str(metrics_port), *options]
-    command += ["--precision", precision] if precision else []
+    (folder / "tokens").write_text("\n".join(lines))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _process(command: list[str], environment: dict[str, str], folder: Path, ends_with: int | None) -> Iterator[OnRay]:
+    """Run a command; in the end no process stays that came of it. `ends_with`: its exit status, None for any."""
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT)
-    service = OnRay(process, command, environment, folder, port, metrics_port)
-    children: dict[int, str] = {}
+    service = OnRay(process, command, environment, folder)
     try:
-        deadline = time.monotonic() + START_S
-        while b"serving" not in (folder / "said").read_bytes():
-            children |= descendants(process.pid)
-            assert process.poll() is None, (folder / "said").read_text()
-            assert time.monotonic() < deadline, (folder / "said").read_text()
-            time.sleep(0.1)
         yield service
     finally:
-        children |= descendants(process.pid)
+        service.look()
         process.terminate()
         try:
-            assert process.wait(STOP_S) == 0
+            status = process.wait(STOP_S)
+            assert ends_with is None or status == ends_with
         finally:
             process.kill()
-            for pid, command_line in children.items():  # each is one that came of our own process
+            for pid, command_line in service.seen.items():  # each is one that came of our own process
                 with contextlib.suppress(OSError):
                     if Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() == command_line:
                         os.kill(pid, signal.SIGKILL)
-            shutil.rmtree(folder, ignore_errors=True)

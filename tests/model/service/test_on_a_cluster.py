@@ -1,0 +1,99 @@
+"""A cluster of Ray's that runs by itself: the command puts a service there, and changes it while users type."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray")
+
+from model.checkpoint.own_format import save_checkpoint
+from model.errors import UnauthorizedError, WorkerError
+from tests.model.service.on_ray import OnRay, cluster
+from tests.model.service.typists import Reference, Typist, ask, leave, typists
+from tests.model.tiny import tiny_checkpoint
+from tests.model.worker.helpers import until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(sys.platform != "linux", reason="this machine cannot tell of its processes in /proc"),
+]
+
+
+async def type_during(users: list[Typist], change: Awaitable[object]) -> None:
+    """Have everybody type and ask until `change` is done, and once more."""
+    changing = asyncio.ensure_future(change)
+    while not changing.done():
+        await asyncio.gather(*(each.type(1) for each in users))
+    await changing
+    await asyncio.gather(*(each.type(1) for each in users))
+
+
+def take_answers(users: list[Typist]) -> list[tuple[str, int, str]]:
+    """Return what was answered since the last call. Nothing may have been refused."""
+    assert [refusal for each in users for refusal in each.refusals] == []
+    found = [answer for each in users for answer in each.answers]
+    for each in users:
+        each.answers.clear()
+    return found
+
+
+def run_again(service: OnRay, *options: str) -> Awaitable[object]:
+    return asyncio.to_thread(service.change, *options)
+
+
+def test_a_service_on_a_cluster_is_changed_while_users_type(tiny_prefix_model: Path, tmp_path: Path) -> None:
+    save_checkpoint(tiny_checkpoint(seed=1, adapted=False), tmp_path / "next")
+    first, second = Reference(tiny_prefix_model), Reference(tmp_path / "next")
+    limits = ("--connections-per-user", "50", "--questions-at-a-time", "50", "--questions-a-minute", "100000")
+    following = ("--model", str(tmp_path / "next"), *limits)
+
+    async def run(service: OnRay) -> None:
+        await run_again(service, "--engines", "1", *limits)
+        users = await typists(service, 20)
+        await type_during(users, run_again(service, "--engines", "2", *limits))
+        assert len(service.replicas("Engine")) == 2
+        for text, cursor, answer in take_answers(users):
+            assert answer == first.answer(text, cursor)
+
+        engines = {*service.replicas("Engine")}
+        await type_during(users, run_again(service, "--engines", "2", *following))
+        assert not engines & {*service.replicas("Engine")}
+        for text, cursor, answer in take_answers(users):
+            assert answer in (first.answer(text, cursor), second.answer(text, cursor))
+        await asyncio.gather(*(each.type(2) for each in users))
+        for text, cursor, answer in take_answers(users):
+            assert answer == second.answer(text, cursor)
+
+        # Bob is let out. Nobody else notices.
+        tokens = service.folder / "tokens"
+        lines = tokens.read_text().splitlines()
+        tokens.write_text("\n".join(line for line in lines if not line.startswith("bob ")))
+        await run_again(service, "--engines", "2-3", *following)
+        alices, bobs = users[::2], users[1::2]
+        for each in bobs:
+            with pytest.raises(UnauthorizedError, match="does not know this token"):
+                await each.client.infill(ask(each._version, 0))
+        await asyncio.gather(*(each.type(1) for each in alices))
+        take_answers(alices)
+        assert [each.client.restarts for each in alices] == [0] * 10
+
+        # More are waiting than two engines are meant for, so Ray Serve adds the third.
+        await type_during(alices, until(lambda: len(service.replicas("Engine")) == 3, timeout_s=200))
+        for text, cursor, answer in take_answers(alices):
+            assert answer == second.answer(text, cursor)
+
+        await run_again(service, "--stop")
+        assert not service.is_well()
+        with pytest.raises(WorkerError):
+            await alices[0].client.infill(ask(alices[0]._version, 0))
+        await leave(users)
+
+    with cluster(tiny_prefix_model) as found:
+        asyncio.run(run(found))
