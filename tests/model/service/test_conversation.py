@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from model.api import wire
-from model.api.messages import AskStatus, Hello
+from model.api.messages import AskStatus, Done, Held, Hello, Shutdown, WorkerStatus
 from model.errors import UnauthorizedError
 from model.service import conversation
 from model.service.conversation import admitted
@@ -18,6 +18,7 @@ from tests.model.worker.helpers import at, until
 from tests.model.worker.stand_in import load
 
 HELLO = wire.encode_frame(0, Hello(wire.PROTOCOL, "1", "0" * 32))
+HELD_F = wire.encode_frame(0, Held("f", 1, 1))
 
 
 class ScriptedSocket:
@@ -79,6 +80,52 @@ def test_a_client_that_says_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> 
     converse(socket)
     assert socket.closed == [(conversation.REFUSED, "frame")]
     assert b"none came" in socket.sent[0]
+
+
+STATUS = wire.encode_frame(1, AskStatus())
+
+
+@pytest.mark.parametrize(
+    ("messages", "says"),
+    [
+        ((b"",), b"must be a hello"),
+        ((b"\0\0",), b"frame"),
+        ((b"\0\0\0\1x",), b"this service runs setfill"),
+        ((STATUS,), b"must be a hello"),
+        ((HELLO + STATUS,), b"must be a hello"),
+        ((HELLO + b"x" * wire.MAX_HELLO_BYTES,), b"must be a hello"),
+        ((wire.encode_frame(0, Hello(wire.PROTOCOL, "1", "../alice")),), b"with a client's name"),
+        ((wire.encode_frame(0, Hello(wire.PROTOCOL, "1", "")),), b"with a client's name"),
+        ((HELLO, b"\0\0\0\5x"), b"frame"),
+        ((HELLO, STATUS * (wire.MAX_SERVICE_BYTES // len(STATUS) + 1)), b"over the limit"),
+    ],
+)
+def test_who_breaks_the_protocol_is_told_and_left(messages: tuple[bytes, ...], says: bytes) -> None:
+    socket = ScriptedSocket(*messages)
+    converse(socket)
+    assert socket.closed == [(conversation.REFUSED, "frame")]
+    assert says in socket.sent[-1]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        STATUS[:-1] + b"\xc1",
+        wire.encode_frame(7, Hello(wire.PROTOCOL, "1", "0" * 32)),
+        wire.encode_frame(7, at("f")),  # without what is held
+        HELD_F + wire.encode_frame(7, at("g")),
+        HELD_F + wire.encode_frame(7, AskStatus()),
+        HELD_F + wire.encode_frame(6, at("f")) + wire.encode_frame(7, at("f")),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_and_the_next_one_answered(message: bytes) -> None:
+    socket = ScriptedSocket(HELLO, message, wire.encode_frame(8, AskStatus()), wire.encode_frame(9, Shutdown()))
+    converse(socket)
+    told = [wire.decode_body(body) for data in socket.sent[1:] for body in wire.split_frames(data)]
+    assert [type(each) for _, each in told[-2:]] == [WorkerStatus, Done]
+    refused = {request_id: each.code for request_id, each in told[:-2]}
+    assert refused
+    assert {*refused.values()} == {"frame"}
 
 
 def test_a_client_that_leaves_at_once_is_no_accident(caplog: pytest.LogCaptureFixture) -> None:
