@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import os
 import signal
 import sys
@@ -12,7 +13,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from model.errors import InputError, SetfillError
+from model import store
+from model.errors import InputError, ModelNotFoundError, SetfillError
 from model.service.quotas import Limits
 from model.service.tokens import Token, new_token, read_tokens
 from setfill.arguments import Parser, add_model, positive
@@ -152,13 +154,22 @@ def _service() -> Any:
 
 def _refuse_what_is_not_there(options: argparse.Namespace) -> None:
     """Find out here what every engine would find out: a model or a file that is not there."""
-    from model import store
-
-    if not options.address and not options.stop:
+    if not options.address:
         store.find(options.model)
     for path in (options.certificate, options.key):
         if path:
             path.open("rb").close()
+
+
+def _files_of(model: str) -> str:
+    """Return what tells a model's files from others of the same name; nothing where this machine has no such model."""
+    try:
+        path = store.find(model)
+    except ModelNotFoundError:
+        return ""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()
 
 
 def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...]) -> int:
@@ -180,7 +191,9 @@ def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...])
             service.remove()
             told.print("The service is off the cluster.")
             return 0
-        engine = service.EngineSettings(model, options.precision, options.threads, options.memory_budget_mb)
+        engine = service.EngineSettings(
+            model, options.precision, options.threads, options.memory_budget_mb, files=_files_of(model)
+        )
         scale = service.Scale(*options.engines, ingresses=options.ingresses)
         if missing := service.missing_processors(engine, scale):
             told.print(f"The cluster lacks {missing} processors for so many engines: it waits until machines join.")

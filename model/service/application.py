@@ -9,6 +9,7 @@ Ray tells its makers nothing: who starts it here switches that off before it is 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -40,6 +41,7 @@ from starlette.responses import JSONResponse, Response  # noqa: E402
 from starlette.routing import Route, WebSocketRoute  # noqa: E402
 from starlette.websockets import WebSocket, WebSocketState  # noqa: E402
 
+from model.api.runtime import package_version  # noqa: E402
 from model.api.service import PATH  # noqa: E402
 from model.errors import BusyError, FrameError, NeedFullError, SetfillError  # noqa: E402
 from model.service.conversation import admitted  # noqa: E402
@@ -65,6 +67,7 @@ class EngineSettings:
     threads: int = 1
     memory_budget_mb: int = 2048
     room: Room = field(default_factory=Room)
+    files: str = ""  # what tells the model's files from others of the same name; another one has engines replaced
 
 
 @dataclass(frozen=True)
@@ -276,7 +279,8 @@ def start_ray(address: str | None, processors: int, metrics_port: int) -> None:
         include_dashboard=False,
         num_cpus=max(processors, os.cpu_count() or 1),
         _metrics_export_port=metrics_port,
-        _system_config={"automatic_object_spilling_enabled": False},
+        # Its processes would give way to all others on this machine, at niceness 15.
+        _system_config={"automatic_object_spilling_enabled": False, "worker_niceness": 0},
         **quiet,
     )
 
@@ -306,13 +310,23 @@ def deploy(
         request_router_config=RequestRouterConfig(
             request_router_class=f"{ConsistentHashRouter.__module__}:{ConsistentHashRouter.__qualname__}"
         ),
+        **_replaced_where_other(engine),
     ).bind(engine)
     ingress = ingress_replica.options(
         num_replicas=scale.ingresses,
         ray_actor_options={"num_cpus": 0},
         user_config={"tokens": list(tokens), "limits": asdict(limits)},
+        **_replaced_where_other(),
     ).bind(engines)
     serve.run(ingress, name=APPLICATION, route_prefix="/")
+
+
+def _replaced_where_other(*settings: object) -> dict[str, Any]:
+    """Return options by which Ray Serve replaces only what has another version of Setfill, or other `settings`.
+
+    Without them each run of the command replaces all and ends all connections. There is no public way to say so.
+    """
+    return {"version": hashlib.sha256(repr((package_version(), settings)).encode()).hexdigest(), "_internal": True}
 
 
 def _how_many(scale: Scale) -> dict[str, Any]:

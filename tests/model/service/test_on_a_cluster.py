@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Awaitable
 from pathlib import Path
@@ -49,10 +50,11 @@ def run_again(service: OnRay, *options: str) -> Awaitable[object]:
 
 
 def test_a_service_on_a_cluster_is_changed_while_users_type(tiny_prefix_model: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_prefix_model, model)
     save_checkpoint(tiny_checkpoint(seed=1, adapted=False), tmp_path / "next")
     first, second = Reference(tiny_prefix_model), Reference(tmp_path / "next")
     limits = ("--connections-per-user", "50", "--questions-at-a-time", "50", "--questions-a-minute", "100000")
-    following = ("--model", str(tmp_path / "next"), *limits)
 
     async def run(service: OnRay) -> None:
         await run_again(service, "--engines", "1", *limits)
@@ -63,7 +65,8 @@ def test_a_service_on_a_cluster_is_changed_while_users_type(tiny_prefix_model: P
             assert answer == first.answer(text, cursor)
 
         engines = {*service.replicas("Engine")}
-        await type_during(users, run_again(service, "--engines", "2", *following))
+        shutil.copytree(tmp_path / "next", model, dirs_exist_ok=True)  # another version by the same name
+        await type_during(users, run_again(service, "--engines", "2", *limits))
         assert not engines & {*service.replicas("Engine")}
         for text, cursor, answer in take_answers(users):
             assert answer in (first.answer(text, cursor), second.answer(text, cursor))
@@ -75,14 +78,14 @@ def test_a_service_on_a_cluster_is_changed_while_users_type(tiny_prefix_model: P
         tokens = service.folder / "tokens"
         lines = tokens.read_text().splitlines()
         tokens.write_text("\n".join(line for line in lines if not line.startswith("bob ")))
-        await run_again(service, "--engines", "2-3", *following)
+        await run_again(service, "--engines", "2-3", *limits)
         alices, bobs = users[::2], users[1::2]
         for each in bobs:
             with pytest.raises(UnauthorizedError, match="does not know this token"):
                 await each.client.infill(ask(each._version, 0))
         await asyncio.gather(*(each.type(1) for each in alices))
         take_answers(alices)
-        assert [each.client.restarts for each in alices] == [0] * 10
+        assert [each.client.restarts for each in alices] == [0] * 10  # since the first engine came
 
         # More are waiting than two engines are meant for, so Ray Serve adds the third.
         await type_during(alices, until(lambda: len(service.replicas("Engine")) == 3, timeout_s=200))
@@ -95,5 +98,5 @@ def test_a_service_on_a_cluster_is_changed_while_users_type(tiny_prefix_model: P
             await alices[0].client.infill(ask(alices[0]._version, 0))
         await leave(users)
 
-    with cluster(tiny_prefix_model) as found:
+    with cluster(model) as found:
         asyncio.run(run(found))

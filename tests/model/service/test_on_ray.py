@@ -36,19 +36,12 @@ pytestmark = [
 ]
 
 CONNECTIONS = 60
+LIMITS = ("--connections-per-user", str(CONNECTIONS), "--questions-a-minute", "100000", "--questions-at-a-time", "50")
 
 
 @pytest.fixture(scope="module")
 def service(tiny_prefix_model: Path) -> Iterator[OnRay]:
-    limits = (
-        "--connections-per-user",
-        str(CONNECTIONS),
-        "--questions-a-minute",
-        "100000",
-        "--questions-at-a-time",
-        "50",
-    )
-    with running(tiny_prefix_model, "--engines", "2", *limits) as found:
+    with running(tiny_prefix_model, "--engines", "2", *LIMITS) as found:
         yield found
 
 
@@ -79,9 +72,10 @@ def test_engines_are_added_and_die_ingresses_die_and_no_answer_is_wrong(
         async def disturb() -> None:
             engines = set(service.replicas("Engine"))
             assert len(engines) == 2
-            await asyncio.to_thread(service.change, "--engines", "3")
+            await asyncio.to_thread(service.change, "--engines", "3", *LIMITS)
             assert len(service.replicas("Engine")) == 3
-            assert engines < {*service.replicas("Engine")}  # which stay as they are
+            assert engines < {*service.replicas("Engine")}  # which stay as they are, as do connections
+            assert not any(each.client.restarts for each in users)
             engines = {*service.replicas("Engine")}
             service.kill("Engine")
             await asyncio.sleep(0.5)
