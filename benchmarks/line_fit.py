@@ -7,21 +7,20 @@ planted. The length of a line does ship, as a scale for surprise.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, pstdev
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.line_cases import ScoredCase
 from benchmarks.line_ranking import RankedFile, is_usable
-from lint.classifier import LineClassifier, Weighed, relative_scale
+from benchmarks.logistic import logistic
 from lint.features import line_features
+from lint.logistic import LogisticClassifier, Weighed, relative_scale
 from lint.records import split_lines
 from model.evaluation.statistics import Estimate, clustered_mean
 
@@ -78,19 +77,19 @@ def choices(sheet: Sheet) -> dict[str, Choice]:
     }
 
 
-def fitted(files: Sequence[Sheet], choice: Choice) -> LineClassifier:
+def fitted(files: Sequence[Sheet], choice: Choice) -> LogisticClassifier:
     """Return a classifier fitted to `files`, whose scores are log odds of a fault among their lines."""
     spread = _spread(files, choice)
     rows = np.vstack([_rows(sheet, spread) for sheet in files])
-    weights = _logistic(rows, np.concatenate([sheet.is_wrong for sheet in files]).astype(float))
+    weights = logistic(rows, np.concatenate([sheet.is_wrong for sheet in files]).astype(float), PENALTY)
     weighed = tuple(
         Weighed(name, mean, deviation, float(weight), is_relative)
         for (name, mean, deviation, is_relative), weight in zip(spread, weights[:-1], strict=True)
     )
-    return LineClassifier(weighed, 1.0, float(weights[-1]))
+    return LogisticClassifier(weighed, 1.0, float(weights[-1]))
 
 
-def scores(classifier: LineClassifier, sheet: Sheet) -> list[float]:
+def scores(classifier: LogisticClassifier, sheet: Sheet) -> list[float]:
     """Return the classifier's score of each line of a file."""
     return classifier.scores([text | surprise for text, surprise in zip(sheet.text, sheet.surprise, strict=True)])
 
@@ -113,7 +112,7 @@ def folded(files: Sequence[Sheet], choice: Choice) -> list[list[float]]:
 def calibration(files: Sequence[Sheet], log_odds: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Return slope and offset that turn a score into log odds as often right as they say (Platt)."""
     rows = np.concatenate([np.asarray(each, float) for each in log_odds])[:, None]
-    slope, offset = _logistic(rows, np.concatenate([sheet.is_wrong for sheet in files]).astype(float), penalty=1e-6)
+    slope, offset = logistic(rows, np.concatenate([sheet.is_wrong for sheet in files]).astype(float), penalty=1e-6)
     return float(slope), float(offset)
 
 
@@ -139,16 +138,6 @@ def reliability(
     return found
 
 
-def record(classifier: LineClassifier, made: dict[str, Any]) -> str:
-    """Return the text of `lint/line_odds.json`."""
-    weighed = [
-        {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(each).items()}
-        for each in classifier.weighed
-    ]
-    plain = {"made": made, "slope": round(classifier.slope, 6), "offset": round(classifier.offset, 6)}
-    return json.dumps({**plain, "weighed": weighed}, indent=1) + "\n"
-
-
 def _spread(files: Sequence[Sheet], choice: Choice) -> list[tuple[str, float, float, bool]]:
     """Return name, mean and standard deviation of each number that is weighed, and whether it is relative."""
     found = []
@@ -166,20 +155,3 @@ def _rows(sheet: Sheet, spread: Sequence[tuple[str, float, float, bool]]) -> _Ma
         scale = relative_scale(values, mean, deviation) if is_relative else (mean, deviation)
         columns.append((np.asarray(values) - scale[0]) / scale[1])
     return np.stack(columns, axis=1)
-
-
-def _logistic(rows: _Matrix, is_wrong: _Matrix, penalty: float = PENALTY) -> _Matrix:
-    """Return the weights of a logistic regression, the intercept last, which alone is not penalised (Newton)."""
-    design = np.column_stack([rows, np.ones(len(rows))])
-    ridge = np.full(design.shape[1], penalty)
-    ridge[-1] = 1e-9
-    weights = np.zeros(design.shape[1])
-    for _ in range(50):
-        probability = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-        slope = design.T @ (probability - is_wrong) + ridge * weights
-        curvature = (design * (probability * (1 - probability))[:, None]).T @ design + np.diag(ridge)
-        step = np.linalg.solve(curvature, slope)
-        weights -= step
-        if np.abs(step).max() < 1e-8:
-            break
-    return weights

@@ -26,8 +26,10 @@ from benchmarks.line_cases import Case, ScoredCase, buggy_solutions, read_scores
 from benchmarks.line_expected import expected_lines, print_fixes
 from benchmarks.line_fit import Sheet
 from benchmarks.line_ranking import BASELINES, RankedFile, gain, measured
+from benchmarks.logistic import record
 from benchmarks.seeded_faults import seeded_files
-from lint.classifier import LineClassifier, line_classifier
+from lint.classifier import line_classifier
+from lint.logistic import LogisticClassifier
 from lint.records import split_lines
 from model import store
 from model.api.client import WorkerClient, WorkerOptions
@@ -187,7 +189,8 @@ def report_seeded(files: Sequence[Sheet], write_to: Path | None) -> None:
             "faults": sum(sum(sheet.is_wrong) for sheet in files),
             "packages": len({sheet.scored.case.cluster for sheet in files}),
         }
-        write_to.write_text(line_fit.record(LineClassifier(classifier.weighed, slope, offset), made), encoding="utf-8")
+        shipped = LogisticClassifier(classifier.weighed, slope, offset)
+        write_to.write_text(record(shipped, {"made": made}), encoding="utf-8")
 
 
 def _calibrated(log_odds: Sequence[Sequence[float]], slope: float, offset: float) -> list[list[float]]:

@@ -14,9 +14,10 @@ from grammars import SyntaxSnapshot
 from lsp_server.lengths import Plan, plan_fill
 from lsp_server.open_document import LastFill
 from lsp_server.progress import Progress
-from lsp_server.shaping import confidence, finished, finished_jointly
+from lsp_server.shaping import finished, finished_jointly
 from lsp_server.snapshot import Snapshot
 from lsp_server.worker import ModelWorker
+from lsp_server.worth import confidence
 from model.api.policy import VERIFIED
 from model.api.types import Edit, Gap, GapInfill, InfillRequest, Limits, PartialInfill
 from model.errors import Cancelled, InputError

@@ -32,15 +32,21 @@ DEFAULT_EXCLUDE = (
 
 
 def setting(
-    default: Any, text: str, *, machine: bool = False, narrows: bool = False, patterns: bool = False, **bounds: float
+    default: Any,
+    text: str,
+    *,
+    machine: bool = False,
+    narrows: bool = False,
+    patterns: bool = False,
+    choices: tuple[str, ...] = (),
+    **bounds: float,
 ) -> Any:
-    """A field of `Settings`. `low` and `high` are the smallest and largest value allowed.
+    """A field of `Settings`. `low` and `high` are the smallest and largest value allowed; of `choices` it is one.
 
     A workspace can't set what is `machine`, and what `narrows` it can only turn off, or add patterns to.
     """
     facts = {"text": text, "machine": machine, "narrows": narrows, "patterns": patterns, "low": None, "high": None}
-    facts |= bounds
-    return field(default=default, metadata=facts)
+    return field(default=default, metadata=facts | {"choices": choices, **bounds})
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,15 @@ class Settings:
     )
     disabled_paths: tuple[str, ...] = setting((), "Files without suggestions, as `.gitignore` patterns.", patterns=True)
     in_comments: bool = setting(True, "Suggest inside comments while you type.")
-    confidence_floor: float = setting(
-        0.55,
-        "Show a suggestion only if the model gives its tokens at least this probability, in the geometric mean. "
-        "0 shows everything.",
+    eagerness: str = setting(
+        "balanced",
+        "How likely right a suggestion must be to be shown while you type: `eager` shows most, `quiet` few.",
+        choices=("eager", "balanced", "quiet"),
+    )
+    confidence_floor: float | None = setting(
+        None,
+        "In place of `eagerness`: show a suggestion if the model gives its tokens at least this probability, in the "
+        "geometric mean. 0 shows everything; null leaves it to `eagerness`.",
         low=0.0,
         high=1.0,
     )
@@ -210,6 +221,8 @@ def settings_table() -> str:
     for name, each in _BY_WIRE_NAME.items():
         bounds = [each.metadata["low"], each.metadata["high"]]
         allowed = f" From {bounds[0]:g} to {bounds[1]:,g}." if bounds[0] is not None else ""
+        if choices := each.metadata["choices"]:
+            allowed = f" One of {', '.join(f'`{choice}`' for choice in choices)}."
         scope = " *Machine-scoped.*" if each.metadata["machine"] else ""
         default = "see below" if each.name == "exclude" else f"`{_shown(each.default)}`"
         rows.append(f"| `{name}` | {default} | {each.metadata['text']}{allowed}{scope} |")
@@ -235,6 +248,8 @@ def _read(known: Field[Any], value: object) -> tuple[Any, str | None]:
     low, high = known.metadata["low"], known.metadata["high"]
     if low is not None and not low <= value <= high:
         return None, f"must be from {low:g} to {high:,g}"
+    if (choices := known.metadata["choices"]) and value not in choices:
+        return None, f"must be {', '.join(choices[:-1])} or {choices[-1]}"
     if known.name == "hole_marker" and (not str(value).strip() or len(str(value)) > 100):
         return None, "must not be empty, nor longer than 100 characters"
     return value, None

@@ -5,16 +5,16 @@ Knows texts and their syntax; knows neither the worker nor the editor.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 
 from grammars import Span, SyntaxSnapshot, fitted_infill, fitted_infills, infill_damage, without_loose_end
 from lsp_server.lengths import Plan, cut
+from lsp_server.worth import Standard, Verdict, judged
 from model.api.types import Alternative, Gap, GapInfill
 
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
-_ALTERNATIVES_FLOOR = 0.7  # of the confidence floor: they are looked at on purpose
+_ALTERNATIVES_SHARE = 0.7  # of what the first must reach: they are looked at on purpose
 _CHECK_SECONDS = 0.1  # that one check with the parser may take
 
 
@@ -29,23 +29,29 @@ def shaped(syntax: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> s
     return _without_damage(syntax, plan.gap.start, plan.gap.end, text)
 
 
-def shaped_candidates(syntax: SyntaxSnapshot, plan: Plan, said: GapInfill, floor: float) -> list[str]:
-    """Return the texts to show, all different, the best first. The first one decides whether to be silent.
+def shaped_candidates(
+    syntax: SyntaxSnapshot, plan: Plan, said: GapInfill, standard: Standard
+) -> tuple[list[str], Verdict | None]:
+    """Return the texts to show, all different, the best first, and the verdict on the first, which decides on silence.
 
-    `floor`: the least confidence that is shown. Parses, so call it outside the event loop.
+    There is no verdict where nothing is left of what was said. Parses, so call it outside the event loop.
     """
     every: Sequence[GapInfill | Alternative] = (said, *said.alternatives)
+    first: Verdict | None = None
     texts: dict[str, None] = {}
     for number, each in enumerate(every):
-        if confidence(each.logprobs) < floor * (_ALTERNATIVES_FLOOR if number else 1.0):
-            if number == 0:
-                return []
-            continue
-        if text := shaped(syntax, plan, each.text, each.stop):
+        text = shaped(syntax, plan, each.text, each.stop)
+        verdict = None
+        if text:
+            needed = standard.lowered(_ALTERNATIVES_SHARE) if number else standard
+            verdict = judged(syntax, plan.gap, text, each, needed)
+        if number == 0:
+            first = verdict
+        if verdict and verdict.is_shown:
             texts.setdefault(text)
-        elif number == 0 and not plan.is_invoked:
-            return []
-    return list(texts)
+        elif number == 0 and (verdict or not plan.is_invoked):
+            break
+    return list(texts), first
 
 
 def finished(syntax: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
@@ -68,11 +74,6 @@ def planned(syntax: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> 
 def shaped_whole(syntax: SyntaxSnapshot, gap: Gap, said: str, stop_reason: str) -> str:
     """Return all of `said` that is not cut off in the middle and fits the file, however long it is."""
     return fitted_infill(syntax, gap.start, gap.end, without_loose_end(said, stop_reason), _CHECK_SECONDS)
-
-
-def confidence(logprobs: Sequence[float]) -> float:
-    """Return the probability of a token, in the geometric mean; 0 for no tokens at all."""
-    return math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
 
 
 def _repeats_next_line(document_text: str, end_char: int, text: str) -> bool:

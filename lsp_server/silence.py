@@ -13,6 +13,7 @@ from typing import Any
 from lsprotocol import types
 
 from lsp_server.spent import Spent
+from lsp_server.worth import Verdict
 from model.api.types import GapInfill
 
 
@@ -38,6 +39,7 @@ class Reason(enum.StrEnum):
     TEXT_BEHIND = "textBehind"
     COMMENT = "comment"
     # The model was asked
+    UNLIKELY = "unlikely"
     BELOW_FLOOR = "belowFloor"
     NOTHING_MISSING = "nothingMissing"
     NOTHING_LEFT = "nothingLeft"
@@ -67,10 +69,11 @@ class Outcome:
         """Return this outcome, ended by a newer key or request if nothing has ended it before."""
         return self.because(Reason.OVERTAKEN) if self.reason is Reason.RUNNING else self
 
-    def unshown(self, said: GapInfill, confidence: float, floor: float) -> Outcome:
-        """Return this outcome, ended by what the model said with `confidence`, of which nothing is shown."""
-        if said.text.strip() and confidence < floor:
-            return self.because(Reason.BELOW_FLOOR, confidence=round(confidence, 4), floor=floor)
+    def unshown(self, said: GapInfill, verdict: Verdict | None) -> Outcome:
+        """Return this outcome, ended by what the model said, of which nothing is shown; `verdict` on what was left."""
+        if verdict and not verdict.is_shown:
+            reason = Reason.UNLIKELY if verdict.standard.floor is None else Reason.BELOW_FLOOR
+            return self.because(reason, **verdict.details())
         if said.stop == "time":
             return self.because(Reason.TIME_LIMIT)
         if not said.text.strip():

@@ -21,12 +21,13 @@ from lsp_server.pacing import Pace, PowerSupply
 from lsp_server.progress import Progress
 from lsp_server.remembered import Place, Remembered
 from lsp_server.settings import Settings
-from lsp_server.shaping import confidence, shaped_candidates, shaped_whole
+from lsp_server.shaping import shaped_candidates, shaped_whole
 from lsp_server.silence import Outcome, Reason
 from lsp_server.snapshot import Snapshot
 from lsp_server.spent import Spent
 from lsp_server.statistics import Statistics
 from lsp_server.worker import ModelWorker
+from lsp_server.worth import Standard, judged
 from model.api.edits import applied
 from model.api.policy import VERIFIED
 from model.api.types import Edit, Gap, InfillRequest, Limits, PartialInfill
@@ -215,16 +216,15 @@ class Suggester:
             memory.note(Reason.WITHDRAWN)
             return []
         memory.growing, answered = None, time.monotonic()
-        floor = 0.0 if ask.invoked else settings.confidence_floor
-        found = await asyncio.to_thread(shaped_candidates, syntax, plan, answer.gaps[0], floor)
+        standard = Standard.of(settings, invoked=ask.invoked)
+        found, verdict = await asyncio.to_thread(shaped_candidates, syntax, plan, answer.gaps[0], standard)
         self._statistics.decoded(answer, (time.monotonic() - started) * 1000)
         times = {"waited_ms": asked - started, "asked_ms": answered - asked, "shaped_ms": time.monotonic() - answered}
         memory.spend(Spent.by_model(answer, **{name: 1000 * seconds for name, seconds in times.items()}))
         if not found:
             memory.remembered = None
             if memory.outcome:
-                said = answer.gaps[0]
-                memory.outcome = memory.outcome.unshown(said, confidence(said.logprobs), floor)
+                memory.outcome = memory.outcome.unshown(answer.gaps[0], verdict)
         return found
 
     async def _from_memory(self, snapshot: Snapshot, memory: _Memory, ask: Ask) -> list[Suggestion]:
@@ -271,11 +271,13 @@ async def _ahead(before: Snapshot, memory: _Memory) -> None:
     except SetfillError:
         return
     said = infill.gaps[0]
-    if confidence(said.logprobs) < snapshot.settings.confidence_floor:
-        return
     syntax = await snapshot.document.syntax.of(applied(snapshot.text, supposed))
     more = await asyncio.to_thread(shaped_whole, syntax, behind, said.text, said.stop)
-    if memory.remembered is known and more:
+    if not more:
+        return
+    standard = Standard.of(snapshot.settings, invoked=False)
+    verdict = await asyncio.to_thread(judged, syntax, behind, more, said, standard)
+    if memory.remembered is known and verdict.is_shown:
         memory.remembered = known.continued(more)
 
 

@@ -31,6 +31,7 @@ _SETTINGS = {
     Reason.EXCLUDED: "exclude",
     Reason.ON_DEMAND: "automatic",
     Reason.COMMENT: "inComments",
+    Reason.UNLIKELY: "eagerness",
     Reason.BELOW_FLOOR: "confidenceFloor",
     Reason.TIME_LIMIT: "timeLimitMs",
 }
@@ -52,6 +53,8 @@ _MESSAGES = {
     Reason.INSIDE_WORD: "The cursor stands inside a word. Asked by hand, Setfill suggests there too.",
     Reason.TEXT_BEHIND: "Text stands right of the cursor, and this model does not see it.",
     Reason.COMMENT: "Suggestions in comments are off.",
+    Reason.UNLIKELY: "Suggestions like it are right {chance:.0%} of the time; {eagerness} shows from {least:.0%} on."
+    "{why}",
     Reason.BELOW_FLOOR: "The model was not sure enough: {confidence:.2f}, and the floor is {floor:.2f}.",
     Reason.NOTHING_MISSING: "The model thinks that nothing is missing here.",
     Reason.NOTHING_LEFT: "What the model said stands behind the cursor already, or would break the syntax.",
@@ -60,6 +63,14 @@ _MESSAGES = {
     Reason.WITHDRAWN: "The editor withdrew the question, or the file changed while it was answered.",
     Reason.FAILED: "Computing failed: {problem}",
 }
+
+_AGAINST = {
+    "confidence": " The model was unsure of its words.",
+    "loss": " It is long for how sure the model was.",
+    "flaws": " The file has a syntax error with it.",
+    "mends": " It leaves a syntax error that stands there.",
+}
+"""Numbers of `worth` that can speak against a suggestion, in words."""
 
 
 def register(server: SetfillServer) -> None:
@@ -110,6 +121,7 @@ def answer(state: State, document: OpenDocument | None, outcome: Outcome | None)
         "limit_ms": state.settings.time_limit_ms * (4 if outcome and outcome.is_invoked else 1),
         "line": outcome.position.line + 1 if outcome else 0,
         "took_s": outcome.took_ms / 1000 if outcome else 0.0,
+        "why": _AGAINST.get(details.get("against") or "", ""),
     }
     return {
         "reason": reason.value,

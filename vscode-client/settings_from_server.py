@@ -46,6 +46,7 @@ def properties() -> dict[str, Any]:
             **shape,
             "default": list(default) if isinstance(default, tuple) else default,
             **({"minimum": meta["low"], "maximum": meta["high"]} if meta["low"] is not None else {}),
+            **({"enum": list(meta["choices"])} if meta["choices"] else {}),
             "scope": "machine" if meta["machine"] else "window",
             **({"tags": [NARROWED]} if meta["narrows"] else {}),
             "order": order,

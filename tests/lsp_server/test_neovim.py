@@ -174,9 +174,9 @@ def test_typing_through_ghost_text_shortens_it(editor: Callable[..., Neovim]) ->
 def test_why_there_is_no_suggestion(editor: Callable[..., Neovim]) -> None:
     nvim = editor("0.12", logprob=-3.0)
     nvim.keys("5GA ")
-    said = "return vim.fn.execute('messages'):find('not sure enough: 0.05', 1, true) ~= nil"
+    said = "return vim.fn.execute('messages'):find('balanced shows from 20', 1, true) ~= nil"
     nvim.until(f"vim.cmd.SetfillWhy() {said}")
-    assert "setting `confidenceFloor`" in nvim.messages()
+    assert "setting `eagerness`" in nvim.messages()
 
 
 @every_way

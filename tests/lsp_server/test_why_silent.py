@@ -71,9 +71,15 @@ def test_places_that_are_not_asked_about(script: Script) -> None:
 
 
 def test_what_became_of_what_the_model_said(script: Script) -> None:
-    answer = check(script(TARGET, logprob=-3.0), HEAD, "belowFloor")
+    answer = check(script(TARGET, logprob=-3.0), HEAD, "unlikely")
     assert answer["confidence"] == pytest.approx(0.0498)
-    assert answer["floor"] == 0.55
+    assert (answer["eagerness"], answer["least"], answer["against"]) == ("balanced", 0.2, "confidence")
+    assert answer["message"] == (
+        f"Suggestions like it are right {answer['chance']:.0%} of the time; balanced shows from 20% on. "
+        "The model was unsure of its words."
+    )
+    answer = check(script(TARGET, logprob=-3.0), HEAD, "belowFloor", confidenceFloor=0.55)
+    assert (answer["confidence"], answer["floor"]) == (pytest.approx(0.0498), 0.55)
     assert answer["message"] == "The model was not sure enough: 0.05, and the floor is 0.55."
     assert answer["position"] == {"line": 4, "character": 10}
     assert answer["invoked"] is False
