@@ -10,7 +10,8 @@ from pathlib import Path
 
 _FIRST_GUESS_MS = 300.0
 _FIRST_GUESS_FORWARD_MS = 25.0
-_BEAMS_FORWARD_MS = 50.0  # beams take about 10 forwards for a line, greedy decoding 6
+_BEAMS_FORWARDS = 10  # that beams take for a line, each of several times the rows; greedy decoding takes 6
+_MOST_BEAMS_MS = 300.0  # for a line while the user types: who pauses looks for an answer within a third of a second
 _SMOOTHING = 0.25  # weight of the newest measurement
 _LEAST_MS = 10.0
 # Of a decode's time, and milliseconds at most. The next key ends a decode within a layer of the network, and editors
@@ -37,7 +38,7 @@ class Pace:
     @property
     def allows_beams(self) -> bool:
         """Whether beams are fast enough here to suggest while the user types."""
-        return self._forward_ms <= _BEAMS_FORWARD_MS
+        return _BEAMS_FORWARDS * self._forward_ms <= _MOST_BEAMS_MS
 
     def spent(self, ms: float, throttle: float) -> None:
         """Note that so many milliseconds were computed; `throttle` is the share of time that may be."""

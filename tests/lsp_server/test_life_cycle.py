@@ -364,6 +364,20 @@ def test_the_wait_for_a_key_follows_the_measured_speed_and_is_longer_on_battery(
     check(4000.0, 30, 150)
 
 
+def test_beams_are_followed_while_typing_where_they_answer_within_a_third_of_a_second() -> None:
+    """They were wherever greedy forwards took 50 ms, and lines then came after a second and more."""
+    pace = Pace()
+    assert pace.allows_beams
+
+    def check(forward_ms: float, expected: bool) -> None:
+        for _ in range(20):
+            pace.measured(5 * forward_ms, forwards=5)
+        assert pace.allows_beams is expected
+
+    check(45.0, False)
+    check(20.0, True)
+
+
 def test_a_share_of_the_time_is_left_to_others() -> None:
     pace = Pace()
     assert pace.wait_seconds(30.0) == 0.03
