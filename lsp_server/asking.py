@@ -66,18 +66,19 @@ class Asker:
 async def _infill_enough(
     snapshot: Snapshot, plan: Plan, request: InfillRequest, suppose: Edit | None, on_partial: OnPartial
 ) -> Infill:
-    """Ask the worker; if the text grows beyond what is shown of it, stop, and have no more than that confirmed.
+    """Ask the worker; if the text grows beyond what is shown of it, that is the answer, and the worker is told to stop.
 
-    Where a statement or a block ends only its text tells, and a model may not stop by itself.
+    Where a statement or a block ends only its text tells, and a model may not stop by itself. Of several candidates the
+    others are not known by then: as many lines are asked for once more.
     """
-    enough = ""
+    enough, seen = "", PartialInfill(0, "")
 
     def watch(partial: PartialInfill) -> None:
-        nonlocal enough
+        nonlocal enough, seen
         on_partial(partial)
         shown = cut(partial.text, plan, snapshot.document.language)
         if not enough and shown.strip() and len(shown) < len(partial.text.rstrip()):
-            enough = shown
+            enough, seen = shown, partial
             asking.cancel()
 
     # A line's end is the worker's to see, and of several beams none is sure to be the answer.
@@ -91,9 +92,14 @@ async def _infill_enough(
             raise
     finally:
         asking.cancel()
-    lines = len(_LINE_BREAK.findall(enough)) + 1
-    confirming = replace(request, limits=replace(plan.limits, max_lines=lines), drafts=(enough,))
+    snapshot.require_current()
     ms = (time.monotonic() - started) * 1000
+    lines = len(_LINE_BREAK.findall(enough)) + 1
+    said = seen.first_lines(plan.gap, lines)
+    if said and request.candidates == 1:
+        cost = seen.forwards, seen.rows_computed, seen.rows_reused, ms
+        return Infill(snapshot.document.revision, (said,), *cost, encode_ms=seen.encode_ms)
+    confirming = replace(request, limits=replace(plan.limits, max_lines=lines), drafts=(enough,))
     infill = await snapshot.infill(confirming, suppose)
     return replace(infill, ms=ms + infill.ms)
 

@@ -6,9 +6,12 @@ the named version. Nothing here knows tokens, tensors, LSP or sockets.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from model.api.policy import VERIFIED
+
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -185,10 +188,28 @@ class Infill:
 
 @dataclass(frozen=True)
 class PartialInfill:
-    """The text so far of one gap, sent while the request runs. Later ones replace earlier ones."""
+    """The text so far of one gap, sent while the request runs. Later ones replace earlier ones.
+
+    `logprobs` are those of its tokens. Of them the first `line_tokens[n]` spell n + 1 lines, with the last one's break.
+    The other fields tell what the request has cost so far, as those of `Infill`.
+    """
 
     gap_index: int
     text: str
+    logprobs: tuple[float, ...] = ()
+    line_tokens: tuple[int, ...] = ()
+    forwards: int = 0
+    rows_computed: int = 0
+    rows_reused: int = 0
+    encode_ms: float = 0.0
+
+    def first_lines(self, gap: Gap, lines: int) -> GapInfill | None:
+        """Return the answer had so many lines been allowed, of an infill left to right; None if they are not known."""
+        ends = [found.start() for found in _LINE_BREAK.finditer(self.text)]
+        if not 0 < lines <= min(len(ends), len(self.line_tokens)):
+            return None
+        tokens = self.line_tokens[lines - 1]
+        return GapInfill(gap, self.text[: ends[lines - 1]], tokens, self.logprobs[:tokens], "lines")
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class InfillRun:
         self._recorder: Recorder | None = None
         self._held_back: list[str] = []
         self.trace: Trace | None = None
-        self.forwards = self.rows_fed = self.rows_reused = 0
+        self.forwards = self.rows_fed = self.rows_reused = self._rows_encoded = 0
         self.encode_ms = 0.0
 
     def run(self) -> list[GapInfill]:
@@ -65,7 +65,7 @@ class InfillRun:
             self._session.prepare(gaps[:1])
             window = self._window_on_first(self._session.text, gaps)
         self.encode_ms = (time.monotonic() - started) * 1000
-        encoded = self._session.rows_computed - computed
+        encoded = self._rows_encoded = self._session.rows_computed - computed
         self.rows_reused = max(0, window.rows - encoded)
         if self._request.trace:
             self._begin_trace(window, encoded)
@@ -134,19 +134,20 @@ class InfillRun:
         drafts = None
         if rule.kind == "verified":
             drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected])
+        rows = GapRows(window, self._recorder)
         decode = Decode(
-            GapRows(window, self._recorder), opened, policy, rule, self._planner, drafts,
-            request.candidates - 1, request.sampling, self._generator, self._watch(opened, first_index),
+            rows, opened, policy, rule, self._planner, drafts,
+            request.candidates - 1, request.sampling, self._generator, self._watch(rows, opened, first_index),
         )  # fmt: skip
         try:
             others = DECODERS[policy.kind](decode)
         finally:
-            self.forwards += decode.rows.forwards
-            self.rows_fed += decode.rows.rows_fed
+            self.forwards += rows.forwards
+            self.rows_fed += rows.rows_fed
         first, *rest = [gap.result() for gap in opened]
         return [_with_alternatives(first, others), *rest]
 
-    def _watch(self, opened: Sequence[OpenGap], first_index: int) -> Callable[[], bool]:
+    def _watch(self, rows: GapRows, opened: Sequence[OpenGap], first_index: int) -> Callable[[], bool]:
         """Return what a decoder calls after each forward: it tells of new text and says whether to go on."""
         shown = [""] * len(opened)
 
@@ -157,10 +158,15 @@ class InfillRun:
                 for index, gap in enumerate(opened):
                     if (text := gap.text()) != shown[index]:
                         shown[index] = text
-                        self._on_partial(PartialInfill(first_index + index, text))
+                        self._on_partial(self._partial(rows, gap, first_index + index))
             return self._time_is_left()
 
         return after_forward
+
+    def _partial(self, rows: GapRows, gap: OpenGap, index: int) -> PartialInfill:
+        forwards, computed = self.forwards + rows.forwards, self._rows_encoded + self.rows_fed + rows.rows_fed
+        known = gap.known_logprobs(), gap.line_tokens()
+        return PartialInfill(index, gap.text(), *known, forwards, computed, self.rows_reused, self.encode_ms)
 
     def _time_is_left(self) -> bool:
         return self._deadline is None or time.monotonic() < self._deadline

@@ -141,12 +141,22 @@ class OpenGap:
         """Return the infill up to the frontier, or to the limit on lines."""
         return self.spelling.infill[: self._line_limit()]
 
+    def known_logprobs(self) -> tuple[float, ...]:
+        """Return the log-probabilities of the tokens before the frontier."""
+        return tuple(self.logprobs[rank] for rank in range(1, self.frontier))
+
+    def line_tokens(self) -> tuple[int, ...]:
+        """Return how many tokens it took until each line break of the infill was there."""
+        spelling, found = Spelling(self.spelling.vocabulary, self.spelling.held_back), list[int]()
+        for count, token_id in enumerate(self.known_ids(), start=1):
+            spelling.push(token_id)
+            found += [count] * (len(_LINE_BREAK.findall(spelling.infill)) - len(found))
+        return tuple(found)
+
     def result(self) -> GapInfill:
         """Return the gap as it is answered; one that has not ended ran out of time."""
-        ranks = range(1, self.frontier)
-        logprobs = tuple(self.logprobs[rank] for rank in ranks)
-        text = self.text()
-        return GapInfill(self.gap, text + self.ending if text else "", len(ranks), logprobs, self.stop or "time")
+        logprobs, text = self.known_logprobs(), self.text()
+        return GapInfill(self.gap, text + self.ending if text else "", len(logprobs), logprobs, self.stop or "time")
 
     def _line_limit(self) -> int | None:
         """Return where the infill's last allowed line ends, if it has gone beyond."""

@@ -266,7 +266,7 @@ class Engine:
             "rows_computed": self._rows_computed,
             "rows_reused": self._rows_reused,
             "cancelled": self._cancelled,
-            # Computed for infills that were withdrawn, in forwards that came to their end.
+            # Computed for infills that were withdrawn, or of which enough was there, in forwards that were not ended.
             "rows_cancelled": self._rows_cancelled,
             "rows_idle": self._rows_idle,  # computed ahead of need, islands not counted
             "cpu_ms": int(1000 * time.process_time()),  # of the whole process, all threads

@@ -64,8 +64,8 @@ class ScriptedEngine(HeldFiles):
         until += self.script.get("line_ms", 0) / 1000 * _limited(says[0], request.limits.max_lines)[0].count("\n")
         for index, said in enumerate(says):
             if on_partial and said:
-                on_partial(PartialInfill(index, said[: len(said) // 2]))
-                on_partial(PartialInfill(index, said))
+                for known in (said[: len(said) // 2], said):
+                    on_partial(PartialInfill(index, known, *self.lines_of(known)))
         while time.monotonic() < until:
             if cancelled():
                 raise Cancelled("withdrawn")
@@ -80,6 +80,13 @@ class ScriptedEngine(HeldFiles):
             stop = self.script.get("stop", stop)
             gaps.append(GapInfill(gap, shown, 3, logprobs, stop, alternatives))
         return Infill(request.version, tuple(gaps), 1, 10, 90, 1.0)
+
+    def lines_of(self, said: str) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        """Return log-probabilities and tokens of lines as a worker tells them, if each character were a token."""
+        if not self.script.get("tells_lines", True):
+            return (), ()
+        ends = (at for at, char in enumerate(said, start=1) if char == "\n")
+        return (self.script.get("logprob", -0.05),) * len(said), tuple(ends)
 
     def says(self, text: str, gaps: Sequence[Gap]) -> list[str]:
         before = text[: gaps[0].start]

@@ -301,16 +301,19 @@ def test_a_slow_machine_has_beams_for_who_asks_by_hand(script: Script) -> None:
     talk(conversation)
 
 
-def test_a_model_that_runs_on_is_stopped_where_the_block_ends(script: Script) -> None:
+@pytest.mark.parametrize(("tells_lines", "infills"), [(True, 1), (False, 2)])
+def test_a_model_that_runs_on_is_stopped_where_the_block_ends(script: Script, tells_lines: bool, infills: int) -> None:
+    """What it said of the block is the answer, which was asked for once more, with all its lines, to be confirmed."""
     body = "def f(x):\n    y = x\n    return y\n"
 
     async def conversation(client: Client) -> None:
-        await client.initialize(model=script(body + "\n\nx = 1\n" * 20, line_ms=1000), decodeAhead=False)
+        model = script(body + "\n\nx = 1\n" * 20, line_ms=1000, tells_lines=tells_lines)
+        await client.initialize(model=model, decodeAhead=False)
         client.open(URI, "def f(x):\n    ")
         started = time.monotonic()
         assert texts(await client.suggest(URI)) == ["y = x\n    return y"]
         assert time.monotonic() - started < 8, "and not the 12 seconds of 12 lines"
-        assert (await client.request("setfill/status", {"worker": True}))["worker"]["infills"] == 2
+        assert (await client.request("setfill/status", {"worker": True}))["worker"]["infills"] == infills
 
     talk(conversation)
 

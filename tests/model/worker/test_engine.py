@@ -288,6 +288,11 @@ def test_partial_texts_grow_and_end_in_the_answer(adapted: bool) -> None:
             assert after.startswith(before)
             assert after != before
         assert shown[-1] == gap.text
+    last = partials[-1]
+    assert 0 < last.forwards <= answer.forwards
+    assert last.forwards <= last.rows_computed <= answer.rows_computed
+    assert last.rows_reused == answer.rows_reused
+    assert last.encode_ms == answer.encode_ms
 
 
 # -- sampling ---------------------------------------------------------------------------------
