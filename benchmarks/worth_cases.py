@@ -201,10 +201,11 @@ def suggested(path: Path) -> tuple[list[Suggested], int]:
         syntax = asked.syntax()
         plan = _plan(syntax, asked)
         assert plan
-        if shown := shaped(syntax, plan, said.text, said.stop):
+        what = shaped(syntax, plan, said.text, said.stop)
+        if what.text:
             known = {f"is_{asked.source.language}": 1.0}
-            known |= tried_numbers(syntax, asked.gap, shown, said) | numbers(syntax, asked.gap, shown, said)
-            found.append(Suggested(asked, shown, known, asked.is_right(shown)))
+            known |= tried_numbers(syntax, asked.gap, what.text, said) | numbers(said, what.damage)
+            found.append(Suggested(asked, what.text, known, asked.is_right(what.text)))
     return found, places
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grammars import language_named, snapshot_of
+from lsp_server.shaping import damage_of
 from lsp_server.worth import Standard, Verdict, judged
 from model.api.types import Gap, GapInfill, ScoreRequest
 from model.evaluation.answer_log import AnswerLog
@@ -55,7 +56,7 @@ def _verdict(decision: Decision, logprobs: tuple[float, ...]) -> Verdict:
     syntax = snapshot_of(decision.before, python, _PARSE_SECONDS)
     gap = Gap(len(decision.before), len(decision.before))
     said = GapInfill(gap, decision.suggestion, len(logprobs), logprobs, "eoi")
-    return judged(syntax, gap, decision.suggestion, said, _ANYTHING)
+    return judged(said, damage_of(syntax, gap, decision.suggestion), _ANYTHING)
 
 
 def _logprobs(engine: Engine, decision: Decision) -> list[float]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from grammars import Span, SyntaxSnapshot, fitted_infill, fitted_infills, infill_damage, without_loose_end
+from grammars import Damage, Span, SyntaxSnapshot, fitted_infill, fitted_infills, infill_damage, without_loose_end
 from lsp_server.lengths import Plan, cut
 from lsp_server.worth import Standard, Verdict, judged
 from model.api.types import Alternative, Gap, GapInfill
@@ -18,14 +19,22 @@ _ALTERNATIVES_SHARE = 0.7  # of what the first must reach: they are looked at on
 _CHECK_SECONDS = 0.1  # that one check with the parser may take
 
 
-def shaped(syntax: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> str:
-    """Return what to show of `said`, the model's text for the plan's gap; the empty string for nothing.
+@dataclass(frozen=True)
+class Shaped:
+    """A text to show, the empty string for nothing, and what it does to the syntax, None where that is not known."""
+
+    text: str = ""
+    damage: Damage | None = None
+
+
+def shaped(syntax: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> Shaped:
+    """Return what to show of `said`, the model's text for the plan's gap.
 
     Parses, so call it outside the event loop.
     """
     text = finished(syntax, plan, said, stop_reason)
     if not text.strip() or _repeats_next_line(syntax.text, plan.gap.end, text):
-        return ""
+        return Shaped()
     return _without_damage(syntax, plan.gap.start, plan.gap.end, text)
 
 
@@ -40,15 +49,13 @@ def shaped_candidates(
     first: Verdict | None = None
     texts: dict[str, None] = {}
     for number, each in enumerate(every):
-        text = shaped(syntax, plan, each.text, each.stop)
-        verdict = None
-        if text:
-            needed = standard.lowered(_ALTERNATIVES_SHARE) if number else standard
-            verdict = judged(syntax, plan.gap, text, each, needed)
+        what = shaped(syntax, plan, each.text, each.stop)
+        needed = standard.lowered(_ALTERNATIVES_SHARE) if number else standard
+        verdict = judged(each, what.damage, needed) if what.text else None
         if number == 0:
             first = verdict
         if verdict and verdict.is_shown:
-            texts.setdefault(text)
+            texts.setdefault(what.text)
         elif number == 0 and (verdict or not plan.is_invoked):
             break
     return list(texts), first
@@ -87,16 +94,21 @@ def _repeats_next_line(document_text: str, end_char: int, text: str) -> bool:
     return next_line == text.strip() and any(map(str.isalnum, text))
 
 
-def _without_damage(syntax: SyntaxSnapshot, start_char: int, end_char: int, text: str) -> str:
+def _without_damage(syntax: SyntaxSnapshot, start_char: int, end_char: int, text: str) -> Shaped:
     """Return the longest beginning of `text`, by whole lines, that brings no new syntax error; perhaps nothing."""
     for _attempt in range(4):
-        damage = infill_damage(syntax, start_char, end_char, text, _CHECK_SECONDS)
+        damage = damage_of(syntax, Gap(start_char, end_char), text)
         if damage is None or not damage.is_worse:
-            return text
+            return Shaped(text, damage)
         breaks = list(_LINE_BREAK.finditer(text))
         if not breaks:
-            return ""
+            break
         text = text[: breaks[-1].start()].rstrip()
         if not text.strip():
-            return ""
-    return ""
+            break
+    return Shaped()
+
+
+def damage_of(syntax: SyntaxSnapshot, gap: Gap, text: str) -> Damage | None:
+    """Return what `text` in place of the gap does to the syntax, None where that cannot be told soon. Parses."""
+    return infill_damage(syntax, gap.start, gap.end, text, _CHECK_SECONDS)

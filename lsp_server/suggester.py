@@ -21,7 +21,7 @@ from lsp_server.pacing import Pace, PowerSupply
 from lsp_server.progress import Progress
 from lsp_server.remembered import Place, Remembered
 from lsp_server.settings import Settings
-from lsp_server.shaping import shaped_candidates, shaped_whole
+from lsp_server.shaping import damage_of, shaped_candidates, shaped_whole
 from lsp_server.silence import Outcome, Reason
 from lsp_server.snapshot import Snapshot
 from lsp_server.spent import Spent
@@ -276,8 +276,8 @@ async def _ahead(before: Snapshot, memory: _Memory) -> None:
     if not more:
         return
     standard = Standard.of(snapshot.settings, invoked=False)
-    verdict = await asyncio.to_thread(judged, syntax, behind, more, said, standard)
-    if memory.remembered is known and verdict.is_shown:
+    damage = await asyncio.to_thread(damage_of, syntax, behind, more)
+    if memory.remembered is known and judged(said, damage, standard).is_shown:
         memory.remembered = known.continued(more)
 
 

@@ -4,7 +4,8 @@ The numbers about a suggestion are measured here, for the language server and fo
 in `worth_odds.json`, with how it was made (`python -m benchmarks.worth fit --write`). docs/experiments.md has what else
 was tried.
 
-Knows texts, their syntax, what a decode says of itself and what the user has chosen; knows no model.
+Plain arithmetic, in microseconds. Knows what a decode says of itself, what was found of the syntax, and what the user
+has chosen; knows no texts and no model.
 """
 
 from __future__ import annotations
@@ -17,12 +18,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from grammars import SyntaxSnapshot, infill_damage
+from grammars import Damage
 from lint.logistic import LogisticClassifier, from_record
 from lsp_server.settings import Settings
-from model.api.types import Alternative, Gap, GapInfill
-
-_CHECK_SECONDS = 0.1  # that the check with the parser may take
+from model.api.types import Alternative, GapInfill
 
 
 @dataclass(frozen=True)
@@ -69,12 +68,9 @@ class Verdict:
         return found | chances | {"eagerness": self.standard.eagerness, "against": self.against}
 
 
-def judged(syntax: SyntaxSnapshot, gap: Gap, text: str, said: GapInfill | Alternative, standard: Standard) -> Verdict:
-    """Return the verdict on `text`, what is left of `said`, in place of the gap.
-
-    Parses, so call it outside the event loop.
-    """
-    known = numbers(syntax, gap, text, said)
+def judged(said: GapInfill | Alternative, damage: Damage | None, standard: Standard) -> Verdict:
+    """Return the verdict on what the model said, of which the text does `damage` to the file, None if not known."""
+    known = numbers(said, damage)
     classifier = classifier_that_ships()
     (score,) = classifier.scores([known])
     weights = {each.name: each.weight * (known[each.name] - each.mean) / each.deviation for each in classifier.weighed}
@@ -84,9 +80,8 @@ def judged(syntax: SyntaxSnapshot, gap: Gap, text: str, said: GapInfill | Altern
     )
 
 
-def numbers(syntax: SyntaxSnapshot, gap: Gap, text: str, said: GapInfill | Alternative) -> dict[str, float]:
+def numbers(said: GapInfill | Alternative, damage: Damage | None) -> dict[str, float]:
     """Return what is known of a suggestion, by name; see `judged`."""
-    damage = infill_damage(syntax, gap.start, gap.end, text, _CHECK_SECONDS)
     return {
         "confidence": confidence(said.logprobs),
         "loss": math.log1p(-sum(said.logprobs)),  # in nats, of all of it: grows with length

@@ -20,7 +20,7 @@ def check(text: str, said: str, expected: str | None, *, language: str = "python
         assert plan is None
     else:
         assert plan is not None
-        assert shaped(snapshot, plan, said, "tokens" if said.endswith("…") else "eoi") == expected
+        assert shaped(snapshot, plan, said, "tokens" if said.endswith("…") else "eoi").text == expected
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from benchmarks.worth_fit import chances
 from grammars import PLAIN_TEXT, SyntaxSnapshot, language_named, snapshot_of
 from lsp_server import why_silent
 from lsp_server.settings import Settings
+from lsp_server.shaping import damage_of
 from lsp_server.worth import Standard, Verdict, classifier_that_ships, confidence, judged, least_chances, numbers
 from model.api.types import Gap, GapInfill
 from model.evaluation.cutting import Source
@@ -37,7 +38,7 @@ def python(text: str) -> SyntaxSnapshot:
 
 def verdict_of(*logprobs: float, before: str = HEAD, text: str = " radius", **settings: Any) -> Verdict:
     standard = Standard.of(replace(Settings(), **settings), invoked=False)
-    return judged(python(before + "\n"), Gap(len(before), len(before)), text, said(*logprobs), standard)
+    return judged(said(*logprobs), damage_of(python(before + "\n"), Gap(len(before), len(before)), text), standard)
 
 
 def test_confidence_is_the_geometric_mean_whatever_the_length() -> None:
@@ -50,7 +51,7 @@ def test_confidence_is_the_geometric_mean_whatever_the_length() -> None:
 
 def test_what_ships_weighs_numbers_that_are_measured_and_that_have_words() -> None:
     weighed = {each.name for each in classifier_that_ships().weighed}
-    assert weighed == set(numbers(python("x = \n"), Gap(4, 4), "1", said(-1.0))) == set(why_silent._AGAINST)
+    assert weighed == set(numbers(said(-1.0), None)) == set(why_silent._AGAINST)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +65,12 @@ def test_what_ships_weighs_numbers_that_are_measured_and_that_have_words() -> No
     ],
 )
 def test_what_a_suggestion_does_to_the_syntax(before: str, text: str, behind: str, flaws: int, mends: int) -> None:
-    found = numbers(python(before + behind), Gap(len(before), len(before)), text, said(-0.1))
+    found = numbers(said(-0.1), damage_of(python(before + behind), Gap(len(before), len(before)), text))
     assert (found["flaws"], found["mends"]) == (flaws, mends)
 
 
 def test_syntax_that_is_not_known_speaks_neither_way() -> None:
-    found = numbers(snapshot_of("x = \n", PLAIN_TEXT), Gap(4, 4), "1", said(-0.1, -0.3))
+    found = numbers(said(-0.1, -0.3), damage_of(snapshot_of("x = \n", PLAIN_TEXT), Gap(4, 4), "1"))
     assert found == pytest.approx({"confidence": math.exp(-0.2), "loss": math.log(1.4), "flaws": 0, "mends": 0})
 
 
@@ -106,7 +107,7 @@ def test_a_floor_decides_alone() -> None:
 def test_by_hand_everything_is_shown() -> None:
     settings = Settings(eagerness="quiet", confidence_floor=1.0)
     standard = Standard.of(settings, invoked=True)
-    assert judged(python("x = \n"), Gap(4, 4), "1", said(-9.0, -9.0), standard).is_shown
+    assert judged(said(-9.0, -9.0), None, standard).is_shown
 
 
 def test_other_candidates_are_judged_less_strictly() -> None:
