@@ -304,6 +304,20 @@ def test_limits_are_told_with_a_time() -> None:
     talk(conversation, limits=Limits(connections_per_user=1, questions_at_a_time=1))
 
 
+def test_bytes_a_minute_are_counted_and_what_was_not_taken_is_not_missed() -> None:
+    async def conversation(running: InProcess, client: WorkerClient) -> None:
+        owner = Owner(client, "a", "a.py", "a" * 3000, 1)
+        assert (await client.infill(at("a"))).gaps[0].text == owner.text
+        owner.edit([Edit(0, 0, "b" * 3000)], 2)  # too much: nobody is told
+        with pytest.raises(BusyError, match="within a minute; try again in"):
+            await client.infill(at("a", 2))
+        running.quotas.grant(Limits())
+        owner.edit([Edit(1, 2, "-")], 3)
+        assert (await client.infill(at("a", 3))).gaps[0].text == owner.text
+
+    talk(conversation, limits=Limits(bytes_a_minute=5000))
+
+
 def test_questions_a_minute_are_counted_and_changes_still_made() -> None:
     async def conversation(running: InProcess, client: WorkerClient) -> None:
         owner = Owner(client, "a", "a.py", "a", 1)
