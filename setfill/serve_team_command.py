@@ -120,7 +120,10 @@ def run(options: argparse.Namespace) -> int:
         raise argparse.ArgumentTypeError("--stop goes with --address: a service on this machine ends with its command")
     if (options.certificate is None) != (options.key is None):
         raise argparse.ArgumentTypeError("--certificate and --key go together")
-    tokens = read_tokens(options.tokens)
+    try:
+        tokens = read_tokens(options.tokens)
+    except FileNotFoundError:
+        raise InputError(f"{options.tokens} does not exist: make it by adding a token, with --new-token USER") from None
     if not tokens and not options.stop:
         raise InputError(f"{options.tokens} has no tokens: add one with --new-token USER")
     service = _service()

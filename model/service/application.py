@@ -15,6 +15,7 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from socket import create_connection
 from typing import Any
 
 for _name, _value in {
@@ -43,7 +44,7 @@ from starlette.websockets import WebSocket, WebSocketState  # noqa: E402
 
 from model.api.runtime import package_version  # noqa: E402
 from model.api.service import PATH  # noqa: E402
-from model.errors import BusyError, FrameError, NeedFullError, SetfillError  # noqa: E402
+from model.errors import BusyError, FrameError, NeedFullError, SetfillError, WorkerError  # noqa: E402
 from model.service.conversation import admitted  # noqa: E402
 from model.service.engine_host import EngineHost, Room  # noqa: E402
 from model.service.quotas import Limits, Quotas  # noqa: E402
@@ -54,6 +55,7 @@ logging.getLogger("ray.serve").setLevel(logging.WARNING)  # else it tells users 
 
 APPLICATION = "setfill"
 _LOOK_S = 10.0  # between two looks at what an engine holds
+_KNOCK_S = 5.0  # for a cluster's first machine to take a connection
 _HEALTH_S = 5.0  # for an engine to say that it works
 _WAITING_PER_ENGINE = 64  # calls that one engine may have under way; then the next one on the ring is asked
 
@@ -267,10 +269,18 @@ class Ingress:
 
 
 def start_ray(address: str | None, processors: int, metrics_port: int) -> None:
-    """Join the cluster at `address`; or start Ray on this machine alone, with as many `processors` at least."""
+    """Join the cluster at `address`; or start Ray on this machine alone, with as many `processors` at least.
+
+    WorkerError when there is no cluster.
+    """
     quiet: dict[str, Any] = {"logging_level": "warning", "log_to_driver": False, "namespace": APPLICATION}
     if address:
-        ray.init(address=address, **quiet)
+        try:
+            _knock(address)
+            ray.init(address=address, **quiet)
+        except (OSError, ValueError):
+            where = "on this machine" if address == "auto" else f"at {address}"
+            raise WorkerError(f"no Ray cluster answers {where}: start one with `ray start --head`") from None
         return
     # It says that processes of Ray's want a token of each other, as docs/team.md does.
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
@@ -283,6 +293,13 @@ def start_ray(address: str | None, processors: int, metrics_port: int) -> None:
         _system_config={"automatic_object_spilling_enabled": False, "worker_niceness": 0},
         **quiet,
     )
+
+
+def _knock(address: str) -> None:
+    """OSError where nobody listens at HOST:PORT, which Ray would try for minutes; ValueError for no such address."""
+    host, colon, port = address.rpartition(":")
+    if colon and "/" not in address:
+        create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
 
 
 def missing_processors(engine: EngineSettings, scale: Scale) -> int:

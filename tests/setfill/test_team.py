@@ -105,12 +105,13 @@ def test_tokens_are_made_and_a_service_without_any_does_not_start(
     assert tokens.stat().st_mode & 0o777 == 0o600
     assert [line.split()[0] for line in tokens.read_text().splitlines()] == ["alice", "bob"]
     (tmp_path / "empty").touch()
-    for wrong in (["--stop"], ["--certificate", "x"], ["--engines", "3-2"], ["--tokens", str(tmp_path / "empty")]):
+    elsewhere = [["--tokens", str(tmp_path / name)] for name in ("empty", "none")]
+    for wrong in (["--stop"], ["--certificate", "x"], ["--engines", "3-2"], *elsewhere):
         try:
             status = cli.run(["serve-team", "--tokens", str(tokens), *wrong])
         except SystemExit as ended:
             status = int(ended.code or 0)
         assert status == 2
     err = capsys.readouterr().err
-    for says in ("goes with --address", "go together", "N below M", "has no tokens"):
+    for says in ("goes with --address", "go together", "N below M", "has no tokens", "does not exist: make it by"):
         assert says in err

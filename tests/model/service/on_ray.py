@@ -143,6 +143,7 @@ def cluster(model: Path) -> Iterator[OnRay]:
         port = free_port()
         address = f"127.0.0.1:{port}"
         environment = {**_environment(folder), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        environment["RAY_worker_niceness"] = "0"
         start = [
             sys.executable,
             "-P",

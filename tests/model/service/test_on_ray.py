@@ -25,7 +25,7 @@ from model.api.client import WorkerClient, WorkerOptions
 from model.api.messages import Failed, Held, Hello
 from model.api.service import Service
 from model.errors import BusyError, NeedFullError, UnauthorizedError
-from tests.model.service.on_ray import OnRay, running
+from tests.model.service.on_ray import OnRay, free_port, running
 from tests.model.service.typists import Typist, ask, check_answers, leave, typists
 from tests.model.worker.helpers import until
 
@@ -210,6 +210,11 @@ def test_no_other_users_file_is_read_by_its_id(service: OnRay) -> None:
         await leave(users)
 
     asyncio.run(run())
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once(service: OnRay) -> None:
+    with pytest.raises(AssertionError, match=r"no Ray cluster answers at 127.0.0.1:\d+: start one"):
+        service.change("--address", f"127.0.0.1:{free_port()}")
 
 
 def test_metrics_count_and_logs_tell_no_code_and_no_token(service: OnRay) -> None:
