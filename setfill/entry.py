@@ -17,6 +17,10 @@ _OURS = ("model", "grammars", "lsp_server", "lint")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     only_our_packages()
+    import logging
+
+    # Commands say themselves what went wrong; without a handler Python would print warnings of ours beside that.
+    logging.getLogger("model").addHandler(logging.NullHandler())
     try:
         from setfill.cli import run
 

@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import os
 import signal
+import socket
 import sys
 import threading
 from dataclasses import asdict, fields
@@ -126,8 +127,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.tokens} does not exist: make it by adding a token, with --new-token USER") from None
     if not tokens and not options.stop:
         raise InputError(f"{options.tokens} has no tokens: add one with --new-token USER")
-    service = _service()
     _refuse_what_is_not_there(options)
+    service = _service()
     return _serve(service, options, tokens)
 
 
@@ -156,12 +157,23 @@ def _service() -> Any:
 
 
 def _refuse_what_is_not_there(options: argparse.Namespace) -> None:
-    """Find out here what every engine would find out: a model or a file that is not there."""
+    """Find out here what Ray's processes would find out, or not: a model or file that is missing, a port in use."""
     if not options.address:
         store.find(options.model)
+        _refuse_port_in_use("--port", options.host, options.port)
+        _refuse_port_in_use("--metrics-port", "127.0.0.1", options.metrics_port)
     for path in (options.certificate, options.key):
         if path:
             path.open("rb").close()
+
+
+def _refuse_port_in_use(option: str, host: str, port: int) -> None:
+    """Ray Serve would share the port with whoever listens there, and each would get some of the connections."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        raise InputError(f"{host} port {port} is not to be had ({why}): name another one with {option}") from None
 
 
 def _files_of(model: str) -> str:
@@ -198,8 +210,11 @@ def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...])
             model, options.precision, options.threads, options.memory_budget_mb, files=_files_of(model)
         )
         scale = service.Scale(*options.engines, ingresses=options.ingresses)
-        if missing := service.missing_processors(engine, scale):
-            told.print(f"The cluster lacks {missing} processors for so many engines: it waits until machines join.")
+        needed, there_are = options.engines[0] * options.threads, service.processors()
+        if needed > there_are:
+            told.print(
+                f"Engines need {needed} processors, and the cluster has {there_are}: the rest waits for machines."
+            )
         service.deploy(
             engine,
             scale,

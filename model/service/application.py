@@ -52,6 +52,9 @@ from model.service.tokens import Tokens, parse_line  # noqa: E402
 
 logger = logging.getLogger(__name__)
 logging.getLogger("ray.serve").setLevel(logging.WARNING)  # else it tells users of its namespaces
+logging.getLogger("ray._private.authentication.authentication_token_setup").addFilter(
+    lambda record: "is disabled" in record.getMessage()  # that it is enabled is told in docs/team.md
+)
 
 APPLICATION = "setfill"
 _LOOK_S = 10.0  # between two looks at what an engine holds
@@ -282,8 +285,6 @@ def start_ray(address: str | None, processors: int, metrics_port: int) -> None:
             where = "on this machine" if address == "auto" else f"at {address}"
             raise WorkerError(f"no Ray cluster answers {where}: start one with `ray start --head`") from None
         return
-    # It says that processes of Ray's want a token of each other, as docs/team.md does.
-    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     # Users' code is in Ray's memory while it travels, and never to be moved from there to disk.
     ray.init(
         include_dashboard=False,
@@ -302,9 +303,9 @@ def _knock(address: str) -> None:
         create_connection((host.strip("[]"), int(port)), _KNOCK_S).close()
 
 
-def missing_processors(engine: EngineSettings, scale: Scale) -> int:
-    """Return how many processors more the fewest engines need than the Ray that was started or joined has."""
-    return max(0, scale.fewest * engine.threads - int(ray.cluster_resources().get("CPU", 0)))
+def processors() -> int:
+    """Return how many processors the Ray that was started or joined has for engines."""
+    return int(ray.cluster_resources().get("CPU", 0))
 
 
 def deploy(

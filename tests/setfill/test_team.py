@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from setfill import cli
 from tests.model.service.in_process import InProcess, loader, service_in_a_thread
+from tests.model.service.on_ray import free_port
 from tests.setfill.test_commands import check_refused
 
 SOURCE = "def area(w, h):\n    return w * h\n"
@@ -91,6 +94,27 @@ def test_what_is_wrong_with_the_service_is_told_in_a_line(tmp_path: Path, capsys
     check_refused([*fill, "--team", "team.example"], "must be https://HOST", capsys)
     status = cli.run([*fill, "--team", "http://127.0.0.1:9"])
     assert (status, "wants a token" in capsys.readouterr().err) == (2, True)
+
+
+def test_a_port_that_is_in_use_is_not_shared(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"alice {'0' * 64}")
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = str(taken.getsockname()[1])
+        for options in (["--port", port], ["--port", str(free_port()), "--metrics-port", port]):
+            serve = ["serve-team", "--tokens", str(tokens), "--model", str(tiny_model), *options]
+            check_refused(serve, f"127.0.0.1 port {port} is not to be had (Address already in use)", capsys)
+
+
+def test_what_is_wrong_with_the_service_is_all_that_is_printed(tmp_path: Path) -> None:
+    """No warning that a log would have, where there is none."""
+    file = tmp_path / "app.py"
+    file.write_text(SOURCE)
+    command = [sys.executable, "-P", "-m", "setfill", "fill", str(file), "--at", "2:5", "--team", "http://127.0.0.1:9"]
+    told = subprocess.run(command, capture_output=True, text=True).stderr.splitlines()
+    assert ["goes to 127.0.0.1" in told[0], "wants a token" in told[-1], len(told)] == [True, True, 2]
 
 
 def test_tokens_are_made_and_a_service_without_any_does_not_start(
