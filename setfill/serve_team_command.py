@@ -195,7 +195,7 @@ def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...])
     os.chdir("/")  # where nothing is named like what Ray's processes import
     try:
         told.print(
-            f"Joining the Ray cluster at {options.address}."
+            f"Joining the Ray cluster {'of this machine' if options.address == 'auto' else 'at ' + options.address}."
             if options.address
             else "Starting Ray on this machine; until it serves a minute may pass, or two on a busy one.",
             markup=False,
