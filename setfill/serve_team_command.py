@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from model import store
+from model.api.service import is_loopback
 from model.errors import InputError, ModelNotFoundError, SetfillError
 from model.service.quotas import Limits
 from model.service.tokens import Token, new_token, read_tokens
@@ -129,6 +130,10 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.tokens} has no tokens: add one with --new-token USER")
     _refuse_what_is_not_there(options)
     service = _service()
+    if not (options.stop or options.certificate or is_loopback(options.host)):
+        notes().print(
+            "Without --certificate code and tokens travel unencrypted; a proxy that speaks TLS can be before it."
+        )
     return _serve(service, options, tokens)
 
 
@@ -188,40 +193,30 @@ def _files_of(model: str) -> str:
 
 
 def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...]) -> int:
-    told, engines = notes(), options.engines[1]
-    limits = Limits(**{name: getattr(options, name) for name in asdict(Limits())})
-    model = os.path.abspath(options.model) if os.path.dirname(options.model) else options.model
+    told = notes()
     files = [str(path.absolute()) if path else None for path in (options.certificate, options.key)]
+    model = os.path.abspath(options.model) if os.path.dirname(options.model) else options.model
+    engine = service.EngineSettings(
+        model, options.precision, options.threads, options.memory_budget_mb, files=_files_of(model)
+    )
+    scale = service.Scale(*options.engines, ingresses=options.ingresses)
+    limits = Limits(**{name: getattr(options, name) for name in asdict(Limits())})
+    address = service.Address(options.host, options.port, *files)
     os.chdir("/")  # where nothing is named like what Ray's processes import
     try:
-        told.print(
-            f"Joining the Ray cluster {'of this machine' if options.address == 'auto' else 'at ' + options.address}."
-            if options.address
-            else "Starting Ray on this machine; until it serves a minute may pass, or two on a busy one.",
-            markup=False,
-        )
-        service.start_ray(options.address, engines * options.threads, options.metrics_port)
+        told.print(_beginning(options), markup=False)
+        service.start_ray(options.address, scale.most * engine.threads, options.metrics_port)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does; Ray has its own handler there
         if options.stop:
             service.remove()
             told.print("The service is off the cluster.")
             return 0
-        engine = service.EngineSettings(
-            model, options.precision, options.threads, options.memory_budget_mb, files=_files_of(model)
-        )
-        scale = service.Scale(*options.engines, ingresses=options.ingresses)
-        needed, there_are = options.engines[0] * options.threads, service.processors()
+        needed, there_are = scale.fewest * engine.threads, service.processors()
         if needed > there_are:
             told.print(
-                f"Engines need {needed} processors, and the cluster has {there_are}: the rest waits for machines."
+                f"Engines want {needed} processors, and the cluster has {there_are}: the rest waits for machines."
             )
-        service.deploy(
-            engine,
-            scale,
-            [token.line() for token in tokens],
-            limits,
-            service.Address(options.host, options.port, *files),
-        )
+        service.deploy(engine, scale, [token.line() for token in tokens], limits, address)
         scheme = "https" if options.certificate else "http"
         told.print(f"serving {model} on {scheme}://{options.host}:{options.port}", markup=False)
         if not options.address:
@@ -231,3 +226,9 @@ def _serve(service: Any, options: argparse.Namespace, tokens: tuple[Token, ...])
     finally:
         service.stop_ray()
     return 0
+
+
+def _beginning(options: argparse.Namespace) -> str:
+    if options.address:
+        return f"Joining the Ray cluster {'of this machine' if options.address == 'auto' else 'at ' + options.address}."
+    return "Starting Ray on this machine; until it serves a minute may pass, or two on a busy one."

@@ -62,7 +62,7 @@ class Service:
             raise WorkerError("the URL of the team's service must be https://HOST or https://HOST:PORT")
         if parts.username is not None or parts.query or parts.fragment:
             raise WorkerError("the URL of the team's service must have no user, query or fragment")
-        if parts.scheme == "http" and not self.allow_http and not _is_loopback(parts.hostname or ""):
+        if parts.scheme == "http" and not self.allow_http and not is_loopback(parts.hostname or ""):
             raise WorkerError(
                 f"http to {parts.hostname} would send your code and token unencrypted: use https, "
                 "or allow http if all of the network between is yours"
@@ -85,7 +85,8 @@ def is_first_use(host: str) -> bool:
     return True
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether what goes to `host` stays on this machine, as far as its name tells."""
     if host.lower() == "localhost":
         return True
     try:
