@@ -140,7 +140,8 @@ class InfillRun:
             request.candidates - 1, request.sampling, self._generator, self._watch(rows, opened, first_index),
         )  # fmt: skip
         try:
-            others = DECODERS[policy.kind](decode)
+            with window.network.interruptible(self._cancelled):
+                others = DECODERS[policy.kind](decode)
         finally:
             self.forwards += rows.forwards
             self.rows_fed += rows.rows_fed

@@ -86,7 +86,8 @@ class Decoder:
     def interruptible(self, interrupted: Callable[[], bool]) -> Iterator[None]:
         """Have forwards within look before each layer whether to end there, by Cancelled.
 
-        What such a one has written is beyond what the cache counts, as are all rows until they are pushed.
+        What such a one has written is beyond what the cache counts, as are all rows until they are pushed. For decodes:
+        rows of text that was encoded in vain would have been of use to whoever asks next.
         """
         before, self._interrupted = self._interrupted, interrupted
         try:

@@ -25,6 +25,8 @@ from model.sessions.islands import IslandStore
 from model.sessions.window import Window
 
 IDLE_SLICE_ROWS = 64  # one slice of idle work feeds about this many rows
+SHORT_IDLE_SLICE_ROWS = 16  # and of the left stack this many while infills are asked for
+ASKED_SLICE_ROWS = 64  # and one of an infill: what is encoded stays if the infill is withdrawn
 IDLE_TAIL_ROWS = 4  # so few new rows of the left stack are not worth a forward of idle work: an infill's has room
 FUSED_TAIL_ROWS = 16  # so many new rows of the left stack wait for the first forward of an infill
 FIM_FUSED_ROWS = 256  # and so many where a suffix may be among them, which is encoded anew with every token before it
@@ -164,25 +166,26 @@ class Session:
             self._aim(near, text, gaps)
             if near.pending_rows < window.pending_rows:
                 window = near
-        window.encode(cancelled, leave_rows=FIM_FUSED_ROWS if self._parts.fim else FUSED_TAIL_ROWS)
+        leave_rows = FIM_FUSED_ROWS if self._parts.fim else FUSED_TAIL_ROWS
+        window.encode(cancelled, slice_rows=ASKED_SLICE_ROWS, leave_rows=leave_rows)
         if not self._parts.capabilities.adapted:
             window.keep_a_row_pending()
         return window
 
-    def idle_slice(self) -> bool:
-        """Do one slice of work that makes the next infill cheaper; return whether there may be more."""
+    def idle_slice(self, rows: int = IDLE_SLICE_ROWS) -> bool:
+        """Do one slice of about so many rows that make the next infill cheaper; return whether there may be more."""
         if self._settled:
             return False
         for snippet in reversed(self._shown_snippets()) if self._parts.fim is None else ():
             if self._parts.islands.get(snippet) is None:
-                self._parts.islands.encode_slice(snippet, IDLE_SLICE_ROWS)
+                self._parts.islands.encode_slice(snippet, rows)
                 return True
         if self._gaps is not None:
             full = self._full = self._full or self._new_window(self._parts.full)
             self._aim(full, self.readable, self._gaps)
             leave_rows = 0 if self._parts.fim else IDLE_TAIL_ROWS
             if full.pending_rows > min(leave_rows, len(full.left_tail())) or full.merge_small_chunks():
-                full.encode(max_rows=IDLE_SLICE_ROWS, slice_rows=IDLE_SLICE_ROWS, leave_rows=leave_rows)
+                full.encode(max_rows=rows, slice_rows=rows, leave_rows=leave_rows)
                 return True
         if self._near is not None:
             self._rows_dropped += self._near.rows_computed

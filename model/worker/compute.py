@@ -6,8 +6,8 @@ sockets and frames. All of torch runs on this thread.
 Clients take turns: each has a queue of its own, in order, and the thread takes
 one request of each in rotation, so a client that asks much delays another by at
 most one request. When nothing has come for a moment, the engine does its idle work
-in slices: the queues are looked at between them, and a slice is given up for whoever
-waits for an answer. When that is done too, the thread sleeps.
+in slices and the queues are looked at between them; when that is done too, the thread
+sleeps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from model.api.messages import WorkerStatus
-from model.api.types import InfillRequest, PartialInfill, ScoreRequest
+from model.api.types import PartialInfill
 from model.errors import Cancelled, SetfillError
 from model.worker.requests import Engine, OpenFiles, carry_out, close_all, failure, log_internal_error
 
@@ -42,11 +42,6 @@ class Job:
     answer: Callable[[Any], None]
     on_partial: Callable[[PartialInfill], None]
     cancelled: bool = False  # written by the event loop, read between layers
-
-    @property
-    def computes(self) -> bool:
-        """Whether the network is asked, and somebody waits for what it says."""
-        return isinstance(self.message, InfillRequest | ScoreRequest)
 
 
 class FairQueue:
@@ -115,11 +110,6 @@ class FairQueue:
                     return None
                 self._changed.wait(left_s)
             return None
-
-    def somebody_waits(self) -> bool:
-        """Return whether a job that waits asks the network."""
-        with self._changed:
-            return any(job.computes for jobs in self._waiting.values() for job in jobs)
 
     @property
     def stopped(self) -> bool:
@@ -221,7 +211,7 @@ class Compute:
             elif self.queue.stopped:
                 return
             else:
-                until_idle_s = 0.0 if _idle_slice(engine, self.queue.somebody_waits) else None
+                until_idle_s = 0.0 if _idle_slice(engine) else None
 
     def _answer(self, engine: Engine, job: Job) -> None:
         files = self._files.setdefault(job.connection, OpenFiles(job.connection))
@@ -240,10 +230,10 @@ class Compute:
         job.answer(answer)
 
 
-def _idle_slice(engine: Engine, interrupted: Callable[[], bool]) -> bool:
+def _idle_slice(engine: Engine) -> bool:
     """Let the engine do one slice of idle work. Return whether more is left."""
     try:
-        return engine.idle_slice(interrupted)
+        return engine.idle_slice()
     except SetfillError as error:
         logger.warning("idle work ended (%s)", error.code)
     except Exception as error:

@@ -38,11 +38,12 @@ from model.decoding.widths import WidthPlanner
 from model.errors import Cancelled, InputError, UnknownFileError, VersionError
 from model.network.linear import Precision, choose_precision
 from model.sessions.geometry import FULL, NEAR, WindowLimits
-from model.sessions.session import Session, SessionParts, check_gaps
+from model.sessions.session import IDLE_SLICE_ROWS, SHORT_IDLE_SLICE_ROWS, Session, SessionParts, check_gaps
 from model.sessions.window import Window
 
 DEFAULT_MEMORY_BUDGET_MB = 512
 ISLAND_SHARE = 0.25  # of the memory budget, for context islands
+ASKED_SECONDS = 2.0  # so long after an infill was asked for the next one is near
 
 
 class Engine:
@@ -68,6 +69,7 @@ class Engine:
         self._versions: dict[str, int] = {}
         self._infills = self._forwards = self._rows_computed = self._rows_reused = self._evictions = 0
         self._cancelled = self._rows_cancelled = self._rows_idle = 0
+        self._asked_at = -math.inf  # on the monotonic clock
 
     @classmethod
     def load(
@@ -140,13 +142,12 @@ class Engine:
 
         Raises Cancelled, RangeError, VersionError, UnknownFileError, InputError.
         """
-        started = time.monotonic()
+        started = self._asked_at = time.monotonic()
         session = self._checked(request.file_id, request.version, request.gaps)
         before = session.rows_computed
         run = InfillRun(request, session, self._vocabulary, self._planner, on_partial, cancelled)
         try:
-            with self._parts.network.interruptible(cancelled):
-                gaps = run.run()
+            gaps = run.run()
         except Cancelled:
             self._cancelled += 1
             self._rows_cancelled += session.rows_computed - before + run.rows_fed
@@ -179,17 +180,16 @@ class Engine:
             raise InputError("texts are read as text from left to right only: score them by left_to_right")
         if policy.kind == "beam":
             raise InputError("beam is a way to search, not an order to score in: score by left_to_right")
-        with self._parts.network.interruptible(cancelled):
-            if policy.kind == "left_to_right":
-                scores = self._score_left_to_right(session, request, cancelled)
-            else:
-                generator = torch.Generator().manual_seed(request.seed)
-                scores = []
-                for gap, text in zip(request.gaps, request.texts, strict=True):
-                    window = session.window_at((gap,), cancelled)
-                    scores.append(
-                        score_in_orders(window, self._vocabulary, text, policy, request.orders, generator, cancelled)
-                    )
+        if policy.kind == "left_to_right":
+            scores = self._score_left_to_right(session, request, cancelled)
+        else:
+            generator = torch.Generator().manual_seed(request.seed)
+            scores = []
+            for gap, text in zip(request.gaps, request.texts, strict=True):
+                window = session.window_at((gap,), cancelled)
+                scores.append(
+                    score_in_orders(window, self._vocabulary, text, policy, request.orders, generator, cancelled)
+                )
         self._evict()
         return Score(tuple(scores), (time.monotonic() - started) * 1000)
 
@@ -233,18 +233,16 @@ class Engine:
         knows_gaps = self._parts.capabilities.adapted  # others read on, whatever they are asked
         return replace(score, as_text=score_as_text(window, self._vocabulary, text) if knows_gaps else score.tokens)
 
-    def idle_slice(self, interrupted: Callable[[], bool] = lambda: False) -> bool:
+    def idle_slice(self) -> bool:
         """Do one slice of at most about 64 rows for the file used last; return whether there may be more to do.
 
-        As soon as `interrupted`, which is looked at between layers, it is given up.
+        It is shorter while infills are asked for, which wait for it. None is given up in its middle: who types without
+        pause would never have the whole window read.
         """
+        is_asked = time.monotonic() - self._asked_at < ASKED_SECONDS
         for session in reversed(self._sessions.values()):
             before = session.rows_computed
-            try:
-                with self._parts.network.interruptible(interrupted):
-                    more = session.idle_slice()
-            except Cancelled:
-                more = True
+            more = session.idle_slice(SHORT_IDLE_SLICE_ROWS if is_asked else IDLE_SLICE_ROWS)
             self._rows_idle += session.rows_computed - before
             if more:
                 self._evict()

@@ -114,7 +114,7 @@ class ScriptedEngine(HeldFiles):
     def score(self, request: ScoreRequest, cancelled: Callable[[], bool]) -> Score:
         raise InputError("the stand-in does not score")
 
-    def idle_slice(self, interrupted: Callable[[], bool]) -> bool:
+    def idle_slice(self) -> bool:
         return False
 
     def stats(self) -> dict[str, int | float | str]:

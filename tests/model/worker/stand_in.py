@@ -82,7 +82,7 @@ class StandInEngine(HeldFiles):
     def score(self, request: ScoreRequest, cancelled: Callable[[], bool]) -> Score:
         return Score(tuple(GapScore((TokenScore(text, -1.0, "clean"),), -1.0, None) for text in request.texts), 0.0)
 
-    def idle_slice(self, interrupted: Callable[[], bool]) -> bool:
+    def idle_slice(self) -> bool:
         time.sleep(0.002 if self.idle_slices_left else 0)
         self.idle_slices_left = max(0, self.idle_slices_left - 1)
         return self.idle_slices_left > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -23,10 +24,13 @@ from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.sampling import draw_next
 from model.decoding.spelling import Vocabulary
 from model.errors import Cancelled, InputError, RangeError, UnknownFileError, VersionError
+from model.sessions.geometry import FULL
 from model.sessions.seams import left_cut
+from model.sessions.session import FUSED_TAIL_ROWS, IDLE_SLICE_ROWS, SHORT_IDLE_SLICE_ROWS
+from model.worker import engine as engine_module
 from model.worker.engine import Engine
 from tests.model.tiny import tiny_checkpoint
-from tests.model.windows import SMALL
+from tests.model.windows import SMALL, SMALLER
 from tests.model.worker.engines import AT, TEXT, WHOLE, fill, opened, settled, texts
 
 # -- files and versions -----------------------------------------------------------------------
@@ -262,19 +266,28 @@ def test_cancelling_at_any_look_leaves_the_session_usable(adapted: bool) -> None
     assert looks > 25
 
 
-def test_an_idle_slice_that_is_given_up_leaves_nothing_behind() -> None:
-    snippet = Snippet("src/other.py", TEXT[:600])
-    expected = opened(**WHOLE)
-    expected.set_context("f", [snippet])
-    said = texts(fill(settled(expected, Gap(AT, AT)), AT))
-    engine, count = opened(**WHOLE), itertools.count()
-    engine.set_context("f", [snippet])
-    engine.prepare("f", AT)
-    while engine.idle_slice(lambda: next(count) % 5 == 4):  # so that some slices come to their end
-        pass
-    assert next(count) > 10
-    assert texts(fill(engine, AT)) == said
-    assert engine.stats()["rows_idle"] == expected.stats()["rows_idle"]
+def test_the_file_is_read_also_for_who_withdraws_every_request() -> None:
+    """Requests that each key withdrew ended in the midst of a slice, and the next began it anew: none was answered."""
+    engine = opened(**WHOLE)
+    for _ in range(20):
+        count = itertools.count()
+        with pytest.raises(Cancelled):
+            fill(engine, AT, cancelled=lambda count=count: next(count) >= 2)
+    assert fill(engine, AT, max_tokens=1).rows_computed <= FUSED_TAIL_ROWS + 1
+
+
+@pytest.mark.parametrize(("asked_seconds", "rows"), [(math.inf, SHORT_IDLE_SLICE_ROWS), (0.0, IDLE_SLICE_ROWS)])
+def test_idle_slices_are_short_while_infills_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked_seconds: float, rows: int
+) -> None:
+    monkeypatch.setattr(engine_module, "ASKED_SECONDS", asked_seconds)
+    engine = opened(full=FULL, near=SMALLER)  # text before the cursor is what is left to be read
+    engine.edit("f", [Edit(len(TEXT), len(TEXT), TEXT * 2)], 2)
+    fill(engine, 3 * len(TEXT), version=2, max_tokens=1)
+    slices: list[int] = []
+    while engine.idle_slice():
+        slices.append(int(engine.stats()["rows_idle"]) - sum(slices))
+    assert max(slices) == rows
 
 
 @pytest.mark.parametrize("adapted", [True, False])
