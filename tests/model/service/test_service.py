@@ -17,7 +17,6 @@ from model.api.client import WorkerClient
 from model.api.types import Edit, Gap, InfillRequest, PartialInfill, ScoreRequest, Snippet
 from model.api.types import Limits as Sizes
 from model.errors import BusyError, Cancelled, NeedFullError, SetfillError, UnauthorizedError, VersionError, WorkerError
-from model.service.engine_host import EngineHost
 from model.service.quotas import Limits
 from model.service.tokens import Tokens
 from tests.model.service.in_process import ALICE, BOB, InProcess, loader, service
@@ -349,8 +348,20 @@ def test_snippets_of_many_users_are_encoded_once_in_an_engine(tiny_model: Path) 
     snippet = Snippet("shapes.py", "def perimeter(w, h):\n    return 2 * (w + h)\n" * 3)
     limits = Sizes(max_tokens=2)
 
+    engines: list[Any] = []
+
+    def load_and_note(tell_progress: Any) -> Any:
+        engines.append(loader(tiny_model)(tell_progress))
+        return engines[-1]
+
+    async def islands() -> int:
+        """Return how many bytes of islands there are once idle work has ended in the engine that was asked."""
+        (asked,) = (engine for engine in engines if engine._sessions)
+        await until(lambda: all(session._settled for session in asked._sessions.values()), timeout_s=60)
+        return int(asked.stats()["island_bytes"])
+
     async def run() -> None:
-        async with asyncio.timeout(60), service(loader(tiny_model)) as running:
+        async with asyncio.timeout(100), service(load_and_note) as running:
             running.route = lambda session: 0
             held = []
             for token in (ALICE[0], BOB[0]):
@@ -358,16 +369,8 @@ def test_snippets_of_many_users_are_encoded_once_in_an_engine(tiny_model: Path) 
                     client.open("f", "a.py", f"def area(w, h):  # {token[-4:]}\n    return ", 1)
                     client.set_context("f", [snippet])
                     await client.infill(InfillRequest("f", 1, (Gap(0, 0),), "left_to_right", limits=limits))
-                    held.append(await islands(running.hosts[0]))
+                    held.append(await islands())
             assert held[0] == held[1] > 0
-
-    async def islands(host: EngineHost) -> object:
-        """Return how many bytes of islands there are once idle work has ended."""
-        seen = [await host.stats()]
-        while len(seen) < 5 or any(each["cached_bytes"] != seen[-1]["cached_bytes"] for each in seen[-5:]):
-            await asyncio.sleep(0.02)
-            seen.append(await host.stats())
-        return seen[-1]["island_bytes"]
 
     asyncio.run(run())
 
