@@ -25,7 +25,7 @@ from model.sessions.islands import IslandStore
 from model.sessions.window import Window
 
 IDLE_SLICE_ROWS = 64  # one slice of idle work feeds about this many rows
-SHORT_IDLE_SLICE_ROWS = 16  # and of the left stack this many while infills are asked for
+SHORT_IDLE_SLICE_ROWS = 16  # and of the left stack at least this many while infills are asked for
 ASKED_SLICE_ROWS = 64  # and one of an infill: what is encoded stays if the infill is withdrawn
 IDLE_TAIL_ROWS = 4  # so few new rows of the left stack are not worth a forward of idle work: an infill's has room
 FUSED_TAIL_ROWS = 16  # so many new rows of the left stack wait for the first forward of an infill

@@ -44,6 +44,7 @@ from model.sessions.window import Window
 DEFAULT_MEMORY_BUDGET_MB = 512
 ISLAND_SHARE = 0.25  # of the memory budget, for context islands
 ASKED_SECONDS = 2.0  # so long after an infill was asked for the next one is near
+SHORT_IDLE_SLICE_MS = 50.0  # a slice of idle work until then, where its fewest rows do not take longer
 
 
 class Engine:
@@ -239,10 +240,10 @@ class Engine:
         It is shorter while infills are asked for, which wait for it. None is given up in its middle: who types without
         pause would never have the whole window read.
         """
-        is_asked = time.monotonic() - self._asked_at < ASKED_SECONDS
+        rows = self._idle_rows()
         for session in reversed(self._sessions.values()):
             before = session.rows_computed
-            more = session.idle_slice(SHORT_IDLE_SLICE_ROWS if is_asked else IDLE_SLICE_ROWS)
+            more = session.idle_slice(rows)
             self._rows_idle += session.rows_computed - before
             if more:
                 self._evict()
@@ -271,6 +272,12 @@ class Engine:
         }
 
     # -- within -----------------------------------------------------------------------------
+
+    def _idle_rows(self) -> int:
+        if time.monotonic() - self._asked_at >= ASKED_SECONDS:
+            return IDLE_SLICE_ROWS
+        counts = (rows for rows in (IDLE_SLICE_ROWS, 32) if self._planner.forward_ms(rows) <= SHORT_IDLE_SLICE_MS)
+        return next(counts, SHORT_IDLE_SLICE_ROWS)
 
     def _session(self, file_id: str) -> Session:
         session = self._sessions.get(file_id)

@@ -23,6 +23,7 @@ from model.api.types import (
 from model.checkpoint.tokenization import ByteTokenizer
 from model.decoding.sampling import draw_next
 from model.decoding.spelling import Vocabulary
+from model.decoding.widths import WidthPlanner
 from model.errors import Cancelled, InputError, RangeError, UnknownFileError, VersionError
 from model.sessions.geometry import FULL
 from model.sessions.seams import left_cut
@@ -276,11 +277,15 @@ def test_the_file_is_read_also_for_who_withdraws_every_request() -> None:
     assert fill(engine, AT, max_tokens=1).rows_computed <= FUSED_TAIL_ROWS + 1
 
 
-@pytest.mark.parametrize(("asked_seconds", "rows"), [(math.inf, SHORT_IDLE_SLICE_ROWS), (0.0, IDLE_SLICE_ROWS)])
+@pytest.mark.parametrize(
+    ("asked_seconds", "row_ms", "rows"),
+    [(math.inf, 4.0, SHORT_IDLE_SLICE_ROWS), (math.inf, 1.0, 32), (math.inf, 0.5, IDLE_SLICE_ROWS), (0.0, 4.0, 64)],
+)
 def test_idle_slices_are_short_while_infills_are_asked_for(
-    monkeypatch: pytest.MonkeyPatch, asked_seconds: float, rows: int
+    monkeypatch: pytest.MonkeyPatch, asked_seconds: float, row_ms: float, rows: int
 ) -> None:
     monkeypatch.setattr(engine_module, "ASKED_SECONDS", asked_seconds)
+    monkeypatch.setattr(WidthPlanner, "forward_ms", lambda planner, width: row_ms * width)
     engine = opened(full=FULL, near=SMALLER)  # text before the cursor is what is left to be read
     engine.edit("f", [Edit(len(TEXT), len(TEXT), TEXT * 2)], 2)
     fill(engine, 3 * len(TEXT), version=2, max_tokens=1)
