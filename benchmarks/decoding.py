@@ -46,7 +46,7 @@ class Measured:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decoding", description=__doc__)
     parser.add_argument("--gaps", type=int, default=40, help="how many gaps to fill (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=3.0, help="begin no gap after that (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=2.5, help="begin no gap after that (default: %(default)s)")
     parser.add_argument("--model", default=store.DEFAULT_MODEL, help="a model's name or path (default: %(default)s)")
     parser.add_argument("--precision", help="float32, bfloat16 or int8 (default: chosen for this machine)")
     parser.add_argument("--json", action="store_true", help="print JSON")
