@@ -4,7 +4,7 @@
 
 Starts `setfill serve-team` with the real model on this machine. Each user types a Python file, a character every
 200 ms, and asks for the rest of the line in its middle and at its end, where they rest for a second; what is not
-answered counts as refused. Nothing is counted until every user has been answered once, by when all files are encoded.
+answered counts as refused. Nobody types until the engines have encoded all files, which is timed too.
 The users run on the same machine, and so take some of what is measured. A line of JSON for each number of users and
 engines goes to --out, and one that is there already is not measured again. Needs the extra setfill[team], and Linux.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import statistics
 import time
@@ -30,6 +31,7 @@ from tests.model.worker.helpers import Owner
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY_S, REST_S = 0.2, 1.0
+IDLE_CPU_S = 0.2  # that engines use in a second without anything to do, at most
 LIMITS = Limits(max_tokens=16, max_lines=1, max_ms=3000)
 BUDGET_MB = 4096  # so that files of 32 users stay encoded
 GRANTED = (
@@ -56,7 +58,7 @@ class Measured:
     suggestions_per_s: float
     median_ms: float | None
     p95_ms: float | None
-    first_ms: float | None  # until every user had been answered once, all having asked at the same time
+    encoded_s: float  # until the files of all users, opened at the same time, were encoded
     mb_per_user: float  # of engines and ingress, with one file of each user
     engine_mb: float  # of one engine before users came
     processor: str
@@ -79,9 +81,9 @@ class User:
         self._at, self._version = len(before), 1
         self._owner = Owner(self.client, "f", "typed.py", before + "\n" + "\n".join(lines[middle + 20 :]), 1)
 
-    async def first_question(self) -> None:
-        await self._ask()
-        self.seconds, self.refused = [], 0
+    def open(self) -> None:
+        """Have an engine encode the file where the user is about to type."""
+        self.client.prepare("f", self._at)
 
     async def type(self, until_s: float) -> None:
         await asyncio.sleep(self._draw.random() * 5)
@@ -122,12 +124,29 @@ def memory_mb(service: OnRay, *deployments: str) -> float:
     return total_kb / 1024
 
 
+def cpu_s(service: OnRay) -> float:
+    """Return the processor time that engines have used."""
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in service.replicas("Engine")]
+    return sum(int(each[11]) + int(each[12]) for each in stats) / os.sysconf("SC_CLK_TCK")
+
+
+async def until_idle(service: OnRay) -> None:
+    """Wait until no engine has computed for two seconds."""
+    used_s, quiet = cpu_s(service), 0
+    while quiet < 2:
+        await asyncio.sleep(1)
+        before_s, used_s = used_s, cpu_s(service)
+        quiet = quiet + 1 if used_s - before_s < IDLE_CPU_S else 0
+
+
 async def measure(service: OnRay, engines: int, count: int, seconds: float, engine_mb: float) -> Measured:
     before_mb = memory_mb(service, "Engine", "Ingress")
     users = [User(service, number) for number in range(count)]
     await asyncio.gather(*(each.client.start() for each in users))
-    asked = time.monotonic()
-    await asyncio.gather(*(each.first_question() for each in users))
+    opened = time.monotonic()
+    for each in users:
+        each.open()
+    await until_idle(service)
     began = time.monotonic()
     await asyncio.gather(*(each.type(began + seconds) for each in users))
     took = time.monotonic() - began
@@ -144,7 +163,7 @@ async def measure(service: OnRay, engines: int, count: int, seconds: float, engi
         round(len(found) / took, 2),
         round(statistics.median(found) * 1000) if found else None,
         round(found[min(len(found) - 1, int(0.95 * len(found)))] * 1000) if found else None,
-        round((began - asked) * 1000),
+        round(began - opened, 1),
         round((after_mb - before_mb) / count, 1),
         round(engine_mb),
         cpu_name() or "",
