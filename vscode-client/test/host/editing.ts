@@ -90,10 +90,11 @@ export async function closeAll(): Promise<void> {
 /** Change a setting of the user's for some work. */
 export async function withSetting(name: string, value: unknown, work: () => Promise<void>): Promise<void> {
   const configuration = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration();
+  const before: unknown = configuration().inspect(name)?.globalValue;
   await configuration().update(name, value, vscode.ConfigurationTarget.Global);
   try {
     await work();
   } finally {
-    await configuration().update(name, undefined, vscode.ConfigurationTarget.Global);
+    await configuration().update(name, before, vscode.ConfigurationTarget.Global);
   }
 }
