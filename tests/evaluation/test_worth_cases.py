@@ -1,0 +1,75 @@
+"""Places where suggestions are asked for, what is kept of the answers, and what is fitted to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.worth_cases import Asked, Suggested, asked_places, collect, suggested
+from benchmarks.worth_fit import auc, chances, fitted, folded, gain, rightness
+from model.evaluation.cutting import Source
+from model.worker.engine import Engine
+
+CODE = "".join(f"def area_{n}(radius):\n    square = radius * radius\n    return {n} * square\n\n\n" for n in range(6))
+
+
+def source(package: str = "p") -> Source:
+    return Source(f"{package}/areas.py", "areas.py", "python", CODE)
+
+
+def test_places_look_as_while_typing() -> None:
+    """Whole lines are asked for behind their indentation; nothing that is to come stands in the text yet."""
+    places = asked_places([source()], 16, seed=1)
+    assert {asked.kind for asked in places} == {"rest", "line", "lines", "word"}
+    for asked in places:
+        assert asked.text == CODE[: asked.start] + CODE[asked.end :]
+        assert CODE[asked.start : asked.end].strip()
+        if asked.kind in ("line", "lines"):
+            assert CODE[asked.end] == "\n"
+        if asked.kind == "line":
+            assert not CODE[CODE.rindex("\n", 0, asked.start) + 1 : asked.start].strip()
+            assert not CODE[asked.start].isspace()
+
+
+def test_an_interrupted_collection_goes_on(tiny_model: Path, tmp_path: Path) -> None:
+    engine = Engine.load(tiny_model, "float32")
+    places, path = asked_places([source()], 6, seed=1), tmp_path / "answers.jsonl"
+    seen: list[int] = []
+    collect(engine, places[:3], path, lambda done, total: seen.append(done))
+    first = path.read_text()
+    collect(engine, places, path, lambda done, total: seen.append(done))
+    assert path.read_text().startswith(first)
+    assert seen == [1, 2, 3, 4, 5, 6]
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [record["key"] for record in records if "key" in record] == [asked.key for asked in places]
+    assert sum("file" in record for record in records) == 1
+    found, asked_count = suggested(path)
+    assert asked_count <= 6
+    assert {example.asked.key for example in found} <= {asked.key for asked in places}
+
+
+def example(package: str, confidence: float, *, is_right: bool) -> Suggested:
+    return Suggested(Asked(source(package), "rest", 1, 2), "", {"confidence": confidence}, is_right)
+
+
+def test_what_tells_right_from_wrong_is_weighed() -> None:
+    examples = [example(f"p{n % 5}", n / 40, is_right=n % 40 > 19) for n in range(40)]
+    classifier = fitted(examples, ["confidence"])
+    assert classifier.weighed[0].weight > 1
+    assert chances(classifier, examples) == sorted(chances(classifier, examples))
+    right = np.array([float(each.is_right) for each in examples])
+    assert auc(folded(examples, ["confidence"]), right) > 0.9
+
+
+def test_measures_by_hand() -> None:
+    right = np.array([1.0, 0.0, 1.0, 0.0])
+    scores, before = np.array([0.9, 0.2, 0.8, 0.1]), np.array([0.1, 0.9, 0.2, 0.8])
+    assert auc(scores, right) == 1
+    assert auc(np.ones(4), right) == 0.5
+    assert rightness(scores, right, 2) == 1
+    assert rightness(scores, right, 4) == 0.5
+    found = gain(scores, before, right, 0.5, ["a", "a", "b", "b"])
+    assert (found.value, found.low, found.high) == pytest.approx((1.0, 1.0, 1.0))
