@@ -5,9 +5,10 @@ Knows texts and their syntax; knows neither the worker nor the editor.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grammars import Damage, Span, SyntaxSnapshot, fitted_infill, fitted_infills, infill_damage, without_loose_end
 from lsp_server.lengths import Plan, cut
@@ -78,9 +79,21 @@ def planned(syntax: SyntaxSnapshot, plan: Plan, said: str, stop_reason: str) -> 
     return cut(without_loose_end(said, stop_reason), plan, syntax.language)
 
 
-def shaped_whole(syntax: SyntaxSnapshot, gap: Gap, said: str, stop_reason: str) -> str:
-    """Return all of `said` that is not cut off in the middle and fits the file, however long it is."""
-    return fitted_infill(syntax, gap.start, gap.end, without_loose_end(said, stop_reason), _CHECK_SECONDS)
+def worthy_beginning(syntax: SyntaxSnapshot, gap: Gap, said: GapInfill, standard: Standard) -> str:
+    """Return as many whole lines of all that was said, however much it is, as reach the standard; perhaps nothing.
+
+    Which tokens spell a beginning is not known: they are taken to be equally long. Parses, so call it outside the
+    event loop.
+    """
+    text = fitted_infill(syntax, gap.start, gap.end, without_loose_end(said.text, said.stop), _CHECK_SECONDS)
+    while text.strip():
+        tokens = math.ceil(len(said.logprobs) * min(1.0, len(text) / max(1, len(said.text))))
+        beginning = replace(said, logprobs=said.logprobs[:tokens])
+        if judged(beginning, damage_of(syntax, gap, text), standard).is_shown:
+            return text
+        breaks = list(_LINE_BREAK.finditer(text))
+        text = text[: breaks[-1].start()].rstrip() if breaks else ""
+    return ""
 
 
 def _repeats_next_line(document_text: str, end_char: int, text: str) -> bool:

@@ -21,13 +21,13 @@ from lsp_server.pacing import Pace, PowerSupply
 from lsp_server.progress import Progress
 from lsp_server.remembered import Place, Remembered
 from lsp_server.settings import Settings
-from lsp_server.shaping import damage_of, shaped_candidates, shaped_whole
+from lsp_server.shaping import shaped_candidates, worthy_beginning
 from lsp_server.silence import Outcome, Reason
 from lsp_server.snapshot import Snapshot
 from lsp_server.spent import Spent
 from lsp_server.statistics import Statistics
 from lsp_server.worker import ModelWorker
-from lsp_server.worth import Standard, judged
+from lsp_server.worth import Standard
 from model.api.edits import applied
 from model.api.policy import VERIFIED
 from model.api.types import Edit, Gap, InfillRequest, Limits, PartialInfill
@@ -270,14 +270,10 @@ async def _ahead(before: Snapshot, memory: _Memory) -> None:
         infill = await snapshot.document.infill(InfillRequest("", 0, (behind,), limits=limits), suppose=supposed)
     except SetfillError:
         return
-    said = infill.gaps[0]
     syntax = await snapshot.document.syntax.of(applied(snapshot.text, supposed))
-    more = await asyncio.to_thread(shaped_whole, syntax, behind, said.text, said.stop)
-    if not more:
-        return
     standard = Standard.of(snapshot.settings, invoked=False)
-    damage = await asyncio.to_thread(damage_of, syntax, behind, more)
-    if memory.remembered is known and judged(said, damage, standard).is_shown:
+    more = await asyncio.to_thread(worthy_beginning, syntax, behind, infill.gaps[0], standard)
+    if memory.remembered is known and more:
         memory.remembered = known.continued(more)
 
 

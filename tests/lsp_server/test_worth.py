@@ -16,7 +16,7 @@ from benchmarks.worth_fit import chances
 from grammars import PLAIN_TEXT, SyntaxSnapshot, language_named, snapshot_of
 from lsp_server import why_silent
 from lsp_server.settings import Settings
-from lsp_server.shaping import damage_of
+from lsp_server.shaping import damage_of, worthy_beginning
 from lsp_server.worth import Standard, Verdict, classifier_that_ships, confidence, judged, least_chances, numbers
 from model.api.types import Gap, GapInfill
 from model.evaluation.cutting import Source
@@ -161,6 +161,23 @@ def test_what_counts_as_right(text: str, shown: str, *, expected: bool) -> None:
     start, end = text.index("‹"), text.index("›") - 1
     source = Source("p/a.py", "a.py", "python", text.replace("‹", "").replace("›", ""))
     assert Asked(source, "rest", start, end).is_right(shown) == expected
+
+
+def test_of_what_is_decoded_ahead_the_lines_are_kept_that_are_likely() -> None:
+    """Judged as a whole, several lines are hardly ever right, and nothing would be known ahead of need."""
+    before = "x = 1\n"
+    gap = Gap(len(before), len(before))
+    text = "y = 2\nz = 3\nsomething = unsure\nof = it\n"
+    logprobs = (-0.01,) * 10 + (-3.0,) * 10
+    answer = GapInfill(gap, text, len(logprobs), logprobs, "lines")
+
+    def kept(**settings: Any) -> str:
+        standard = Standard.of(replace(Settings(), **settings), invoked=False)
+        return worthy_beginning(python(before), gap, answer, standard)
+
+    assert kept() == "y = 2\nz = 3"
+    assert kept(confidence_floor=0.0) == "y = 2\nz = 3\nsomething = unsure\nof = it"
+    assert kept(confidence_floor=1.0) == ""
 
 
 # -- through the server -----------------------------------------------------------------------
