@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import statistics
 import time
@@ -31,6 +30,7 @@ from tests.model.worker.helpers import Owner
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY_S, REST_S = 0.2, 1.0
+TICKS_A_SECOND = 100  # in /proc, on every Linux
 IDLE_CPU_S = 0.2  # that engines use in a second without anything to do, at most
 LIMITS = Limits(max_tokens=16, max_lines=1, max_ms=3000)
 BUDGET_MB = 4096  # so that files of 32 users stay encoded
@@ -127,7 +127,7 @@ def memory_mb(service: OnRay, *deployments: str) -> float:
 def cpu_s(service: OnRay) -> float:
     """Return the processor time that engines have used."""
     stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in service.replicas("Engine")]
-    return sum(int(each[11]) + int(each[12]) for each in stats) / os.sysconf("SC_CLK_TCK")
+    return sum(int(each[11]) + int(each[12]) for each in stats) / TICKS_A_SECOND
 
 
 async def until_idle(service: OnRay) -> None:

@@ -177,7 +177,8 @@ def _refuse_port_in_use(option: str, host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        code = error.errno or 0  # of names that cannot be resolved below 0
+        why = os.strerror(code) if code > 0 else error.strerror
         raise InputError(f"{host} port {port} is not to be had ({why}): name another one with {option}") from None
 
 
