@@ -10,6 +10,9 @@ that follow the left stack say x and then how r begins (or that the text ends), 
 been a gap (a noisy channel; Yu et al., arXiv 1611.02554). A beam is scored by
 the weighted geometric mean of the two.
 
+What greedy decoding makes of the gap is followed too, and the best infills
+are judged by more of r where that names what they differ in.
+
 Knows one gap. Greedy decoding is cheaper by far; this is for who can wait.
 """
 
@@ -24,22 +27,28 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from model.api.types import Sampling
 from model.decoding.decode import Decode
+from model.decoding.mentions import chars_that_tell
 from model.decoding.open_gap import OpenGap
 from model.decoding.row_tree import RowTree, TreeRow
-from model.decoding.sampling import log_probabilities
+from model.decoding.sampling import draw_next, log_probabilities
 from model.decoding.spelling import Spelling
 from model.sessions.seams import common_prefix
 from model.sessions.window import Window
 
 TEXT_WEIGHT = 0.5  # of the rows that follow the left stack, against those of the gap
 BEHIND_TOKENS = 12  # so much of the text behind is to follow
+FURTHER_TOKENS = 40  # so much of it may be read to tell the best infills apart
+_CONTENDERS = 2  # that many of them, and the greedy one
+_CONTENDERS_LOGPROB = 3.0  # no farther below the best
 # What was chosen on MBPP, by what the whole search would have found (docs/experiments.md):
 _PATIENCE_STEPS = 5  # without a better infill, before beams are given up
 _BEAM_SHARE = 0.5  # of what the text behind costs at best, which a beam must bear; early ends all have a poor one
 _ENDING_SHARE = 0.8  # the same of an ending of which one token behind is known
-_Number = TypeVar("_Number", float, Tensor)
 _LEAST_END_LOGPROB = math.log(2.5e-3)  # where the gap's rows give less, it is not asked whether the infill ends
+_GREEDY, _NO_CHANCE = Sampling(), torch.Generator()
+_Number = TypeVar("_Number", float, Tensor)
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,7 @@ class _Beam:
     text_logprobs: tuple[float, ...] = ()  # of each token, by the rows that follow the left stack
     gap_rows: tuple[int, ...] = ()  # `<infill>` is the first
     text_rows: tuple[int, ...] = ()
+    is_greedy: bool = False  # what greedy decoding makes of the gap
 
     @property
     def score(self) -> float:
@@ -79,7 +89,7 @@ class _Ending:
 
     @property
     def score(self) -> float:
-        """As far as it is known: never less than it will be."""
+        """As far as it is known: what is not known yet costs something."""
         return self.beam.score + _weighted(0.0, self.first_logprob or 0.0)
 
     @property
@@ -96,6 +106,7 @@ class _Infill:
     score: float
     behind_logprob: float  # of the text behind, given this infill
     rest_logprob: float  # of that text but for its first token
+    is_greedy: bool
 
 
 def fill_by_beams(decode: Decode) -> list[OpenGap]:
@@ -124,9 +135,10 @@ class BeamSearch:
         self._width, self._infill_id = width, infill_id
         self._vocabulary, self._tokenizer = gap.spelling.vocabulary, window.tokenizer
         self._first_text_id = window.gap_first_id(0)
-        self._behind, self._text_ends_there = _beginning(window)
+        self._behind, self._behind_further, self._text_ends_there = _beginning(window)
+        self._held_back = gap.spelling.held_back
         self._sink_id = window.capabilities.sink_id
-        self._beams = [_Beam(gap)] if gap.stop is None else []
+        self._beams = [_Beam(gap, is_greedy=True)] if gap.stop is None else []
         self._ending: list[_Ending] = []  # to be judged in the next forward
         self._unjudged: list[_Ending] = []  # that need not be judged: others do better
         self._ended: list[_Infill] = []
@@ -150,6 +162,8 @@ class BeamSearch:
             if not after_forward():
                 self._is_interrupted = True
                 return
+        if not self._cut_is_likeliest() and self._read_on():
+            after_forward()
 
     def found(self) -> list[OpenGap]:
         """Return the infills found, all texts different, the best first.
@@ -247,6 +261,7 @@ class BeamSearch:
             score=_weighted(beam.gap_logprob, logprob),
             behind_logprob=logprob - sum(beam.text_logprobs),
             rest_logprob=sum(logprobs[same + 1 :]),
+            is_greedy=beam.is_greedy,
         )
 
     def _as_text(self, logits: Tensor, spelling: Spelling) -> Tensor:
@@ -258,7 +273,12 @@ class BeamSearch:
         logprob = float(by_gap[self._vocabulary.eoi_id])
         if logprob < _LEAST_END_LOGPROB:
             return
-        ended = replace(beam, gap=beam.gap.copy(), gap_logprob=beam.gap_logprob + logprob)
+        ended = replace(
+            beam,
+            gap=beam.gap.copy(),
+            gap_logprob=beam.gap_logprob + logprob,
+            is_greedy=beam.is_greedy and self._greedy_token(by_gap) == self._vocabulary.eoi_id,
+        )
         ended.gap.place(ended.gap.frontier, self._vocabulary.eoi_id, logprob)
         self._ending.append(self._ending_of(ended, by_text))
 
@@ -273,42 +293,106 @@ class BeamSearch:
         is_known = by_text is not None and len(own_ids) == same < len(ids)
         return _Ending(beam, ids, same, float(by_text[ids[same]]) if is_known else None)
 
+    # -- which of the best -----------------------------------------------------------------------
+
+    def _read_on(self) -> bool:
+        """Judge the best infills by more of the text behind, if it names what some of them have; return whether."""
+        ended = sorted(self._ended, key=lambda infill: -infill.score)
+        near = [infill for infill in ended[:_CONTENDERS] if infill.score > ended[0].score - _CONTENDERS_LOGPROB]
+        near += [infill for infill in ended if infill.is_greedy and infill not in near]
+        further = self._behind_further
+        further = further[: chars_that_tell([infill.gap.text() for infill in near], further)]
+        if not further:
+            return False
+        scores = [
+            _weighted(infill.gap_logprob, logprob)
+            for infill, logprob in zip(near, self._logprobs_as_text([each.gap for each in near], further), strict=True)
+        ]
+        for infill, score in zip(near, scores, strict=True):
+            self._ended.remove(infill)
+            self._ended.append(replace(infill, score=ended[0].score + score - max(scores)))
+        return True
+
+    def _logprobs_as_text(self, gaps: Sequence[OpenGap], further: str) -> list[float]:
+        """Return how likely each infill is with the text behind it and `further`, by rows fed for all of them."""
+        fed: list[TreeRow] = []
+        row_of: dict[tuple[int, ...], int] = {}  # by the tokens from the first to the row's own
+        texts: list[tuple[list[int], list[tuple[int, ...]]]] = []
+        for gap in gaps:
+            spelling = gap.spelling
+            ids = self._tokenizer.encode(spelling.held_back.decode() + spelling.infill + self._behind + further)
+            beginnings = [tuple(ids[:end]) for end in range(1, len(ids))]
+            for index, beginning in enumerate(beginnings):
+                if beginning not in row_of:
+                    row_of[beginning] = len(fed)
+                    ancestors = [row_of[shorter] for shorter in beginnings[:index]]
+                    fed.append(TreeRow(ids[index], self._first_text_id + index, ancestors, follows_left=True))
+            texts.append((ids, beginnings))
+        self.rows.commit([])
+        logits = self.rows.feed(fed)
+        return [
+            self._logprob_as_text(ids, logits[[row_of[beginning] for beginning in beginnings]])
+            for ids, beginnings in texts
+        ]
+
+    def _logprob_as_text(self, ids: Sequence[int], logits: Tensor) -> float:
+        """Return the log-probability of `ids` behind the left stack, by the logits of the rows of all but the last."""
+        assert self._left_logits is not None
+        spelling = Spelling(self._vocabulary, self._held_back)
+        logprob = 0.0
+        for token_id, before in zip(ids, chain([self._left_logits], logits), strict=True):
+            logprob += float(self._as_text(before, spelling)[token_id])
+            spelling.push(token_id)
+        return logprob
+
+    # -- which beams -----------------------------------------------------------------------------
+
     def _extended(
         self, beams: Sequence[_Beam], gap_log_probs: Sequence[Tensor], text_log_probs: Sequence[Tensor]
     ) -> list[_Beam]:
         """Return the best beams of one token more, all of different text; those that end with it are put aside."""
-        choices = []
+        choices: list[tuple[float, _Beam]] = []
         for beam, by_gap, by_text in zip(beams, gap_log_probs, text_log_probs, strict=True):
             likeliest = _weighted(by_gap, by_text).topk(2 * self._width)
+            greedy_token = self._greedy_token(by_gap) if beam.is_greedy else None
+            asked = dict(zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True))
+            if greedy_token is not None:
+                asked[greedy_token] = float(_weighted(by_gap[greedy_token], by_text[greedy_token]))
             choices += [
-                (beam.score + value, beam, token_id, float(by_gap[token_id]), float(by_text[token_id]))
-                for value, token_id in zip(likeliest.values.tolist(), likeliest.indices.tolist(), strict=True)
+                (beam.score + value, self._longer(beam, token_id, by_gap, by_text, is_greedy=token_id == greedy_token))
+                for token_id, value in asked.items()
                 if value > -math.inf  # neither `<eoi>` nor the end of the text: both sides must allow it
             ]
         spelled: set[bytes] = set()
         extended: list[_Beam] = []
-        for _, beam, token_id, gap_logprob, text_logprob in sorted(choices, key=lambda choice: -choice[0]):
-            text = beam.gap.spelling.spelled + self._vocabulary.token_bytes[token_id]
-            if text in spelled:
-                continue  # in other tokens, and less likely
+        for _, longer in sorted(choices, key=lambda choice: -choice[0]):
+            text = longer.gap.spelling.spelled
+            if text in spelled or (len(spelled) >= self._width and not longer.is_greedy):
+                continue  # in other tokens, and less likely; or one too many
             spelled.add(text)
-            gap = beam.gap.copy()
-            gap.place(gap.frontier, token_id, gap_logprob)
-            longer = replace(
-                beam,
-                gap=gap,
-                gap_logprob=beam.gap_logprob + gap_logprob,
-                text_logprobs=(*beam.text_logprobs, text_logprob),
-            )
-            if gap.stop is None:
+            if longer.gap.stop is None:
                 extended.append(longer)
-            elif gap.stop == "eoi":
+            elif longer.gap.stop == "eoi":
                 self._ending.append(self._ending_of(longer))
             else:
                 self._cut.append(longer)
-            if len(spelled) == self._width:
-                break
         return extended
+
+    @staticmethod
+    def _longer(beam: _Beam, token_id: int, by_gap: Tensor, by_text: Tensor, *, is_greedy: bool) -> _Beam:
+        """Return the beam with one token more, by what either kind of row says of it [V]."""
+        gap = beam.gap.copy()
+        gap.place(gap.frontier, token_id, float(by_gap[token_id]))
+        return replace(
+            beam,
+            gap=gap,
+            gap_logprob=beam.gap_logprob + float(by_gap[token_id]),
+            text_logprobs=(*beam.text_logprobs, float(by_text[token_id])),
+            is_greedy=is_greedy,
+        )
+
+    def _greedy_token(self, by_gap: Tensor) -> int:
+        return draw_next(by_gap, self._vocabulary.eoi_id, _GREEDY, _NO_CHANCE)
 
     def _give_up(self) -> None:
         """Drop the beams and endings that cannot become the answer."""
@@ -340,8 +424,10 @@ class BeamSearch:
 
         That is what it costs behind the infill that it follows best. A beam has
         no more time than `_PATIENCE_STEPS`; an ending is judged whenever it came.
+        The greedy infill is judged whatever it costs: only more of the text
+        behind may tell that it is the best.
         """
-        if not self._ended:
+        if not self._ended or (isinstance(beam, _Ending) and beam.beam.is_greedy):
             return True
         if isinstance(beam, _Ending) and beam.first_logprob is not None:
             unknown = _ENDING_SHARE * max(infill.rest_logprob for infill in self._ended)
@@ -349,6 +435,8 @@ class BeamSearch:
             unknown = _BEAM_SHARE * max(infill.behind_logprob for infill in self._ended)
         if isinstance(beam, _Beam) and self._steps - self._best_at > _PATIENCE_STEPS:
             return False
+        if isinstance(beam, _Beam) and beam.is_greedy:
+            return True
         return beam.score + _weighted(0.0, unknown) > max(infill.score for infill in self._ended)
 
 
@@ -356,11 +444,18 @@ def _weighted(by_gap: _Number, by_text: _Number) -> _Number:
     return (1 - TEXT_WEIGHT) * by_gap + TEXT_WEIGHT * by_text
 
 
-def _beginning(window: Window) -> tuple[str, bool]:
-    """Return how the text behind the window's gap begins, and whether the text ends there."""
+def _beginning(window: Window) -> tuple[str, str, bool]:
+    """Return how the text behind the window's gap begins, how that goes on, and whether the text ends with the former.
+
+    The second is there for infills that the first does not tell apart.
+    """
     text = ""
     for chunk in reversed(window.right):
         text += chunk.text
-        if len(starts := window.tokenizer.encode_words(text)[1]) > BEHIND_TOKENS:
-            return text[: starts[BEHIND_TOKENS]], False
-    return text, window.ends_text
+        if len(starts := window.tokenizer.encode_words(text)[1]) > FURTHER_TOKENS:
+            text = text[: starts[FURTHER_TOKENS]]
+            break
+    starts = window.tokenizer.encode_words(text)[1]
+    if len(starts) <= BEHIND_TOKENS:
+        return text, "", window.ends_text
+    return text[: starts[BEHIND_TOKENS]], text[starts[BEHIND_TOKENS] :], False
