@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lint.records import ChangedFile, split_lines
 from lint.rules import RULES
+from lint.work_tree import MAX_FILE_BYTES
 
 PATHS = ["a.py", "a.js", "a.tsx", "a.go", "a.rs", "a.java", "a.c", "a.hpp", "a.cs", "a.rb", "a.php", "a.sh", "a.json",
          "a.yaml", "a.toml", "a.html", "a.css", "a.md", "Makefile", "no-extension"]  # fmt: skip
@@ -49,9 +50,9 @@ def test_any_text(path: str, pieces: list[str], before: list[str] | None, data: 
      "existing code ", "here is the updated ", "```", "{{ ", "<｜", "\n",
      "return other(value)\nvalue = other(value)\n"],
 )  # fmt: skip
-def test_two_megabytes_of_one_pattern(path: str, pattern: str) -> None:
-    """The time limit of a test is what a quadratic rule would exceed."""
-    text = pattern * (2_000_000 // len(pattern.encode()))
+def test_the_largest_file_of_one_pattern(path: str, pattern: str) -> None:
+    """The time limit of a test is what a quadratic rule would exceed. Larger files are refused before."""
+    text = pattern * (MAX_FILE_BYTES // len(pattern.encode()))
     lines = frozenset(range(1, len(split_lines(text)) + 1))
     file = ChangedFile(path, text, text[: len(text) // 2], lines, lines)
     for _rule, check in RULES:
