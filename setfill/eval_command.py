@@ -13,7 +13,7 @@ from setfill import eval_lines_command
 from setfill.arguments import Parser, add_model, positive, seed
 from setfill.display import console, notes
 from setfill.eval_progress import kept_beside, progress_of
-from setfill.fill_command import add_policies
+from setfill.fill_command import add_copying, add_policies
 from setfill.running import checkpoint_of
 
 _LENGTHS = {"self": ("self",), "gold": ("gold",), "both": ("self", "gold")}
@@ -40,6 +40,7 @@ def add_parser(commands: Any) -> None:
         help="JSON lines of human-eval-infilling, or of MBPP; may be compressed (.gz)",
     )
     add_policies(infilling)
+    add_copying(infilling)
     infilling.add_argument(
         "--length",
         choices=list(_LENGTHS),
@@ -116,7 +117,14 @@ def run_infilling(options: argparse.Namespace) -> int:
     tasks = read_tasks(options.data, options.limit, options.seed)
     sandbox = Sandbox(isolated=not options.without_isolation)
     policies = tuple(dict.fromkeys(options.policies or ["verified"]))
-    settings = Settings(policies, _LENGTHS[options.length], options.precision, options.max_tokens, options.seed)
+    settings = Settings(
+        policies,
+        _LENGTHS[options.length],
+        options.precision,
+        options.max_tokens,
+        options.seed,
+        not options.without_copying,
+    )
     with kept_beside(options.out) as log:
         with progress_of("gaps") as progress:
             report = evaluate(checkpoint_of(options.model), tasks, sandbox, settings, progress, log)

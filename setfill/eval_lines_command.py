@@ -19,7 +19,7 @@ from model.errors import InputError
 from setfill.arguments import Parser, add_model, positive, seed
 from setfill.display import console, notes
 from setfill.eval_progress import kept_beside, progress_of
-from setfill.fill_command import add_policies
+from setfill.fill_command import add_copying, add_policies
 from setfill.running import checkpoint_of
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def add_parser(actions: Any) -> None:
         "--gaps", metavar="N", type=positive, default=100, help="of each language, at most (default: %(default)s)"
     )
     add_policies(lines)
+    add_copying(lines)
     lines.add_argument(
         "--context",
         dest="contexts",
@@ -97,7 +98,7 @@ def run_lines(options: argparse.Namespace) -> int:
         raise InputError("no gaps can be cut out of what is there: give a tree with source files that people wrote")
     contexts = {name: partial(trees.shown, name) for name in dict.fromkeys(options.contexts or ())}
     policies = tuple(dict.fromkeys(options.policies or ["verified"]))
-    settings = LineSettings(policies, options.precision, options.max_tokens, options.seed)
+    settings = LineSettings(policies, options.precision, options.max_tokens, options.seed, not options.without_copying)
     with kept_beside(options.out) as log:
         with progress_of("gaps") as progress:
             report = evaluate_lines(checkpoint_of(options.model), cuts, settings, count_flaws, contexts, progress, log)

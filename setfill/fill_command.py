@@ -140,6 +140,15 @@ def add_policies(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_copying(parser: argparse.ArgumentParser) -> None:
+    """Add --without-copying, for measurements of what copying does."""
+    parser.add_argument(
+        "--without-copying",
+        action="store_true",
+        help="take tokens as the model alone expects them, without what the file says elsewhere",
+    )
+
+
 def policy(text: str) -> str:
     """Read the name of an order policy, for argparse; what a model can do of it the engine says."""
     try:

@@ -79,6 +79,7 @@ class InfillRequest:
     drafts: tuple[str, ...] = ()
     lengths_tok: tuple[int, ...] = ()  # tells each gap's length in tokens, held-back piece included: evaluation only
     trace: bool = False  # also report every forward
+    copies: bool = True  # mixes what the file says elsewhere into what the model expects (`decoding.copying`)
 
 
 @dataclass(frozen=True)

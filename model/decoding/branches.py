@@ -126,7 +126,7 @@ class _Candidate:
         """Reveal what the forward decided and return which rows are right, of those fed."""
         accepted = 0
         for index in self.clean_at:
-            rank, log_probs = self.gap.frontier, log_probabilities(logits[index], self.gap.allowed())
+            rank, log_probs = self.gap.frontier, self.gap.next_log_probs(logits[index])
             token_id = draw_next(log_probs, self.gap.spelling.vocabulary.eoi_id, decode.sampling, self.generator)
             if self.parted:
                 self.gap.reveal(rank, token_id, log_probs)

@@ -6,20 +6,19 @@ what is answered, only how fast.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from model.checkpoint.tokenization import ByteTokenizer
+from model.decoding.file_tokens import MISSING, FileTokens, same_before
 from model.decoding.open_gap import OpenGap
 from model.decoding.spelling import unfinished
 from model.sessions.window import Window
 
 MAX_DRAFT_TOKENS = 16
 MAX_MATCH_TOKENS = 5  # longer matches are not surer
-_MISSING = -1  # stands in the file's tokens where a gap is, or text that the window leaves out
 
 
 @dataclass(frozen=True)
@@ -45,23 +44,11 @@ class Draft:
 class TextDrafts:
     """Drafts that cost no forward, for the gaps of one decode."""
 
-    def __init__(self, window: Window, eoi_id: int, expected: Sequence[str]) -> None:
+    def __init__(self, window: Window, eoi_id: int, expected: Sequence[str], file: FileTokens | None = None) -> None:
         self._tokenizer: ByteTokenizer = window.tokenizer
         self._eoi_id = eoi_id if window.capabilities.sees_suffix else None
         self._expected = [window.tokenizer.readable(text) for text in expected]
-        self._file = list(window.left.ids)
-        self._gap_at: list[int] = []  # where in the file's tokens each gap is
-        for chunks in window.middles:
-            self._gap_at.append(len(self._file))
-            for chunk in chunks:
-                self._file += [_MISSING, *chunk.ids]
-            if not chunks:
-                self._file.append(_MISSING)
-        self._gap_at.append(len(self._file))
-        self._file += [_MISSING, *(token_id for chunk in reversed(window.right) for token_id in chunk.ids)]
-        self._after: dict[int, list[int]] = defaultdict(list)  # the places behind each token
-        for place, token_id in enumerate(self._file[:-1], start=1):
-            self._after[token_id].append(place)
+        self._file = file or FileTokens.of(window)
 
     def propose(self, gap: OpenGap, others: Sequence[OpenGap] = ()) -> list[Draft]:
         """Return the best guess for the tokens from the gap's frontier on; often none. `others` fill the same gap."""
@@ -86,20 +73,20 @@ class TextDrafts:
 
         What is left of the held-back piece, `rest`, must agree: then any match is a good one.
         """
-        at = self._gap_at[gap.index]
-        context = self._file[max(0, at - MAX_MATCH_TOKENS) : at]
+        at = self._file.gap_at[gap.index]
+        context = self._file.ids[max(0, at - MAX_MATCH_TOKENS) : at]
         before = context + gap.known_ids()
         longest, nearest, source, drafted = 0, 0, "ngram", []
         twins = [context + other.known_ids() for other in others]
         for found_in, tokens, place, distance in self._matches(before, at, twins, len(context)):
             following = tokens[place : place + MAX_DRAFT_TOKENS]
-            if following[0] == _MISSING or not _agree(self._tokenizer.token_bytes[following[0]], rest):
+            if following[0] == MISSING or not _agree(self._tokenizer.token_bytes[following[0]], rest):
                 continue
-            match_tok = _same_before(tokens, place, before)
+            match_tok = same_before(tokens, place, before, MAX_MATCH_TOKENS)
             if match_tok > longest or (match_tok == longest and distance < nearest):
                 longest, nearest, source, drafted = match_tok, distance, found_in, following
-        if _MISSING in drafted:
-            drafted = drafted[: drafted.index(_MISSING)]
+        if MISSING in drafted:
+            drafted = drafted[: drafted.index(MISSING)]
         match_tok = MAX_MATCH_TOKENS if rest else longest
         return [Draft(token_id, source, match_tok=match_tok) for token_id in drafted]
 
@@ -110,7 +97,7 @@ class TextDrafts:
 
         `others` begin with the same `context` tokens as `before`.
         """
-        if not before or before[-1] == _MISSING:
+        if not before or before[-1] == MISSING:
             return
         for tokens in others:
             for place in range(max(1, context), len(tokens)):
@@ -119,16 +106,8 @@ class TextDrafts:
         for place in range(1, len(before)):
             if before[place - 1] == before[-1]:
                 yield "ngram", before, place, len(before) - place
-        for place in self._after.get(before[-1], ()):
-            yield "ngram", self._file, place, len(before) + abs(place - at)
-
-
-def _same_before(tokens: list[int], place: int, before: list[int]) -> int:
-    """Return how many tokens before `place` are those at the end of `before`, at most `MAX_MATCH_TOKENS`."""
-    same, most = 0, min(MAX_MATCH_TOKENS, place, len(before))
-    while same < most and tokens[place - 1 - same] == before[-1 - same] != _MISSING:
-        same += 1
-    return same
+        for place in self._file.places_after(before[-1]):
+            yield "ngram", self._file.ids, place, len(before) + abs(place - at)
 
 
 def _agree(token: bytes, rest: bytes) -> bool:

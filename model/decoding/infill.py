@@ -11,9 +11,11 @@ import torch
 from model.api.edits import applied, grown
 from model.api.policy import VERIFIED, OrderPolicy, RevealRule, parse_policy
 from model.api.types import Alternative, Edit, Gap, GapInfill, InfillRequest, PartialInfill, Trace
+from model.decoding.copying import Copying
 from model.decoding.decode import Decode
 from model.decoding.decoders import DECODERS
 from model.decoding.drafts import TextDrafts
+from model.decoding.file_tokens import FileTokens
 from model.decoding.gap_rows import GapRows
 from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.recorder import Recorder
@@ -127,13 +129,17 @@ class InfillRun:
         request = self._request
         policy, rule = how or (self._policy, self._rule)
         selected = slice(first_index, first_index + len(gaps))
-        opened = open_gaps(window, self._vocabulary, gaps, request.limits, request.lengths_tok[selected])
+        file = FileTokens.of(window)
+        copying = (
+            Copying(file, self._vocabulary, request.limits.max_lines) if request.copies and self._adapted else None
+        )
+        opened = open_gaps(window, self._vocabulary, gaps, request.limits, request.lengths_tok[selected], copying)
         self._held_back += window.layout.held_back
         if self._recorder is not None:
             self._recorder.first_gap = first_index
         drafts = None
         if rule.kind == "verified":
-            drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected])
+            drafts = TextDrafts(window, self._vocabulary.eoi_id, request.drafts[selected], file)
         rows = GapRows(window, self._recorder)
         decode = Decode(
             rows, opened, policy, rule, self._planner, drafts,

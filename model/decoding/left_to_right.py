@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from model.decoding.decode import Decode
 from model.decoding.gap_row import GapRow
 from model.decoding.open_gap import OpenGap
-from model.decoding.sampling import draw_next, log_probabilities
+from model.decoding.sampling import draw_next
 
 
 def first_rows(gaps: Sequence[OpenGap], infill_id: int | None) -> list[GapRow]:
@@ -32,7 +32,7 @@ def fill_left_to_right(decode: Decode) -> list[OpenGap]:
     while open_gaps:
         logits = rows.feed(pending, range(len(open_gaps)) if pending else None)
         for gap, gap_logits in zip(open_gaps, logits, strict=True):
-            log_probs, eoi_id = log_probabilities(gap_logits, gap.allowed()), gap.spelling.vocabulary.eoi_id
+            log_probs, eoi_id = gap.next_log_probs(gap_logits), gap.spelling.vocabulary.eoi_id
             decode.reveal(gap, gap.frontier, draw_next(log_probs, eoi_id, decode.sampling, decode.generator), log_probs)
         rows.commit(range(len(pending)))
         # Gaps that just ended have a row to feed but need no logits: they come last.

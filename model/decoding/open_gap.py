@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from model.api.types import Gap, GapInfill, Limits
+from model.decoding.copying import Copying
 from model.decoding.gap_row import GapRow
+from model.decoding.sampling import log_probabilities
 from model.decoding.spelling import Spelling, Vocabulary
 from model.sessions.window import Window
 
@@ -23,7 +25,7 @@ class OpenGap:
     Rank 0 is `<infill>` (or, for a model without it, the last row before the
     gap), rank n the n-th token. The frontier is the first rank not revealed;
     `spelling` holds the text before it. `end_rank` is where `<eoi>` stands when
-    that is known beforehand. What is not empty is answered with `ending` behind it.
+    that is known beforehand. What is not empty is answered with `ending` behind it. `copying` is what the file says.
     """
 
     gap: Gap
@@ -34,6 +36,7 @@ class OpenGap:
     limits: Limits
     end_rank: int | None = None
     ending: str = ""
+    copying: Copying | None = None
     ids: dict[int, int] = field(default_factory=dict)
     logprobs: dict[int, float] = field(default_factory=dict)
     runners_up: dict[int, tuple[int, float]] = field(default_factory=dict)  # second choices, with log-probability
@@ -94,6 +97,14 @@ class OpenGap:
             if twin.stop is not None:
                 return count
         return len(token_ids)
+
+    def next_log_probs(self, logits: Tensor) -> Tensor:
+        """Return log-probabilities [V] of what stands at the frontier, from the logits [V] of the row before it."""
+        allowed = self.allowed()
+        log_probs = log_probabilities(logits, allowed)
+        return (
+            log_probs if self.copying is None else self.copying.mixed(log_probs, self.index, self.known_ids(), allowed)
+        )
 
     def allowed(self) -> Tensor:
         """Return the tokens that may stand at the frontier, as bool [V]."""
@@ -177,7 +188,12 @@ class OpenGap:
 
 
 def open_gaps(
-    window: Window, vocabulary: Vocabulary, gaps: Sequence[Gap], limits: Limits, lengths_tok: Sequence[int] = ()
+    window: Window,
+    vocabulary: Vocabulary,
+    gaps: Sequence[Gap],
+    limits: Limits,
+    lengths_tok: Sequence[int] = (),
+    copying: Copying | None = None,
 ) -> list[OpenGap]:
     """Return the gaps that `window` stands at, ready to be filled."""
     rank_of_first_id = 0 if window.capabilities.adapted else 1
@@ -194,6 +210,7 @@ def open_gaps(
                 limits=limits,
                 end_rank=lengths_tok[index] + 1 if lengths_tok else None,
                 ending=window.layout.endings[index],
+                copying=copying,
             )
         )
     return opened

@@ -142,7 +142,7 @@ def _reveal(decode: Decode, forward: _Forward, logits: Tensor) -> int:
             if gap.stop is not None:
                 continue
             rank, drafts = forward.rank + step + 1, forward.drafts[gap.index]
-            log_probs = log_probabilities(logits[forward.clean_at[gap.index, rank - 1]], gap.allowed())
+            log_probs = gap.next_log_probs(logits[forward.clean_at[gap.index, rank - 1]])
             draft = drafts[step] if step < len(drafts) else None
             token_id = _drawn_or_verified(decode, log_probs, draft, gap.spelling.vocabulary.eoi_id)
             decode.reveal(gap, rank, token_id, log_probs)

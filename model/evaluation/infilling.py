@@ -11,7 +11,7 @@ import statistics
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -43,6 +43,7 @@ class Settings:
     precision: str | None = None  # None: the one chosen for this machine
     max_tokens: int = 256  # an infill ends here at the latest, unless the gold length is more
     seed: int = 0  # of the intervals
+    copies: bool = True  # as `InfillRequest` has it
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def evaluate(
             with _open(engine, task):
                 for policy, length in asked:
                     request = _request(task, policy, length, one_line, settings.max_tokens, tokenizer)
+                    request = replace(request, copies=settings.copies)
                     answers.append(_answer(engine, task, request, length, one_line, run))
                     kept.add(asdict(answers[-1]))
     progress(len(tasks), len(tasks))

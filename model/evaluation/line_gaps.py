@@ -44,6 +44,7 @@ class LineSettings:
     precision: str | None = None  # None: the one chosen for this machine
     max_tokens: int = 160  # of a gap of whole lines
     seed: int = 0  # of the intervals; and what the gaps were cut with
+    copies: bool = True  # as `InfillRequest` has it
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,7 @@ def _similarity(texts: Sequence[str], golds: Sequence[str]) -> float:
 def _request(file_id: str, cut: CutGap, policy: str, settings: LineSettings, adapted: bool) -> InfillRequest:
     one_line = cut.kind in _ONE_LINE or (cut.kind is GapKind.LINE and not adapted)
     limits = _LINE_LIMITS if one_line else Limits(settings.max_tokens)
-    return InfillRequest(file_id, 1, cut.cursors, policy, limits=limits)
+    return InfillRequest(file_id, 1, cut.cursors, policy, limits=limits, copies=settings.copies)
 
 
 def _notes(cuts: Sequence[CutGap], adapted: bool) -> list[str]:

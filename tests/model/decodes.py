@@ -11,8 +11,10 @@ from torch import Tensor
 from model.api.policy import parse_policy
 from model.api.types import Gap, Limits, Sampling
 from model.checkpoint.record import Checkpoint
+from model.decoding.copying import Copying
 from model.decoding.decode import Decode
 from model.decoding.decoders import DECODERS
+from model.decoding.file_tokens import FileTokens
 from model.decoding.gap_row import GapRow
 from model.decoding.gap_rows import GapRows
 from model.decoding.open_gap import OpenGap, open_gaps
@@ -56,7 +58,9 @@ class Setting:
         return self.session.window_at(self.gaps, lambda: False)
 
     def open(self, lengths_tok: Sequence[int] = (), window: Window | None = None) -> list[OpenGap]:
-        return open_gaps(window or self.window(), self.vocabulary, self.gaps, self.limits, lengths_tok)
+        window = window or self.window()
+        copying = Copying(FileTokens.of(window), self.vocabulary, self.limits.max_lines)
+        return open_gaps(window, self.vocabulary, self.gaps, self.limits, lengths_tok, copying)
 
     def fill(
         self, policy: str, rows: GapRows, opened: list[OpenGap], reveal: str | None = None, **others: object
