@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from grammars import language_named, snapshot_of, without_loose_end
+from grammars.spans import Stop
 from lsp_server.lengths import cut, plan_fill, plan_suggestion
 from lsp_server.settings import Settings
 from lsp_server.shaping import shaped
@@ -98,6 +101,20 @@ def test_a_new_syntax_error_is_not_shown() -> None:
 
 def test_what_the_next_line_says_is_not_suggested() -> None:
     check("def f(x):\n    |\n    return x\n", "return x", "")
+
+
+@pytest.mark.parametrize(("line", "expected"), [("each do", "\n  x\nend"), ("redo", "\n  x")])
+def test_a_keyword_opens_a_block_only_as_a_word(line: str, expected: str) -> None:
+    ruby = language_named("ruby")
+    plan = plan_fill(snapshot_of(line + "\n", ruby), Gap(len(line), len(line)), Settings())
+    plan = replace(plan, stop=Stop.STATEMENT, line_prefix=line)
+    assert cut("\n  x\nend\ny\n", plan, ruby) == expected
+
+
+def test_an_empty_body_is_filled_with_a_block() -> None:
+    snapshot = snapshot_of("def f():\n    \n", language_named("python"))
+    assert plan_fill(snapshot, Gap(13, 13), Settings()).stop is Stop.BLOCK
+    assert plan_fill(snapshot_of("x = 1\n\n", language_named("python")), Gap(6, 6), Settings()).stop is Stop.STATEMENT
 
 
 def test_limits_grow_with_what_is_wanted() -> None:

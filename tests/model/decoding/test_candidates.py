@@ -14,7 +14,7 @@ from model.decoding.drafts import Draft, TextDrafts
 from model.decoding.gap_rows import GapRows
 from model.decoding.left_to_right import first_rows
 from model.decoding.open_gap import OpenGap, open_gaps
-from model.decoding.sampling import draw_next, log_probabilities
+from model.decoding.sampling import draw_next
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner, Widths
 from model.sessions.session import Session
@@ -29,7 +29,7 @@ def alone(setting: Setting, beginning: OpenGap | None, sampling: Sampling, gener
     while gap.stop is None:
         known = [gap.clean_row(rank, key=rank) for rank in range(1, gap.frontier)]
         logits = GapRows(setting.window()).feed([*first_rows([gap], setting.capabilities.infill_id), *known])
-        log_probs = log_probabilities(logits[-1], gap.allowed())
+        log_probs = gap.next_log_probs(logits[-1])
         gap.reveal(gap.frontier, draw_next(log_probs, gap.spelling.vocabulary.eoi_id, sampling, generator), log_probs)
     return gap
 
