@@ -14,6 +14,7 @@ Knows tokens, no models and no text.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import torch
@@ -25,7 +26,6 @@ from model.decoding.spelling import Vocabulary
 # w by the number of tokens that match: 1, 2, ..., 8 and more. docs/experiments.md has what was measured.
 _WEIGHTS = (0.0, 0.10, 0.15, 0.20, 0.25, 0.35, 0.45, 0.60)
 MAX_MATCH_TOKENS = len(_WEIGHTS)
-_NEWLINES = (b"\n", b"\r")
 
 
 class Copying:
@@ -49,6 +49,8 @@ class Copying:
 
     def _said(self, index: int, known_ids: Sequence[int], allowed: Tensor) -> tuple[int, float]:
         """Return what follows all of the longest matches, and its weight: 0 where they differ, or there are none."""
+        if not self._ends_at_newline and self._begins_a_line(known_ids):
+            return MISSING, 0.0
         ids, at = self._file.ids, self._file.gap_at[index]
         before = [*ids[max(0, at - MAX_MATCH_TOKENS) : at], *known_ids][-MAX_MATCH_TOKENS:]
         behind, longest, said = self._behind(index), 0, set[int]()
@@ -66,19 +68,27 @@ class Copying:
     def _as_said_here(self, token_id: int, behind: bytes) -> int | None:
         """Return what a gap says where the file says `token_id` elsewhere; None where that tells nothing.
 
-        Where a line ends there, a gap of one line ends with `<eoi>`. What the text behind the gap begins with may be
-        that text's own, and is not said twice.
+        Where a line ends there, a gap of one line ends with `<eoi>`; whether a gap of several ends or goes on in the
+        next line the model alone says. What the text behind begins with may be that text's own, and is not said twice.
         """
         if token_id == MISSING:
             return None
         spelled = self._token_bytes[token_id]
-        if self._ends_at_newline and spelled.startswith(_NEWLINES):
-            return self._eoi_id if behind.startswith(_NEWLINES) or not behind else None
-        is_behind = behind and not behind.startswith(_NEWLINES) and spelled.startswith(behind[:1])
-        return None if is_behind else token_id
+        if _has_break(spelled):
+            return self._eoi_id if self._ends_at_newline and (_has_break(behind[:1]) or not behind) else None
+        return None if behind and spelled.startswith(behind[:1]) else token_id
+
+    def _begins_a_line(self, known_ids: Sequence[int]) -> bool:
+        """Whether nothing but blanks stands behind the last line break of `known_ids`, if they have one."""
+        spelled = b"".join(self._token_bytes[token_id] for token_id in known_ids)
+        return _has_break(spelled) and not re.split(rb"[\r\n]", spelled)[-1].strip()
 
     def _behind(self, index: int) -> bytes:
         """Return what the first token behind gap `index` spells; nothing where the text ends."""
         place = self._file.gap_at[index] + 1
         token_id = self._file.ids[place] if place < len(self._file.ids) else MISSING
         return b"" if token_id == MISSING else self._token_bytes[token_id]
+
+
+def _has_break(spelled: bytes) -> bool:
+    return b"\n" in spelled or b"\r" in spelled

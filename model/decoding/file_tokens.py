@@ -16,7 +16,7 @@ MISSING = -1  # stands where a gap is, or text that the window leaves out
 class FileTokens:
     """Token ids one after the other; `gap_at` says where each gap is among them: at a `MISSING`."""
 
-    def __init__(self, ids: Sequence[int], gap_at: Sequence[int]) -> None:
+    def __init__(self, ids: list[int], gap_at: Sequence[int]) -> None:
         self.ids, self.gap_at = ids, gap_at
         self._after: dict[int, list[int]] = defaultdict(list)
         for place, token_id in enumerate(ids[:-1], start=1):

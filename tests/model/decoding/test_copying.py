@@ -92,9 +92,10 @@ def test_a_line_that_ends_elsewhere_ends_here() -> None:
     assert likeliest(mixed(file + ":", right="\n    pass\n")) == "<eoi>"
     assert likeliest(mixed(file + ":", right="")) == "<eoi>", "the end of the text is that of a line"
     assert likeliest(mixed(file + ":", right=" # all\n")) is None, "this line goes on behind the gap"
-    said = likeliest(mixed(file + ":", right="\n    pass\n", max_lines=None))
-    assert said is not None
-    assert said.startswith("\n"), "a gap of several lines goes on in the next"
+    assert likeliest(mixed(file + ":", right="\n    pass\n", max_lines=None)) is None, "or goes on: the model says"
+    repeated = "try:\n    run()\n\ntry:\n    run()\n\n"
+    assert likeliest(mixed(repeated, known="try:\n   ", max_lines=None)) is None, "whether there is another line, too"
+    assert likeliest(mixed(repeated, known="try", max_lines=None)) == ":", "inside a line the file has a say"
 
 
 def test_what_stands_behind_is_not_said_again() -> None:
