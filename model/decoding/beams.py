@@ -290,8 +290,9 @@ class BeamSearch:
             ids.append(self._sink_id)
         own_ids = beam.gap.known_ids()
         same = common_prefix(own_ids, ids)
-        is_known = by_text is not None and len(own_ids) == same < len(ids)
-        return _Ending(beam, ids, same, float(by_text[ids[same]]) if is_known else None)
+        if by_text is None or not len(own_ids) == same < len(ids):
+            return _Ending(beam, ids, same, None)
+        return _Ending(beam, ids, same, float(by_text[ids[same]]))
 
     # -- which of the best -----------------------------------------------------------------------
 
