@@ -82,7 +82,7 @@ class Settings:
     beams: int = setting(
         DEFAULT_BEAMS,
         "Beginnings followed at once to find what goes best with the text behind. 1 takes the likeliest token every "
-        "time, which is two to three times as fast; so do suggestions while you type on machines that are slow.",
+        "time, which is about three times as fast; so do suggestions while you type on machines that are slow.",
         low=1,
         high=16,
     )
