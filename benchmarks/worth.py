@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks import worth_fit
 from benchmarks.logistic import Matrix, record
-from benchmarks.worth_cases import asked_places, collect, suggested
+from benchmarks.worth_cases import Asked, Suggested, asked_places, collect, suggested
 from benchmarks.worth_people import decisions, judged_decisions
 from lsp_server.worth import least_chances
 from model import store
@@ -96,7 +96,8 @@ def run_collect(options: argparse.Namespace) -> None:
 
 def run_fit(paths: Sequence[Path], *, write: bool) -> None:
     """Print what each choice of numbers brings, and of the shipped one how it does; with `write`, fit it."""
-    examples, places = [], 0
+    examples: list[Suggested] = []
+    places: list[Asked] = []
     for path in paths:
         found, asked = suggested(path)
         examples += found
@@ -104,11 +105,8 @@ def run_fit(paths: Sequence[Path], *, write: bool) -> None:
     right, before = worth_fit.outcomes(examples), np.array([example.confidence for example in examples])
     files = [example.asked.source.name for example in examples]
     shown = before >= FLOOR
-    print(
-        f"{places} places, {len(examples)} suggestions, {int(right.sum())} right; at the floor {int(shown.sum())}, ",
-        end="",
-    )
-    print(f"{int(right[shown].sum())} right\n")
+    print(f"{len(places)} places, {len(examples)} suggestions, {int(right.sum())} right; ", end="")
+    print(f"at the floor {int(shown.sum())}, {int(right[shown].sum())} right\n")
     print("| weighed | AUC | right of the best tenth | quarter | half | gain at a quarter |\n|---|---|---|---|---|---|")
     scores = {"confidence": before}
     scores |= {name: worth_fit.folded(examples, numbers) for name, numbers in CHOICES.items()}
@@ -120,11 +118,12 @@ def run_fit(paths: Sequence[Path], *, write: bool) -> None:
     print_shares(scores[SHIPPED], before, right, files)
     print_levels(scores[SHIPPED], right, files)
     print_calibration(scores[SHIPPED], right, files)
+    print_languages(examples, places, scores[SHIPPED])
     if write:
         classifier = worth_fit.fitted(examples, CHOICES[SHIPPED])
         made = {
             "by": "python -m benchmarks.worth fit --write",
-            "places": places,
+            "places": len(places),
             "suggestions": len(examples),
             "right": int(right.sum()),
             "files": len(set(files)),
@@ -165,6 +164,25 @@ def print_calibration(scores: Matrix, right: Matrix, files: Sequence[str]) -> No
             print(
                 f"| {low:g} to {high:g} | {int(within.sum())} | {100 * scores[within].mean():.1f} | {_percent(share)} |"
             )
+
+
+def print_languages(examples: Sequence[Suggested], places: Sequence[Asked], scores: Matrix) -> None:
+    """Print how often the first line is right, by language: at all places, and where balanced shows something."""
+    print("\n| language | places (files) | right, of all places | shown by balanced | right, of these |")
+    print("|---|---|---|---|---|")
+    least = least_chances()["balanced"]
+    right = {example.asked.key for example in examples if example.is_right}
+    shown_keys = {each.asked.key for each, score in zip(examples, scores, strict=True) if score >= least}
+    for language in [*sorted({asked.source.language for asked in places}), None]:
+        of = [asked for asked in places if language in (asked.source.language, None)]
+        shown = [asked for asked in of if asked.key in shown_keys]
+        files = len({asked.source.name for asked in of})
+        rates = [_percent(_rate(some, right)) if some else "" for some in (of, shown)]
+        print(f"| {language or 'all'} | {len(of)} ({files}) | {rates[0]} | {len(shown)} | {rates[1]} |")
+
+
+def _rate(places: Sequence[Asked], right: set[str]) -> Estimate:
+    return clustered_mean([float(asked.key in right) for asked in places], [asked.source.name for asked in places])
 
 
 def _percent(share: Estimate) -> str:

@@ -185,18 +185,18 @@ class Suggested:
         return self.asked.source.name.partition("/")[0]
 
 
-def suggested(path: Path) -> tuple[list[Suggested], int]:
-    """Return what could be shown of the answers in `path`, and how many places there are."""
+def suggested(path: Path) -> tuple[list[Suggested], list[Asked]]:
+    """Return what could be shown of the answers in `path`, and all places that were asked about."""
     sources: dict[str, Source] = {}
-    found, places = [], 0
+    found, places = [], []
     for line in path.read_text(encoding="utf-8").splitlines():
         record: dict[str, Any] = json.loads(line)
         if "file" in record:
             sources[record["file"]["name"]] = Source(**record["file"])
         if not record.get("said"):
             continue
-        places += 1
         asked = Asked(sources[record["name"]], record["kind"], record["start"], record["end"])
+        places.append(asked)
         said = _infill_of(record["said"])
         syntax = asked.syntax()
         plan = _plan(syntax, asked)

@@ -135,7 +135,7 @@ def test_the_fit_measures_what_the_server_measures(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (found,), places = suggested(path)
     verdict = verdict_of(-0.1, -0.2, -0.9, before=text[:start], text="radius * height")
-    assert (places, found.shown, found.is_right) == (1, "radius * height", False)
+    assert (len(places), found.shown, found.is_right) == (1, "radius * height", False)
     assert chances(classifier_that_ships(), [found]) == pytest.approx([verdict.chance])
 
 
