@@ -18,7 +18,7 @@ def chars_that_tell(infills: Sequence[str], behind: str) -> int:
     0 where it mentions none of them.
     """
     words = [set(_WORD.findall(infill)) for infill in infills]
-    telling = set().union(*words) - set.intersection(*words) if words else set()
+    telling = set[str]().union(*words) - set.intersection(*words) if words else set[str]()
     first: dict[str, int] = {}
     for found in _WORD.finditer(behind):
         if found[0] in telling:
