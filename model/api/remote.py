@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import time
 from collections import deque
@@ -104,7 +105,8 @@ def _refusal(status: int, host: str) -> Exception:
 def _unreachable(error: OSError, host: str) -> Exception:
     if reason := getattr(error, "verify_message", None):
         return WorkerError(f"the certificate of {host} is not to be trusted: {reason}")
-    return _NotThereError(error.strerror or type(error).__name__)
+    code = error.errno or 0  # of names that cannot be resolved below 0
+    return _NotThereError(os.strerror(code) if code > 0 else error.strerror or type(error).__name__)
 
 
 async def _greeted(link: RemoteLink, client_id: str) -> Link:

@@ -87,12 +87,20 @@ def test_what_is_dropped_from_the_import_path(monkeypatch: pytest.MonkeyPatch, t
     check([".", str(ROOT), "/other"], [str(ROOT), "/other"])
 
 
-def check_without_torch(code: str) -> None:
-    done = run_from(ROOT, sys.executable, "-c", f"{code}\nimport sys\nassert 'torch' not in sys.modules")
+def check_without(modules: set[str], code: str) -> None:
+    done = run_from(ROOT, sys.executable, "-c", f"{code}\nimport sys\nassert not {modules} & {{*sys.modules}}")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_client_and_command_line_import_no_torch() -> None:
-    check_without_torch("import model.api.client, model.store")
-    check_without_torch("import setfill.cli\nassert setfill.cli.run(['models', 'list']) == 0")
-    check_without_torch("import model.worker.process, model.worker.server")
+    check_without({"torch"}, "import model.api.client, model.store")
+    check_without({"torch"}, "import setfill.cli\nassert setfill.cli.run(['models', 'list']) == 0")
+    check_without({"torch"}, "import model.worker.process, model.worker.server")
+
+
+def test_who_uses_no_teams_service_imports_none_of_it(tmp_path: Path) -> None:
+    of_teams = {"ray", "starlette", "websockets", "model.api.remote", "model.service.application"}
+    check_without(of_teams, "import lsp_server.run, lsp_server.server, model.worker.process, model.worker.engine")
+    (tmp_path / "app.py").write_text("value = \n")
+    commands = [["lint", str(tmp_path / "app.py"), "--no-model", "--root", str(tmp_path)], ["models", "list"]]
+    check_without(of_teams, f"from setfill import cli\nfor each in {commands}:\n    assert cli.run(each) in (0, 1)")
