@@ -12,8 +12,10 @@ from benchmarks.gaps import real_gaps
 from model.api.policy import parse_policy
 from model.api.types import Gap, Limits
 from model.checkpoint.tokenization import ByteTokenizer
+from model.decoding.copying import Copying
 from model.decoding.decode import Decode
 from model.decoding.drafts import TextDrafts
+from model.decoding.file_tokens import FileTokens
 from model.decoding.gap_rows import GapRows
 from model.decoding.left_to_right import fill_left_to_right
 from model.decoding.open_gap import OpenGap, open_gaps
@@ -24,6 +26,7 @@ from model.network.decoder import Decoder
 from model.network.linear import Precision, best_precision
 from model.sessions.islands import IslandStore
 from model.sessions.session import Session, SessionParts
+from model.sessions.window import Window
 from tests.model.real import load_real, real_model
 
 GAPS = 1000
@@ -32,7 +35,7 @@ LIMITS = Limits(max_tokens=16, max_lines=2)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(3 * 3600)
 def test_verified_equals_one_token_at_a_time() -> None:
     checkpoint = load_real(real_model())
     adapted = checkpoint.capabilities.adapted
@@ -53,8 +56,9 @@ def test_verified_equals_one_token_at_a_time() -> None:
         gaps = (Gap(real.gap.start, real.gap.start + len(real.missing)),)
         window = session.window_at(gaps, lambda: False)
 
-        def opened(window: object = window, gaps: tuple[Gap, ...] = gaps) -> list[OpenGap]:
-            return open_gaps(window, vocabulary, gaps, LIMITS)  # type: ignore[arg-type]
+        def opened(window: Window = window, gaps: tuple[Gap, ...] = gaps) -> list[OpenGap]:
+            copying = Copying(FileTokens.of(window), vocabulary, LIMITS.max_lines)
+            return open_gaps(window, vocabulary, gaps, LIMITS, copying=copying)
 
         (plain,), (verified,) = opened(), opened()
         fill_left_to_right(Decode(GapRows(window), [plain], *parse_policy("left_to_right"), planner))
