@@ -4,7 +4,8 @@
 
 Each editor has a connection of its own to one shared worker and types into a file of the standard library, with the
 key gaps of `setfill bench replay`. It asks for the rest of the line where the next key takes 200 ms or more, and
-withdraws the request with that key. An editor is served as well as others if its share of answers in time is theirs.
+withdraws the request with that key. All are served alike if the worst and the best share of answers in time are near
+each other. `evicted` counts how often a file's rows had to make room for another's.
 """
 
 from __future__ import annotations
@@ -85,19 +86,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default=store.DEFAULT_MODEL, help="a model's name or path (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
-    found = [asyncio.run(measure(options.model, int(count), options.seconds)) for count in options.editors.split(",")]
+    columns = (("editors", 8), ("asked", 7), ("in time", 9), ("worst", 7), ("best", 7), ("p50 ms", 8), ("p95 ms", 8))
+    if not options.json:
+        print("".join(f"{name:>{width}}" for name, width in (*columns, ("a second", 10), ("CPU", 7), ("evicted", 9))))
+    found = []
+    for count in options.editors.split(","):
+        each = asyncio.run(measure(options.model, int(count), options.seconds))
+        found.append(each)
+        if not options.json:
+            print(row(each), flush=True)
     if options.json:
         print(json.dumps(found, indent=1))
-        return 0
-    columns = (("editors", 8), ("asked", 7), ("in time", 9), ("worst", 7), ("best", 7), ("p50 ms", 8), ("p95 ms", 8))
-    print("".join(f"{name:>{width}}" for name, width in (*columns, ("a second", 10), ("CPU", 7))))
-    for each in found:
-        shares = "".join(
-            f"{100 * each[name]:{width}.0f} %" for name, width in (("in_time", 7), ("worst", 5), ("best", 5))
-        )
-        times = "".join(f"{each['ms'][name] or 0:8.0f}" for name in ("p50", "p95"))
-        print(f"{each['editors']:8}{each['asked']:7}{shares}{times}{each['a_second']:10.2f}{each['cpu_share']:7.2f}")
     return 0
+
+
+def row(each: dict[str, Any]) -> str:
+    """Return what is printed of one number of editors."""
+    shares = "".join(f"{100 * each[name]:{width}.0f} %" for name, width in (("in_time", 7), ("worst", 5), ("best", 5)))
+    times = "".join(f"{each['ms'][name] or 0:8.0f}" for name in ("p50", "p95"))
+    counts = f"{each['a_second']:10.2f}{each['cpu_share']:7.2f}{each['evictions']:9}"
+    return f"{each['editors']:8}{each['asked']:7}{shares}{times}{counts}"
 
 
 async def measure(model: str, editors: int, seconds: float) -> dict[str, Any]:
@@ -130,6 +138,7 @@ async def measure(model: str, editors: int, seconds: float) -> dict[str, Any]:
         "best": max(shares, default=0.0),
         "ms": percentiles(ms),
         "a_second": round(len(ms) / took, 2),
+        "evictions": int(after["evictions"]) - int(before["evictions"]),
         "cpu_share": round((int(after["cpu_ms"]) - int(before["cpu_ms"])) / 1000 / took, 2),
     }
 
