@@ -50,7 +50,7 @@ class Typist:
         for _ in range(questions):
             for _ in range(self._draw.randrange(1, 4)):
                 text = self._owner.text
-                start = self._draw.randrange(len(text))
+                start = self._draw.randrange(len(text) + 1)
                 end = min(len(text), start + self._draw.choice((0, 0, 1, 5)))
                 self._version += 1
                 self._owner.edit([Edit(start, end, self._draw.choice(("x", "ab ", "\n", "🐍", "")))], self._version)
@@ -58,7 +58,7 @@ class Typist:
 
     async def _ask(self) -> None:
         text = self._owner.text
-        cursor = self._draw.randrange(len(text))
+        cursor = self._draw.randrange(len(text) + 1)
         try:
             infill: Infill = await self.client.infill(ask(self._version, cursor))
         except (WorkerError, NeedFullError) as error:
