@@ -65,7 +65,7 @@ async def check_trace(client: Client) -> None:
     """
     uri = "file:///w/traced.py"
     client.open(uri, TEXT)
-    places = [client.texts[uri].place(char) for char in (11, 40, 60, 84)]
+    places = [client.texts[uri].place(char) for char in (4, 11, 25, 40, 52, 60, 70, 84)]
     ranges = [{"start": place, "end": place} for place in places]
     filled = await client.request("setfill/infill", {"textDocument": {"uri": uri}, "ranges": ranges})
     client.type(uri, 0, "x")

@@ -48,9 +48,9 @@ def test_how_the_text_behind_a_gap_begins() -> None:
     for cursor_char in (0, len(text) // 2, len(text) - 90, len(text) - 4, len(text)):
         window = Window(shared.network, shared.tokenizer, shared.capabilities, SMALL, "a.py")
         window.retarget(text, [Gap(cursor_char, cursor_char)])
-        begins, is_end = _beginning(window)
+        begins, goes_on, is_end = _beginning(window)
         behind = text[window.layout.end :]
-        assert behind.startswith(begins)
+        assert behind.startswith(begins + goes_on)
         assert is_end == (begins == behind)
         tokens = len(shared.tokenizer.encode_words(begins)[1])
         assert tokens == min(BEHIND_TOKENS, len(shared.tokenizer.encode_words(behind)[1]))
