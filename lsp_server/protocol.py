@@ -34,6 +34,7 @@ CONTENT_MODIFIED = -32801
 
 _OURS = (  # pygls' own handlers of these are taken out
     types.EXIT,
+    types.WORKSPACE_EXECUTE_COMMAND,
     types.TEXT_DOCUMENT_DID_OPEN,
     types.TEXT_DOCUMENT_DID_CHANGE,
     types.TEXT_DOCUMENT_DID_CLOSE,

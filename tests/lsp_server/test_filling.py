@@ -161,6 +161,28 @@ def test_filling_can_be_cancelled_and_says_what_is_wrong(script: Script) -> None
     talk(conversation)
 
 
+def test_what_was_cancelled_changes_no_file(script: Script) -> None:
+    """The answer said that it was, and a moment later the edit came all the same."""
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script(FILLED, delay_ms=500))
+        client.open(URI, HOLES)
+        action = (await actions(client, 0, 0))[1]["command"]
+        number, filling = client.begin(
+            "workspace/executeCommand", {key: action[key] for key in ("command", "arguments")}
+        )
+        await asyncio.sleep(0.1)
+        client.cancel(number)
+        with pytest.raises(RequestError, match="-32800"):
+            await filling
+        hole = span(client, HOLES.index("???"), HOLES.index("???") + 3)
+        await client.request("setfill/infill", {"textDocument": {"uri": URI}, "ranges": [hole]})  # takes as long again
+        assert not [method for method, _ in client.asked if method == "workspace/applyEdit"]
+        assert client.texts[URI].text == HOLES
+
+    talk(conversation)
+
+
 def test_the_marker_of_holes_is_a_setting(script: Script) -> None:
     async def conversation(client: Client) -> None:
         await client.initialize(model=script(FILLED), holeMarker="<hole>")
