@@ -18,7 +18,7 @@ help:
 	@echo "make mutation   change the code at random places and see which changes no test notices (hours)"
 	@echo "make check      formatting, lint, types, grammar queries"
 	@echo "make format     put the code into shape"
-	@echo "make bench      measure forwards, decoding and the server, each beside its peer (within ten minutes)"
+	@echo "make bench      measure forwards, decoding and the server, each beside its peer"
 	@echo "make soak       edit for MINUTES=4: texts stay equal, memory flat, every request is answered"
 	@echo "make rehearse   the training pipeline on a tiny model, to its last step (about 8 minutes)"
 	@echo "make vsix       the VS Code extension, as vscode-client/setfill.vsix"
