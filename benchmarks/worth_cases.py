@@ -22,6 +22,7 @@ from lsp_server.lengths import Plan, cut, plan_suggestion
 from lsp_server.settings import Settings
 from lsp_server.shaping import shaped
 from lsp_server.worth import numbers
+from model.api.edits import trimmed
 from model.api.types import Alternative, Edit, Gap, GapInfill, InfillRequest, PartialInfill
 from model.errors import Cancelled
 from model.evaluation.answer_log import AnswerLog
@@ -118,7 +119,7 @@ def _said(engine: Engine, places: Sequence[Asked]) -> Iterator[tuple[Asked, GapI
     for asked in places:
         if asked.text != text:
             version += 1
-            engine.edit(source.name, [_difference(text, asked.text)], version)
+            engine.edit(source.name, [trimmed(Edit(0, len(text), asked.text), text)], version)
             text = asked.text
         syntax = asked.syntax()
         plan = _plan(syntax, asked)
@@ -152,16 +153,6 @@ def _infill_enough(engine: Engine, request: InfillRequest, plan: Plan, syntax: S
     except Cancelled:
         limits = replace(request.limits, max_lines=len(_LINE_BREAK.findall(enough)) + 1)
         return engine.infill(replace(request, limits=limits, drafts=(enough,))).gaps[0]
-
-
-def _difference(before: str, after: str) -> Edit:
-    pairs = zip(before, after, strict=False)
-    shorter = min(len(before), len(after))
-    start = next((n for n, (one, other) in enumerate(pairs) if one != other), shorter)
-    same = 0
-    while same < shorter - start and before[-1 - same] == after[-1 - same]:
-        same += 1
-    return Edit(start, len(before) - same, after[start : len(after) - same])
 
 
 # -- what was said ----------------------------------------------------------------------------

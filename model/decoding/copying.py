@@ -55,14 +55,15 @@ class Copying:
         before = [*ids[max(0, at - MAX_MATCH_TOKENS) : at], *known_ids][-MAX_MATCH_TOKENS:]
         behind, longest, said = self._behind(index), 0, set[int]()
         for place in self._file.places_after(before[-1]) if before else ():
+            match_tok = same_before(ids, place, before, MAX_MATCH_TOKENS)
+            if match_tok < longest:
+                continue
             following = self._as_said_here(ids[place], behind)
             if following is None or not bool(allowed[following]):
                 continue
-            match_tok = same_before(ids, place, before, MAX_MATCH_TOKENS)
             if match_tok > longest:
                 longest, said = match_tok, set()
-            if match_tok == longest:
-                said.add(following)
+            said.add(following)
         return (said.pop(), _WEIGHTS[longest - 1]) if len(said) == 1 else (MISSING, 0.0)
 
     def _as_said_here(self, token_id: int, behind: bytes) -> int | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 
 from model.sessions.window import Window
 
@@ -18,9 +19,6 @@ class FileTokens:
 
     def __init__(self, ids: list[int], gap_at: Sequence[int]) -> None:
         self.ids, self.gap_at = ids, gap_at
-        self._after: dict[int, list[int]] = defaultdict(list)
-        for place, token_id in enumerate(ids[:-1], start=1):
-            self._after[token_id].append(place)
 
     @classmethod
     def of(cls, window: Window) -> FileTokens:
@@ -35,6 +33,14 @@ class FileTokens:
         gap_at.append(len(ids))
         ids += [MISSING, *(token_id for chunk in reversed(window.right) for token_id in chunk.ids)]
         return cls(ids, gap_at)
+
+    @cached_property
+    def _after(self) -> dict[int, list[int]]:
+        """The places behind each token: made when first asked for, as beams and mask rows do not ask."""
+        after = defaultdict[int, list[int]](list)
+        for place, token_id in enumerate(self.ids[:-1], start=1):
+            after[token_id].append(place)
+        return after
 
     def places_after(self, token_id: int) -> Sequence[int]:
         """Return the places behind each `token_id`, ascending."""
