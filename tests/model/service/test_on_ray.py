@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -43,6 +44,12 @@ LIMITS = ("--connections-per-user", str(CONNECTIONS), "--questions-a-minute", "1
 def service(tiny_prefix_model: Path) -> Iterator[OnRay]:
     with running(tiny_prefix_model, "--engines", "2", *LIMITS) as found:
         yield found
+
+
+def test_all_of_these_run_in_one_process(request: pytest.FixtureRequest) -> None:
+    """Two of them would each start a service, and change the other's. pytest-xdist writes the group into ids."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@ray")
 
 
 def test_in_calm_every_answer_is_right_and_every_user_stays_with_an_engine(
