@@ -19,7 +19,7 @@ from lint.records import Patch, Rule
 from lint.repository import Base, Repository, root_around
 from lint.settings import Settings, read_settings, say_the_same
 from lint.work_tree import Wanted, changed_files, whole_files
-from model.errors import InputError
+from model.errors import InputError, cannot_read
 
 _MAX_SETTINGS_BYTES = 2**24
 
@@ -120,7 +120,7 @@ def read_bounded_diff(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_DIFF_BYTES + 1)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
+        raise cannot_read(path, error) from None
 
 
 def _folder(path: Path) -> Path:
@@ -137,7 +137,7 @@ def _bounded_content(path: Path) -> bytes | None:
         with path.open("rb") as file:
             data = file.read(_MAX_SETTINGS_BYTES + 1)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
+        raise cannot_read(path, error) from None
     if len(data) > _MAX_SETTINGS_BYTES:
         raise InputError(f"{path} is larger than {_MAX_SETTINGS_BYTES // 2**20} MiB")
     return data

@@ -151,8 +151,8 @@ def _refuse_unknown(keys: Iterable[str], known: set[str], where: str, kind: str 
     for key in keys:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
-            meant = f"did you mean {close[0]}? " if close else ""
-            raise InputError(f"{where}: there is no {kind} {_short(key)}; {meant}There are {', '.join(sorted(known))}")
+            there = f"did you mean {close[0]}? There" if close else "there"
+            raise InputError(f"{where}: there is no {kind} {_short(key)}; {there} are {', '.join(sorted(known))}")
 
 
 def _patterns(value: object) -> tuple[str, ...]:

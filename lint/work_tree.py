@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lint.diffs import FileDiff, Hunk, refuse_outside
 from lint.records import ChangedFile, Patch, split_lines
-from model.errors import InputError
+from model.errors import InputError, cannot_read
 
 MAX_FILES = 300
 """More than a person would read findings about; the others are named in a note."""
@@ -77,20 +77,22 @@ def changed_files(root: Path, diffs: Sequence[FileDiff], wanted: Wanted, notes: 
 
 
 def whole_files(root: Path, paths: Sequence[str], wanted: Wanted) -> Patch:
-    """Return files below `root` with all their lines counted as added. InputError where one cannot be read."""
+    """Return files below `root` with all lines counted as added. InputError for a folder, and what cannot be read."""
     reading = _Reading()
     for path in dict.fromkeys(paths):
         if not wanted(path):
             reading.leave_out(path, "is excluded")
         elif len(reading.files) == MAX_FILES:
             reading.leave_out(path, f"comes after the first {MAX_FILES} files")
+        elif (root / path).is_dir() and not (root / path).is_symlink():
+            raise InputError(f"{path} is a folder: name files, or give --base for what has changed in it")
         else:
             try:
                 text = _read(root, path)
             except _Unreadable as error:
                 reading.leave_out(path, str(error))
             except OSError as error:
-                raise InputError(f"cannot read {path}: {error.strerror}") from None
+                raise cannot_read(path, error) from None
             else:
                 lines = frozenset(range(1, len(split_lines(text)) + 1))
                 reading.files.append(ChangedFile(path, text, None, lines, lines))

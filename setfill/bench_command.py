@@ -12,7 +12,7 @@ from typing import Any
 
 from model.api.visible_text import visible
 from model.errors import InputError
-from setfill.arguments import Parser, add_model, fraction, non_negative, positive, seed
+from setfill.arguments import Parser, add_model, fraction, non_negative, output_file, positive, seed
 from setfill.display import notes
 
 SCHEDULE = """\
@@ -64,7 +64,9 @@ def add_parser(commands: Any) -> None:
     playing.add_argument(
         "--settings", metavar="JSON", type=settings, default={}, help="of the server (docs/settings.md)"
     )
-    playing.add_argument("--out", metavar="REPORT", type=Path, default=Path("replay.json"), help="default: %(default)s")
+    playing.add_argument(
+        "--out", metavar="REPORT", type=output_file, default=Path("replay.json"), help="default: %(default)s"
+    )
     playing.add_argument("--json", action="store_true", help="print JSON")
     add_model(playing)
     playing.set_defaults(run=run_replay)

@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
+from lint.formats.phrases import count
 from model import store
 from model.api.client import WorkerClient, WorkerOptions
 from model.api.processor import cpu_flags, usable_cores
@@ -160,4 +161,5 @@ async def _time_infill(client: WorkerClient) -> Infill:
 
 def _forward_time(infill: Infill) -> str:
     each = infill.ms / max(1, infill.forwards)
-    return f"{each:.1f} ms ({infill.gaps[0].tokens} tokens in {infill.forwards} forwards took {infill.ms:.0f} ms)"
+    tokens, forwards = count(infill.gaps[0].tokens, "token"), count(infill.forwards, "forward")
+    return f"{each:.1f} ms ({tokens} in {forwards} took {infill.ms:.0f} ms)"

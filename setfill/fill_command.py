@@ -13,13 +13,14 @@ from typing import Any
 from rich.console import Console
 
 from grammars import Span, detect_language, fitted_infill, fitted_infills, snapshot_of, without_loose_end
+from lint.formats.phrases import count
 from model.api import trace_page
 from model.api.client import WorkerClient
 from model.api.policy import DEFAULT_BEAMS, VERIFIED, best_policy, parse_policy
 from model.api.types import Gap, Infill, InfillRequest, Limits, ModelDescription, PartialInfill, Sampling
 from model.api.visible_text import visible
 from model.errors import InputError
-from setfill.arguments import Parser, add_color, add_model, fraction, non_negative, positive, seed
+from setfill.arguments import Parser, add_color, add_model, fraction, non_negative, output_file, positive, seed
 from setfill.display import console, notes, show_infill
 from setfill.running import asked_worker
 from setfill.team import add_team, may_leave
@@ -35,7 +36,7 @@ with --json, one object is printed:
     "tokens"     how many tokens were generated
     "forwards"   how often the network ran for the whole request: gaps may share forwards
     "ms"         milliseconds of the whole request, loading the model not included
-    "alternatives"  with --candidates: further infills, the likeliest first, with "text", "logprobs", "tokens"""
+    "alternatives"  with --candidates: further infills, the likeliest first, with "text", "logprobs" and "tokens\""""
 
 EXAMPLES = """\
 examples:
@@ -70,7 +71,8 @@ def add_parser(commands: Any) -> None:
         type=policy,
         help="order in which tokens become known: left_to_right, verified (the same, with drafts that save forwards), "
         "beam:B (left to right, B beginnings at once: slower, and goes better with the text behind), block:B, window:S "
-        f"or uniform (default: beam:{DEFAULT_BEAMS} for one place and a model that sees behind it, else verified)",
+        f"or uniform (default: beam:{DEFAULT_BEAMS} for one place and an adapted model, without --reveal and "
+        "--temperature; else verified)",
     )
     parser.add_argument(
         "--reveal",
@@ -121,7 +123,7 @@ def add_parser(commands: Any) -> None:
     add_team(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, see below")
     parser.add_argument(
-        "--trace", metavar="HTML", type=Path, help="write a page that replays the decode, forward by forward"
+        "--trace", metavar="HTML", type=output_file, help="write a page that replays the decode, forward by forward"
     )
     parser.add_argument("--write", action="store_true", help="write the infills into FILE")
     add_color(parser)
@@ -307,5 +309,5 @@ def cost(infill: Infill, description: ModelDescription) -> str:
     """Return one line that says what an infill took."""
     tokens = sum(gap.tokens for gap in infill.gaps)
     stops = ", ".join(gap.stop for gap in infill.gaps)
-    took = f"{tokens} tokens, {infill.forwards} forwards, {infill.ms:.0f} ms (ended by {stops})"
+    took = f"{count(tokens, 'token')}, {count(infill.forwards, 'forward')}, {infill.ms:.0f} ms (ended by {stops})"
     return f"{took} · {description.name}, {description.precision}"

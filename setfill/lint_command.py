@@ -22,7 +22,7 @@ from lint.origin import Origin, read_bounded_diff
 from lint.records import ChangedFile, Level, Patch, Progress, Report, Rule
 from lint.settings import FAIL_LEVELS, LEVELS, Filter, Settings, level_named, refuse_unknown_rule
 from model.api.visible_text import visible
-from setfill.arguments import Parser, add_color, add_model, positive
+from setfill.arguments import Parser, add_color, add_model, output_file, positive
 from setfill.display import console, notes
 from setfill.team import add_team
 
@@ -100,15 +100,20 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
     add_team(parser)
     parser.add_argument("--baseline", metavar="FILE", type=Path, help="findings that are known, and not told once more")
     parser.add_argument(
-        "--write-baseline", metavar="FILE", type=Path, help="write what is found there, as known; the exit status is 0"
+        "--write-baseline",
+        metavar="FILE",
+        type=output_file,
+        help="write what is found there, as known; the exit status is 0",
     )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: %(default)s")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="write the report there, not to standard output")
     parser.add_argument(
-        "--summary", metavar="FILE", type=Path, help="append a summary in Markdown, as to $GITHUB_STEP_SUMMARY"
+        "--output", metavar="FILE", type=output_file, help="write the report there, not to standard output"
+    )
+    parser.add_argument(
+        "--summary", metavar="FILE", type=output_file, help="append a summary in Markdown, as to $GITHUB_STEP_SUMMARY"
     )
     parser.add_argument(
         "--max-findings",

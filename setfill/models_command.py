@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lint.formats.phrases import count
 from model import hub, store
 from model.api.visible_text import visible
 from model.checkpoint.config import Capabilities
@@ -165,7 +166,7 @@ def _run_fetch_from_hub(options: argparse.Namespace) -> int:
     def tell(found: HubModel) -> None:
         out.print(
             f"{found.repository} at {found.commit[:12]}, licence {visible(found.licence)}: "
-            f"{_megabytes(found.bytes)} in {len(found.files)} files",
+            f"{_megabytes(found.bytes)} in {count(len(found.files), 'file')}",
             markup=False, soft_wrap=True,
         )  # fmt: skip
 
@@ -227,7 +228,8 @@ def fetch_with_progress(name: str, source: Path | None, color: str = "auto") -> 
 def _progress(color: str) -> Iterator[store.Progress]:
     """Show a bar on standard error; what is yielded moves it."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=notes(color), transient=True) as bars:
+    told = notes(color)
+    with Progress(*columns, console=told, transient=True, disable=not told.is_terminal) as bars:
         bar = bars.add_task("starting", total=None)
 
         def progress(stage: str, done: int, total: int) -> None:

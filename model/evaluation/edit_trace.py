@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.errors import InputError
+from model.errors import InputError, cannot_read
 
 Patch = tuple[int, int, str]  # where, how many characters go, what comes instead
 
@@ -26,6 +26,9 @@ def read_trace(path: Path) -> EditTrace:
     """Return the trace in a file of josephg/editing-traces, or of ours with `patches` only. Raises InputError."""
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    try:
         data = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
         changes = [[patch] for patch in data["patches"]] if "patches" in data else [t["patches"] for t in data["txns"]]
         patches: list[Patch] = []

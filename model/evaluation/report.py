@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from model.errors import InputError
+from model.errors import InputError, cannot_read
 from model.evaluation.comparison import MEASURES
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 400, 60, 130, 40, 50
@@ -34,8 +34,10 @@ def read_report(path: Path) -> dict[str, Any]:
     """Return a report of `setfill eval infilling` or `setfill eval lines`. Raises InputError."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    except ValueError as error:
+        raise InputError(f"{path} is not a report of setfill eval infilling or lines: {error}") from error
     if not isinstance(report, dict) or report.get("kind") not in MEASURES:
         raise InputError(f"{path} is not a report of setfill eval infilling or lines")
     return report

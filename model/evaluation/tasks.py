@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from model.errors import InputError
+from model.errors import InputError, cannot_read
 
 
 class Boundary(StrEnum):
@@ -64,6 +64,9 @@ def read_tasks(path: Path, limit: int | None = None, seed: int = 0) -> list[Task
     """Return the tasks of a file, or `limit` of them drawn with `seed`, in the order of the file. Raises InputError."""
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    try:
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
         rows = [json.loads(line) for line in text.splitlines() if line.strip()]
         read = _mbpp_tasks(rows, seed) if rows and "test_list" in rows[0] else [_human_eval_task(row) for row in rows]

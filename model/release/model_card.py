@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from model.checkpoint.record import Checkpoint
-from model.errors import InputError
+from model.errors import InputError, cannot_read
 from model.evaluation.report import read_report, summary_table
 from model.training.progress import read_log
 
@@ -164,8 +164,10 @@ def _evaluation(report: Mapping[str, Any]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise InputError(f"{path} is not a record of a run")
     return data

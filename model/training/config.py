@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from model.errors import InputError
+from model.errors import InputError, cannot_read
 from model.sessions.geometry import FULL, Geometry
 
 OBJECTIVES = ("set_causal", "ar_fim")
@@ -203,7 +203,9 @@ def read_config(path: Path) -> TrainingConfig:
     """Return the settings in a TOML file. Raises InputError, naming the setting that is wrong."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the training settings {path}: {error}") from error
     try:
         return parse_config(data).with_paths_from(path.parent.absolute())

@@ -104,7 +104,10 @@ def read_corpus(directory: Path) -> Corpus:
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{directory} holds no corpus ({error}); build one with `setfill train corpus`") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputError(
+            f"{directory} holds no corpus ({path.name}: {why}); build one with `setfill train corpus`"
+        ) from error
     if index.get("format_version") != FORMAT_VERSION:
         raise InputError(f"{path} is of another version; build the corpus again")
     names = [entry["file"] for entry in index["files"]]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from model.api.processor import cpu_flags, cpu_name, usable_cores
-from model.errors import InputError
+from model.errors import InputError, cannot_read
 from setfill.replay.player import Accept, Asked
 
 _CPU_FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
@@ -40,7 +40,9 @@ def read_report(path: Path) -> Report:
         if data["kind"] != "replay":
             raise ValueError("it is of another kind")
         return Report(str(data["server"]), [Asked(**each) for each in data["played"]["asked"]])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is not a report of setfill bench replay ({type(error).__name__})") from error
 
 

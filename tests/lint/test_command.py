@@ -108,6 +108,7 @@ def test_exit_statuses(git: Git, lint: Lint) -> None:
 def test_what_is_refused(git: Git, lint: Lint, tmp_path: Path) -> None:
     git.commit(app__py=CLEAN)
     (tmp_path / "outside.py").write_text(BROKEN)
+    (git.root / "folder").mkdir()
     for arguments, expected in [
         (("--base", "nowhere"), "git knows no commit that is called 'nowhere'"),
         (("--base", "--output=x"), "expected one argument"),
@@ -122,6 +123,8 @@ def test_what_is_refused(git: Git, lint: Lint, tmp_path: Path) -> None:
         (("--format", "xml"), "invalid choice: 'xml'"),
         (("--root", "none"), "none is no folder"),
         (("none.py",), "cannot read none.py: No such file"),
+        ((".",), ". is a folder: name files, or give --base"),
+        (("folder",), "folder is a folder: name files, or give --base"),
         ((str(tmp_path / "outside.py"),), f"is outside of {git.root}: give a folder around it with --root"),
         (("--baseline", "none.json", "app.py"), "none.json: write one with --write-baseline"),
         (("--output", "no/folder/x", "app.py"), "no/folder/x"),

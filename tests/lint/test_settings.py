@@ -74,7 +74,7 @@ def test_what_is_excluded() -> None:
     ("body", "expected"),
     [
         ("exclde = []", "there is no key 'exclde'; did you mean exclude? There are baseline, exclude, extend-exclude"),
-        ("zzz = 1", "there is no key 'zzz'; There are"),
+        ("zzz = 1", "there is no key 'zzz'; there are"),
         ("exclude = 'x'", "exclude: expected a list of patterns"),
         ("exclude = [1]", "exclude: expected a list of patterns"),
         ("exclude = ['!']", "exclude: '!' is no pattern"),

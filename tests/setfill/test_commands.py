@@ -56,7 +56,7 @@ def test_bad_input(file: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.
     (tmp_path / "binary").write_bytes(b"\0")
     (tmp_path / "latin.py").write_bytes(b"\xe9")
     (tmp_path / "empty-model").mkdir()
-    fill = ["fill", str(file)]
+    fill, missing = ["fill", str(file)], tmp_path / "missing"
     for arguments, expected in [
         ([], "the following arguments are required: COMMAND"),
         (["dance"], "invalid choice: 'dance'"),
@@ -88,9 +88,21 @@ def test_bad_input(file: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.
         ([*fill, "--at", "1:1", "--model", "./other"], "other does not exist"),
         ([*fill, "--at", "1:1", "--model", str(tmp_path / "empty-model")], "empty-model"),
         ([*fill, "--at", "1:1", "--model", str(file)], str(file)),
+        ([*fill, "--at", "1:1", "--trace", str(tmp_path)], f"cannot write {tmp_path}: it is a folder"),
+        ([*fill, "--at", "1:1", "--trace", str(tmp_path / "no" / "x")], f"there is no folder {tmp_path}/no"),
         (["demo"], "setfill models fetch"),
         (["models"], "required: ACTION"),
         (["models", "info", "other"], "no model is called other"),
+        (["models", "fetch", "hub:other"], "'hub:other' is not hub:OWNER/NAME"),
+        (["eval", "infilling", str(missing)], f"cannot read {missing}: No such file or directory\n"),
+        (["eval", "compare", str(missing)], f"cannot read {missing}: No such file or directory\n"),
+        (["eval", "compare", str(file)], "is not a report of setfill eval"),
+        (["eval", "session", str(tmp_path)], f"cannot read {tmp_path}: Is a directory\n"),
+        (
+            ["eval", "loss", str(missing), "--model", str(tiny_model)],
+            f"{missing} holds no corpus (index.json: No such file",
+        ),
+        (["train", "run", str(missing)], f"cannot read {missing}: No such file or directory\n"),
         (["models", "import", str(tiny_model), "--name", "a/b"], "is not a model name"),
         (["models", "import", str(tmp_path / "none"), "--name", "none"], str(tmp_path / "none")),
     ]:
@@ -200,7 +212,9 @@ def test_fetch_asks_only_a_person_at_a_terminal(
     for answer in ("\n", "n\n", ""):
         monkeypatch.setattr(sys.stdin, "readline", lambda answer=answer: asked.append(answer) or answer)
         assert cli.run(["fill", str(file), "--at", "1:1"]) == 2
-        assert "Download 93 MB now, to take 541 MB of disk? [y/N]" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "its base, which sees no text behind a gap" in said
+        assert "Download 93 MB now, to take 541 MB of disk? [y/N]" in said
     assert asked == ["\n", "n\n", ""]
 
 

@@ -182,7 +182,10 @@ def test_servers_that_are_none(tmp_path: Path) -> None:
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trace = save(recording(), tmp_path / "trace.json")
     for arguments, expected in (
-        (["replay", str(tmp_path / "missing.json")], "is not an editing trace"),
+        (["replay", str(tmp_path / "missing.json")], "missing.json: No such file or directory\n"),
+        (["replay", __file__], "is not an editing trace"),
+        (["replay", str(trace), "--out", str(tmp_path / "no" / "x")], "there is no folder"),
+        (["compare", str(tmp_path / "missing.json"), str(trace)], "missing.json: No such file or directory\n"),
         (["replay", str(trace), "--first", "999"], "begin before its end"),
         (["replay", str(trace), "--settings", "[]"], "expected settings in JSON"),
         (["replay", str(trace), "--server", " "], "names no command"),

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from model.errors import InputError
+from model.errors import InputError, cannot_read
 
 DATA = Path(__file__).parents[1] / "data"
 KINDS = ("pypi", "npm", "debian")
@@ -49,7 +49,9 @@ def read_manifest(path: Path) -> list[Package]:
     """Return the packages of a manifest. Raises InputError, naming what is wrong in it."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the manifest {path}: {error}") from error
     known = {item.name for item in fields(Package)}
     packages = []
