@@ -1,8 +1,8 @@
 """`setfill/traceLastInfill`: a page that replays how the last fill of a file was decoded.
 
-A decode is not traced as it runs, for few are looked at; it is repeated, from the text of then. Beams leave no trace:
-what they filled is replayed greedily. The text is read anew for it, so the cuts of the text behind may lie elsewhere
-than in a file that was edited much: where the model wavers, the replay may say something else.
+A decode is not traced as it runs, for few are looked at; it is repeated, from the text of then. The text is read anew
+for it, so the cuts of the text behind may lie elsewhere than in a file that was edited much: where the model wavers,
+the replay may say something else.
 
 Knows what was asked last; how a decode is drawn, `trace_page` knows.
 """
@@ -18,7 +18,6 @@ from lsp_server.open_document import LastFill, OpenDocument
 from lsp_server.protocol import contained, invalid_params, request_failed, uri_in
 from lsp_server.server import SetfillServer
 from model.api import trace_page
-from model.api.policy import VERIFIED
 from model.api.types import Infill
 
 TRACE_LAST = "setfill/traceLastInfill"
@@ -58,7 +57,7 @@ async def _repeated(document: OpenDocument, last: LastFill) -> Infill:
     client.open(file_id, document.name, last.text, 1)
     try:
         client.set_context(file_id, document.snippets)
-        request = replace(last.request, file_id=file_id, version=1, policy=VERIFIED, candidates=1, trace=True)
+        request = replace(last.request, file_id=file_id, version=1, candidates=1, trace=True)
         return await client.infill(request)
     finally:
         client.close(file_id)

@@ -227,7 +227,7 @@ async def _fill(
 
 def _policy(options: argparse.Namespace, gaps: list[Gap], description: ModelDescription) -> str:
     """Return the policy for who names none: the one that fills best of those that can do all that is asked."""
-    beams_can = not (options.reveal or options.temperature or options.trace)
+    beams_can = not (options.reveal or options.temperature)
     return best_policy(len(gaps), adapted=description.adapted) if beams_can else VERIFIED
 
 

@@ -147,12 +147,80 @@ class TraceReveal:
 
 
 @dataclass(frozen=True)
+class TraceBeginning:
+    """A beginning of an infill that a search came upon: its parent, and a token more.
+
+    The beginnings of one search count from 1; 0 is the empty one. Log-probabilities and scores are of all its tokens,
+    in nats: by the gap's rows, by those that follow the left stack, and both weighed. `best_score` is what it was
+    held to come to at best with the text behind, None while no infill has ended. `fate` says what the
+    forward that found it made of it: `followed` (the next forward is fed it), `width` (others were better), `bound`
+    (even at best it could not win), `patience` (nothing better had ended for too long), `limit` (as long as allowed)
+    or `end` (as long as was told).
+    """
+
+    number: int
+    parent: int
+    text: str  # of its last token
+    gap_logprob: float
+    text_logprob: float
+    score: float
+    best_score: float | None
+    is_greedy: bool
+    fate: str
+
+
+@dataclass(frozen=True)
+class TraceEnding:
+    """A beginning that may end where it is, and so be an infill.
+
+    As in `TraceBeginning`; `gap_logprob` has `<eoi>` in it. `behind_logprob` is that of the text behind, as far as it
+    is known. `fate` is `asked` (the next forward tells how well the text behind follows), `bound` (it need not be
+    asked: others do better), or `judged`.
+    """
+
+    beginning: int
+    gap_logprob: float
+    text_logprob: float
+    behind_logprob: float | None
+    score: float
+    best_score: float | None
+    is_greedy: bool
+    fate: str
+
+
+@dataclass(frozen=True)
+class TraceSearch:
+    """What a forward of a beam search was fed for its gap, and what came of it; the best first.
+
+    Rows are of three kinds: of the gap, of its beginnings as text that follows the left stack, and of the text behind.
+    `judged` are the infills of which this forward told how well the text behind follows. `passed_over` counts
+    further beginnings that were worse than those told. `read_on` is the text by which the best infills were judged once
+    more; their scores are then comparable with each other only. The last forward has the `answer`'s beginning.
+    """
+
+    gap: int
+    width: int
+    text_weight: float  # of the rows that follow the left stack, in scores
+    gap_rows: int
+    text_rows: int
+    behind_rows: int
+    rows_kept: int  # for the next forward
+    judged: tuple[TraceEnding, ...]
+    beginnings: tuple[TraceBeginning, ...]
+    endings: tuple[TraceEnding, ...]
+    passed_over: int
+    read_on: str = ""
+    answer: int | None = None
+
+
+@dataclass(frozen=True)
 class TraceStep:
-    """One forward of a decode."""
+    """One forward of a decode: of a search, or else its rows and what was read off them."""
 
     ms: float
     rows: tuple[TraceRow, ...]
     reveals: tuple[TraceReveal, ...]
+    search: TraceSearch | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +228,8 @@ class Trace:
     """How a decode went: what was in the cache before it, then every forward.
 
     Row counts are per context part; `held_back` is, per gap, the text before
-    it that its first tokens spell again.
+    it that its first tokens spell again. `is_joint` says whether all gaps were
+    open at once; a search then looks at one after the other once more.
     """
 
     policy: str
@@ -171,6 +240,7 @@ class Trace:
     rows_encoded: int  # of these, rows that were encoded for this request; the others were reused
     held_back: tuple[str, ...]
     steps: tuple[TraceStep, ...]
+    is_joint: bool = True
 
 
 @dataclass(frozen=True)

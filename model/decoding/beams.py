@@ -20,24 +20,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from model.api.types import Sampling
+from model.decoding.beam import Beam, Ending, JudgedInfill, weighted
 from model.decoding.decode import Decode
 from model.decoding.mentions import chars_that_tell
 from model.decoding.open_gap import OpenGap
 from model.decoding.row_tree import RowTree, TreeRow
 from model.decoding.sampling import draw_next, log_probabilities
+from model.decoding.search_recorder import SearchRecorder
 from model.decoding.spelling import Spelling
 from model.sessions.seams import common_prefix
 from model.sessions.window import Window
 
-TEXT_WEIGHT = 0.5  # of the rows that follow the left stack, against those of the gap
 BEHIND_TOKENS = 12  # so much of the text behind is to follow
 FURTHER_TOKENS = 40  # so much of it may be read to tell the best infills apart
 _CONTENDERS = 2  # that many of them, and the greedy one
@@ -48,71 +48,15 @@ _BEAM_SHARE = 0.5  # of what the text behind costs at best, which a beam must be
 _ENDING_SHARE = 0.8  # the same of an ending of which one token behind is known
 _LEAST_END_LOGPROB = math.log(2.5e-3)  # where the gap's rows give less, it is not asked whether the infill ends
 _GREEDY, _NO_CHANCE = Sampling(), torch.Generator()
-_Number = TypeVar("_Number", float, Tensor)
-
-
-@dataclass(frozen=True)
-class _Beam:
-    """A beginning of an infill, with the rows in the tree of all its tokens but the last, which is not fed yet."""
-
-    gap: OpenGap
-    gap_logprob: float = 0.0  # of its tokens together, by the gap's rows
-    text_logprobs: tuple[float, ...] = ()  # of each token, by the rows that follow the left stack
-    gap_rows: tuple[int, ...] = ()  # `<infill>` is the first
-    text_rows: tuple[int, ...] = ()
-    is_greedy: bool = False  # what greedy decoding makes of the gap
-
-    @property
-    def score(self) -> float:
-        return _weighted(self.gap_logprob, sum(self.text_logprobs))
-
-    def renumbered(self, numbers: dict[int, int]) -> _Beam:
-        return replace(
-            self,
-            gap_rows=tuple(numbers[row] for row in self.gap_rows),
-            text_rows=tuple(numbers[row] for row in self.text_rows),
-        )
-
-
-@dataclass(frozen=True)
-class _Ending:
-    """A beam that has ended and is to be judged by the text behind it.
-
-    `ids` are the tokens of infill and text behind, read as one text. The first
-    `same` are the infill's own; all of its tokens, unless the two run together.
-    """
-
-    beam: _Beam
-    ids: Sequence[int]
-    same: int
-    first_logprob: float | None  # of the token behind those, where the search knows it already
-
-    @property
-    def score(self) -> float:
-        """As far as it is known: what is not known yet costs something."""
-        return self.beam.score + _weighted(0.0, self.first_logprob or 0.0)
-
-    @property
-    def gap_logprob(self) -> float:
-        return self.beam.gap_logprob
-
-
-@dataclass(frozen=True)
-class _Infill:
-    """A beam that has ended, and how well it does: alone, and with the text behind it."""
-
-    gap: OpenGap
-    gap_logprob: float  # `<eoi>` included
-    score: float
-    behind_logprob: float  # of the text behind, given this infill
-    rest_logprob: float  # of that text but for its first token
-    is_greedy: bool
 
 
 def fill_by_beams(decode: Decode) -> list[OpenGap]:
     """Fill the one gap, which always holds the best beginning of it; return other infills that were found."""
     assert decode.infill_id is not None, "only an adapted model searches by beams"
-    search = BeamSearch(decode.rows.window, decode.gaps[0], decode.policy.size, decode.infill_id)
+    recorder = None
+    if decode.rows.recorder is not None:
+        recorder = SearchRecorder(decode.rows.recorder, decode.gaps[0], decode.policy.size)
+    search = BeamSearch(decode.rows.window, decode.gaps[0], decode.policy.size, decode.infill_id, recorder)
 
     def after_step() -> bool:
         decode.gaps[0] = search.growing or decode.gaps[0]
@@ -124,25 +68,30 @@ def fill_by_beams(decode: Decode) -> list[OpenGap]:
         decode.rows.forwards += search.rows.forwards
         decode.rows.rows_fed += search.rows.rows_fed
     decode.gaps[0], *others = search.found() or decode.gaps
+    if recorder is not None:
+        recorder.answer(decode.gaps[0])
     return others[: decode.candidates]
 
 
 class BeamSearch:
     """One search in the gap that a window stands at."""
 
-    def __init__(self, window: Window, gap: OpenGap, width: int, infill_id: int) -> None:
+    def __init__(
+        self, window: Window, gap: OpenGap, width: int, infill_id: int, recorder: SearchRecorder | None = None
+    ) -> None:
         self.rows = RowTree(window)
+        self._recorder = recorder
         self._width, self._infill_id = width, infill_id
         self._vocabulary, self._tokenizer = gap.spelling.vocabulary, window.tokenizer
         self._first_text_id = window.gap_first_id(0)
         self._behind, self._behind_further, self._text_ends_there = _beginning(window)
         self._held_back = gap.spelling.held_back
         self._sink_id = window.capabilities.sink_id
-        self._beams = [_Beam(gap, is_greedy=True)] if gap.stop is None else []
-        self._ending: list[_Ending] = []  # to be judged in the next forward
-        self._unjudged: list[_Ending] = []  # that need not be judged: others do better
-        self._ended: list[_Infill] = []
-        self._cut: list[_Beam] = []  # by a limit
+        self._beams = [Beam(gap, is_greedy=True)] if gap.stop is None else []
+        self._ending: list[Ending] = []  # to be judged in the next forward
+        self._unjudged: list[Ending] = []  # that need not be judged: others do better
+        self._ended: list[JudgedInfill] = []
+        self._cut: list[Beam] = []  # by a limit
         self._given_up_logprob = -math.inf  # of the likeliest beam that was given up, by the gap's rows
         self._left_logits: Tensor | None = None
         self._is_interrupted = False
@@ -175,7 +124,7 @@ class BeamSearch:
         """
         ended = sorted(self._ended, key=lambda infill: -infill.score)
         if self._cut_is_likeliest():
-            likeliest: list[_Infill | _Beam] = [*ended, *self._cut]
+            likeliest: list[JudgedInfill | Beam] = [*ended, *self._cut]
             gaps = [each.gap for each in sorted(likeliest, key=lambda each: -each.gap_logprob)]
         else:
             gaps = [infill.gap for infill in ended]
@@ -193,6 +142,7 @@ class BeamSearch:
         """Feed the last token of every beam and the text behind those that end, and choose the next beams."""
         fed: list[TreeRow] = []
         beams = [self._fed(beam, fed) for beam in self._beams]
+        beam_rows = len(fed)
         first_rows = [self._join(ending, fed) for ending in self._ending]
         logits = self.rows.feed(fed) if fed else torch.empty(0)  # an infill before one last token needs no row
         if self._left_logits is None:
@@ -204,6 +154,8 @@ class BeamSearch:
             if all(infill.score > other.score for other in self._ended):
                 self._best_at = self._steps
             self._ended.append(infill)
+            if self._recorder is not None:
+                self._recorder.judged(infill)
         self._ending = []
         gap_log_probs, text_log_probs = [], []
         for beam in beams:
@@ -215,8 +167,10 @@ class BeamSearch:
         self._beams = self._extended(beams, gap_log_probs, text_log_probs)
         self._give_up()
         self._forget()
+        if self._recorder is not None:
+            self._recorder.forward(fed, len(fed) - beam_rows, self.rows.size, self.rows.last_forward_s)
 
-    def _fed(self, beam: _Beam, fed: list[TreeRow]) -> _Beam:
+    def _fed(self, beam: Beam, fed: list[TreeRow]) -> Beam:
         """Add the rows of the beam's last token to `fed`, and return it with them."""
         gap, rank = beam.gap, beam.gap.frontier - 1
         token_id = gap.ids[rank] if rank else self._infill_id
@@ -227,7 +181,7 @@ class BeamSearch:
             fed.append(TreeRow(token_id, self._first_text_id + rank - 1, beam.text_rows, follows_left=True))
         return replace(beam, gap_rows=(*beam.gap_rows, gap_row), text_rows=text_rows)
 
-    def _join(self, ending: _Ending, fed: list[TreeRow]) -> int:
+    def _join(self, ending: Ending, fed: list[TreeRow]) -> int:
         """Add the rows that say how the text behind begins to `fed`, and return the number of the first."""
         first_row, begin = self.rows.size + len(fed), self._first_asked(ending)
         ancestors = list(ending.beam.text_rows[:begin])
@@ -238,11 +192,11 @@ class BeamSearch:
         return first_row
 
     @staticmethod
-    def _first_asked(ending: _Ending) -> int:
+    def _first_asked(ending: Ending) -> int:
         """Return which of the ending's tokens is the first to need a row of its own, to tell what follows it."""
         return ending.same if ending.first_logprob is not None else max(0, ending.same - 1)
 
-    def _scored(self, ending: _Ending, logits: Tensor) -> _Infill:
+    def _scored(self, ending: Ending, logits: Tensor) -> JudgedInfill:
         """Return an ended beam with its score, by the logits of the rows that `_join` added."""
         assert self._left_logits is not None
         beam, ids, same = ending.beam, ending.ids, ending.same
@@ -255,10 +209,11 @@ class BeamSearch:
                 logprobs.append(float(self._as_text(next(before), spelling)[token_id]))
             spelling.push(token_id)
         logprob = sum(logprobs)
-        return _Infill(
+        return JudgedInfill(
             beam.gap,
             beam.gap_logprob,
-            score=_weighted(beam.gap_logprob, logprob),
+            score=weighted(beam.gap_logprob, logprob),
+            text_logprob=sum(beam.text_logprobs),
             behind_logprob=logprob - sum(beam.text_logprobs),
             rest_logprob=sum(logprobs[same + 1 :]),
             is_greedy=beam.is_greedy,
@@ -268,7 +223,7 @@ class BeamSearch:
         """Return log-probabilities [V] of what follows `spelling` in text: the text may end, but knows of no gap."""
         return log_probabilities(logits, spelling.allowed_as_text(self._sink_id))
 
-    def _end(self, beam: _Beam, by_gap: Tensor, by_text: Tensor) -> None:
+    def _end(self, beam: Beam, by_gap: Tensor, by_text: Tensor) -> None:
         """Let the beam end where it is, if the gap's rows think that possible."""
         logprob = float(by_gap[self._vocabulary.eoi_id])
         if logprob < _LEAST_END_LOGPROB:
@@ -282,7 +237,7 @@ class BeamSearch:
         ended.gap.place(ended.gap.frontier, self._vocabulary.eoi_id, logprob)
         self._ending.append(self._ending_of(ended, by_text))
 
-    def _ending_of(self, beam: _Beam, by_text: Tensor | None = None) -> _Ending:
+    def _ending_of(self, beam: Beam, by_text: Tensor | None = None) -> Ending:
         """Return what is to be judged of a beam that has ended; `by_text` [V] is what follows its rows in text."""
         spelling = beam.gap.spelling
         ids = self._tokenizer.encode(spelling.held_back.decode() + spelling.infill + self._behind)
@@ -291,8 +246,8 @@ class BeamSearch:
         own_ids = beam.gap.known_ids()
         same = common_prefix(own_ids, ids)
         if by_text is None or not len(own_ids) == same < len(ids):
-            return _Ending(beam, ids, same, None)
-        return _Ending(beam, ids, same, float(by_text[ids[same]]))
+            return Ending(beam, ids, same, None)
+        return Ending(beam, ids, same, float(by_text[ids[same]]))
 
     # -- which of the best -----------------------------------------------------------------------
 
@@ -305,13 +260,15 @@ class BeamSearch:
         further = further[: chars_that_tell([infill.gap.text() for infill in near], further)]
         if not further:
             return False
-        scores = [
-            _weighted(infill.gap_logprob, logprob)
-            for infill, logprob in zip(near, self._logprobs_as_text([each.gap for each in near], further), strict=True)
-        ]
-        for infill, score in zip(near, scores, strict=True):
+        logprobs = self._logprobs_as_text([each.gap for each in near], further)
+        scores = [weighted(infill.gap_logprob, logprob) for infill, logprob in zip(near, logprobs, strict=True)]
+        for infill, score, logprob in zip(near, scores, logprobs, strict=True):
             self._ended.remove(infill)
             self._ended.append(replace(infill, score=ended[0].score + score - max(scores)))
+            if self._recorder is not None:
+                self._recorder.judged(replace(self._ended[-1], behind_logprob=logprob - infill.text_logprob))
+        if self._recorder is not None:
+            self._recorder.read_on(further, self.rows.last_forward_rows, self.rows.last_forward_s)
         return True
 
     def _logprobs_as_text(self, gaps: Sequence[OpenGap], further: str) -> list[float]:
@@ -349,38 +306,45 @@ class BeamSearch:
     # -- which beams -----------------------------------------------------------------------------
 
     def _extended(
-        self, beams: Sequence[_Beam], gap_log_probs: Sequence[Tensor], text_log_probs: Sequence[Tensor]
-    ) -> list[_Beam]:
+        self, beams: Sequence[Beam], gap_log_probs: Sequence[Tensor], text_log_probs: Sequence[Tensor]
+    ) -> list[Beam]:
         """Return the best beams of one token more, all of different text; those that end with it are put aside."""
-        choices: list[tuple[float, _Beam]] = []
+        choices: list[tuple[float, Beam]] = []
         for beam, by_gap, by_text in zip(beams, gap_log_probs, text_log_probs, strict=True):
-            likeliest = _weighted(by_gap, by_text).topk(2 * self._width)
+            likeliest = weighted(by_gap, by_text).topk(2 * self._width)
             greedy_token = self._greedy_token(by_gap) if beam.is_greedy else None
             asked = dict(zip(likeliest.indices.tolist(), likeliest.values.tolist(), strict=True))
             if greedy_token is not None:
-                asked[greedy_token] = float(_weighted(by_gap[greedy_token], by_text[greedy_token]))
+                asked[greedy_token] = float(weighted(by_gap[greedy_token], by_text[greedy_token]))
             choices += [
                 (beam.score + value, self._longer(beam, token_id, by_gap, by_text, is_greedy=token_id == greedy_token))
                 for token_id, value in asked.items()
                 if value > -math.inf  # neither `<eoi>` nor the end of the text: both sides must allow it
             ]
         spelled: set[bytes] = set()
-        extended: list[_Beam] = []
+        extended: list[Beam] = []
+        passed_over: list[Beam] = []
         for _, longer in sorted(choices, key=lambda choice: -choice[0]):
             text = longer.gap.spelling.spelled
             if text in spelled or (len(spelled) >= self._width and not longer.is_greedy):
-                continue  # in other tokens, and less likely; or one too many
+                passed_over.append(longer)  # in other tokens, and less likely; or one too many
+                continue
             spelled.add(text)
             if longer.gap.stop is None:
                 extended.append(longer)
-            elif longer.gap.stop == "eoi":
+                continue
+            if self._recorder is not None:
+                self._recorder.beginning(longer, "end" if longer.gap.stop == "eoi" else "limit")
+            if longer.gap.stop == "eoi":
                 self._ending.append(self._ending_of(longer))
             else:
                 self._cut.append(longer)
+        if self._recorder is not None:
+            self._recorder.passed_over(passed_over)
         return extended
 
     @staticmethod
-    def _longer(beam: _Beam, token_id: int, by_gap: Tensor, by_text: Tensor, *, is_greedy: bool) -> _Beam:
+    def _longer(beam: Beam, token_id: int, by_gap: Tensor, by_text: Tensor, *, is_greedy: bool) -> Beam:
         """Return the beam with one token more, by what either kind of row says of it [V]."""
         gap = beam.gap.copy()
         gap.place(gap.frontier, token_id, float(by_gap[token_id]))
@@ -399,12 +363,20 @@ class BeamSearch:
         """Drop the beams and endings that cannot become the answer."""
         beams, self._beams = self._beams, []
         for beam in beams:
-            if self._may_win(beam):
+            may_win = self._may_win(beam)
+            if may_win:
                 self._beams.append(beam)
             else:
                 self._given_up_logprob = max(self._given_up_logprob, beam.gap_logprob)
-        self._unjudged += [ending for ending in self._ending if not self._may_win(ending)]
-        self._ending = [ending for ending in self._ending if self._may_win(ending)]
+            if self._recorder is not None:
+                fate = "followed" if may_win else "patience" if self._is_patience_over else "bound"
+                self._recorder.beginning(beam, fate, self._best_score(beam))
+        endings, self._ending = self._ending, []
+        for ending in endings:
+            may_win = self._may_win(ending)
+            (self._ending if may_win else self._unjudged).append(ending)
+            if self._recorder is not None:
+                self._recorder.ending(ending, "asked" if may_win else "bound", self._best_score(ending))
 
     def _forget(self) -> None:
         """Drop the rows that no beam needs any more."""
@@ -416,33 +388,41 @@ class BeamSearch:
         self._ending = [replace(ending, beam=ending.beam.renumbered(numbers)) for ending in self._ending]
 
     def _cut_is_likeliest(self) -> bool:
-        others: Iterable[_Beam | _Ending | _Infill] = (*self._beams, *self._ending, *self._ended)
+        others: Iterable[Beam | Ending | JudgedInfill] = (*self._beams, *self._ending, *self._ended)
         likeliest = max((each.gap_logprob for each in others), default=-math.inf)
         return any(beam.gap_logprob >= max(likeliest, self._given_up_logprob) for beam in self._cut)
 
-    def _may_win(self, beam: _Beam | _Ending) -> bool:
-        """Whether it could be the best yet, if what is unknown of the text behind cost only a share of what it costs.
+    def _may_win(self, beam: Beam | Ending) -> bool:
+        """Whether it could be the best yet.
 
-        That is what it costs behind the infill that it follows best. A beam has
-        no more time than `_PATIENCE_STEPS`; an ending is judged whenever it came.
-        The greedy infill is judged whatever it costs: only more of the text
-        behind may tell that it is the best.
+        A beam has no more time than `_PATIENCE_STEPS`; an ending is judged whenever it came. The greedy infill is
+        judged whatever it costs: only more of the text behind may tell that it is the best.
         """
-        if not self._ended or (isinstance(beam, _Ending) and beam.beam.is_greedy):
+        best_score = self._best_score(beam)
+        if best_score is None or (isinstance(beam, Ending) and beam.beam.is_greedy):
             return True
-        if isinstance(beam, _Ending) and beam.first_logprob is not None:
+        if isinstance(beam, Beam) and self._is_patience_over:
+            return False
+        if isinstance(beam, Beam) and beam.is_greedy:
+            return True
+        return best_score > max(infill.score for infill in self._ended)
+
+    @property
+    def _is_patience_over(self) -> bool:
+        return self._steps - self._best_at > _PATIENCE_STEPS
+
+    def _best_score(self, beam: Beam | Ending) -> float | None:
+        """Return what its score is held to come to at best: None while no infill has ended.
+
+        What is unknown of the text behind costs a share of what it costs behind the infill that it follows best.
+        """
+        if not self._ended:
+            return None
+        if isinstance(beam, Ending) and beam.first_logprob is not None:
             unknown = _ENDING_SHARE * max(infill.rest_logprob for infill in self._ended)
         else:
             unknown = _BEAM_SHARE * max(infill.behind_logprob for infill in self._ended)
-        if isinstance(beam, _Beam) and self._steps - self._best_at > _PATIENCE_STEPS:
-            return False
-        if isinstance(beam, _Beam) and beam.is_greedy:
-            return True
-        return beam.score + _weighted(0.0, unknown) > max(infill.score for infill in self._ended)
-
-
-def _weighted(by_gap: _Number, by_text: _Number) -> _Number:
-    return (1 - TEXT_WEIGHT) * by_gap + TEXT_WEIGHT * by_text
+        return beam.score + weighted(0.0, unknown)
 
 
 def _beginning(window: Window) -> tuple[str, str, bool]:

@@ -134,7 +134,7 @@ class InfillRun:
             Copying(file, self._vocabulary, request.limits.max_lines) if request.copies and self._adapted else None
         )
         opened = open_gaps(window, self._vocabulary, gaps, request.limits, request.lengths_tok[selected], copying)
-        self._held_back += window.layout.held_back
+        self._held_back[selected] = window.layout.held_back
         if self._recorder is not None:
             self._recorder.first_gap = first_index
         drafts = None
@@ -193,6 +193,7 @@ class InfillRun:
             rows_encoded=min(encoded, window.rows),
             held_back=(),
             steps=(),
+            is_joint=self._adapted,
         )
 
 
@@ -234,8 +235,6 @@ def _check_settings(request: InfillRequest, adapted: bool, policy: str) -> None:
         raise InputError(f"candidates is {request.candidates}: it must be at most {MAX_CANDIDATES}")
     if policy == "beam" and sampling.temperature > 0:
         raise InputError("policy beam looks for the likeliest infill: use temperature 0 with it")
-    if policy == "beam" and request.trace:
-        raise InputError("a trace shows a single decode: leave it out, or use policy verified")
     for name, given in (("drafts", request.drafts), ("lengths_tok", request.lengths_tok)):
         if given and len(given) != gaps:
             raise InputError(f"{len(given)} {name} for {gaps} gaps: give one for each gap, or none")

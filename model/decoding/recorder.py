@@ -26,7 +26,7 @@ class Recorder:
         """Note that `token_id` became known, drawn from `log_probs` [V]; belongs to the forward recorded next."""
         likeliest = log_probs.topk(_ALTERNATIVES + 1)
         others = [
-            (self._text(index), value)
+            (self.text(index), value)
             for index, value in zip(likeliest.indices.tolist(), likeliest.values.exp().tolist(), strict=True)
             if index != token_id and value > 0
         ]
@@ -34,7 +34,7 @@ class Recorder:
             TraceReveal(
                 self.first_gap + gap,
                 rank,
-                self._text(token_id),
+                self.text(token_id),
                 float(log_probs[token_id].exp()),
                 head,
                 tuple(others[:_ALTERNATIVES]),
@@ -55,12 +55,13 @@ class Recorder:
         if row.key is None:
             kind, outcome, text = "mask", "predicted", ""
         else:
-            text = self._text(row.token_id)
+            text = self.text(row.token_id)
             if row.source is not None:
                 kind, outcome = "draft", "verified" if committed else "dropped"
             else:
                 kind, outcome = "infill" if row.rank == 0 else "clean", "committed"
         return TraceRow(self.first_gap + row.gap, row.rank, kind, text, row.source, outcome)
 
-    def _text(self, token_id: int) -> str:
+    def text(self, token_id: int) -> str:
+        """Return what a token spells, or its name."""
         return self._names.get(token_id) or self._token_bytes[token_id].decode(errors="replace")

@@ -8,6 +8,7 @@ not kept leaves nothing behind.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,8 @@ class RowTree:
         self.size = 0  # rows kept
         self.forwards = 0
         self.rows_fed = 0
+        self.last_forward_rows = 0
+        self.last_forward_s = 0.0
         window.keep_a_row_pending()
 
     def feed(self, rows: Sequence[TreeRow]) -> Tensor:
@@ -52,6 +55,7 @@ class RowTree:
         seen = torch.zeros(len(rows), self.size + len(rows), dtype=torch.bool)
         for index, row in enumerate(rows):
             seen[index, [*row.ancestors, self.size + index]] = True
+        started = time.perf_counter()
         logits = window.feed(
             [row.token_id for row in rows],
             [row.position_id for row in rows],
@@ -60,8 +64,10 @@ class RowTree:
             range(-1 if tail else 0, len(rows)),
             torch.tensor([not row.follows_left for row in rows], dtype=torch.bool),
         )
+        self.last_forward_s = time.perf_counter() - started
         self.forwards += 1
-        self.rows_fed += tail + len(rows)
+        self.last_forward_rows = tail + len(rows)
+        self.rows_fed += self.last_forward_rows
         return logits
 
     def commit(self, kept: Sequence[int]) -> None:

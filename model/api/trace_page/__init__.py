@@ -17,6 +17,7 @@ import json
 import math
 import os
 import re
+from dataclasses import asdict
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -118,9 +119,8 @@ def _page_data(path: str, text: str, infill: Infill, model: str) -> dict[str, An
         "ms": infill.ms,
         "stretches": _stretches(text, infill),
         "gaps": [_gap_data(text, gap) for gap in infill.gaps],
-        "heldBack": _held_back(text, infill),
-        # A model that sees only the text before a gap fills one gap after the other.
-        "joint": infill.trace is not None and len(infill.trace.held_back) == len(infill.gaps),
+        "heldBack": _held_back(infill),
+        "joint": infill.trace is not None and infill.trace.is_joint,
         "trace": None if infill.trace is None else _trace_data(infill.trace),
     }
 
@@ -151,10 +151,19 @@ def _trace_data(trace: Trace) -> dict[str, Any]:
                 "ms": step.ms,
                 "rows": [vars(row) for row in step.rows],
                 "reveals": [vars(reveal) for reveal in step.reveals],
+                "search": None if step.search is None else _in_camel_case(asdict(step.search)),
             }
             for step in trace.steps
         ],
     }
+
+
+def _in_camel_case(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {
+            re.sub("_(.)", lambda match: match[1].upper(), key): _in_camel_case(value) for key, value in data.items()
+        }
+    return [_in_camel_case(value) for value in data] if isinstance(data, list | tuple) else data
 
 
 def _stretches(text: str, infill: Infill) -> list[dict[str, Any]]:
@@ -163,7 +172,7 @@ def _stretches(text: str, infill: Infill) -> list[dict[str, Any]]:
     What is held back is taken off a stretch's end, for the gap spells it again.
     """
     gaps = [gap.gap for gap in infill.gaps]
-    held_back = _held_back(text, infill)
+    held_back = _held_back(infill)
     edges = [Gap(0, 0), *gaps, Gap(len(text), len(text))]
     stretches = []
     for index, (before, after) in enumerate(pairwise(edges)):
@@ -174,18 +183,8 @@ def _stretches(text: str, infill: Infill) -> list[dict[str, Any]]:
     return stretches
 
 
-def _held_back(text: str, infill: Infill) -> list[str]:
-    """Return what is held back of each gap: as the trace says or, where it is silent, as the tokens spell it."""
-    if infill.trace is None:
-        return [""] * len(infill.gaps)
-    pieces = list(infill.trace.held_back[: len(infill.gaps)])
-    for index, gap in enumerate(infill.gaps[len(pieces) :], len(pieces)):
-        reveals = [reveal for step in infill.trace.steps for reveal in step.reveals if reveal.gap == index]
-        spelled = "".join(reveal.text for reveal in sorted(reveals, key=lambda reveal: reveal.rank))
-        before = text[: gap.gap.start]
-        ends = (end for end in range(len(spelled) + 1) if spelled.startswith(gap.text, end))
-        pieces.append(next((spelled[:end] for end in ends if before.endswith(spelled[:end])), ""))
-    return pieces
+def _held_back(infill: Infill) -> list[str]:
+    return [""] * len(infill.gaps) if infill.trace is None else list(infill.trace.held_back)
 
 
 def _shortened(stretch: str, first: bool, last: bool) -> dict[str, Any]:

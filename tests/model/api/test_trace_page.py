@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from model.api import trace_page
-from model.api.types import Gap, GapInfill, Infill, Trace, TraceStep
+from model.api.types import Gap, GapInfill, Infill, Trace
 from model.errors import InputError
 from tests.model.api.trace_pages import (
     DECODES,
@@ -20,7 +20,6 @@ from tests.model.api.trace_pages import (
     empty,
     hostile,
     rendered,
-    reveal,
     verified_in_two_gaps,
 )
 
@@ -94,7 +93,9 @@ def test_every_row_and_reveal_is_there(decode: Any) -> None:
 
 def at_places(text: str, *gaps: tuple[int, int], held_back: str = "") -> tuple[str, Infill]:
     infills = tuple(GapInfill(Gap(*gap), "", 0, (), "eoi") for gap in gaps)
-    return text, Infill(1, infills, 1, 1, 0, 1.0, Trace("verified", "verified", 0, 0, 0, 0, (held_back,), ()))
+    return text, Infill(
+        1, infills, 1, 1, 0, 1.0, Trace("verified", "verified", 0, 0, 0, 0, (held_back, "", "")[: len(gaps)], ())
+    )
 
 
 def check_stretches(text: str, gap: tuple[int, int], *expected: tuple[str, int, str], held_back: str = "") -> None:
@@ -126,20 +127,6 @@ def test_the_text_between_gaps() -> None:
 def test_a_line_without_end_is_cut() -> None:
     page = trace_page.render("min.js", *at_places("x" * 1_000_000, (500_000, 500_000)), "m")
     assert len(page) < 150_000
-
-
-def test_what_is_held_back_where_the_trace_is_silent() -> None:
-    """A model without masks fills one gap after the other, and its trace tells only the first one's piece."""
-    steps = tuple(
-        TraceStep(1.0, (), (reveal(gap, rank, text, 0.5),))
-        for gap, rank, text in [(0, 1, "re"), (0, 2, "turn"), (1, 1, "return"), (1, 2, " 2"), (1, 3, "\n")]
-    )
-    gaps = (GapInfill(Gap(2, 2), "turn", 2, (), "lines"), GapInfill(Gap(5, 5), "turn 2", 3, (), "lines"))
-    data = rendered(
-        ("re\nre\n", Infill(1, gaps, 5, 5, 0, 1.0, Trace("verified", "verified", 2, 0, 0, 2, ("re",), steps)))
-    ).data
-    assert (data["heldBack"], data["joint"]) == (["re", "re"], False)
-    assert data["stretches"][1]["head"] == "\n"
 
 
 # ---- writing ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from model.api.types import Gap, InfillRequest, Limits, PartialInfill, Sampling
 from model.decoding import beams
-from model.decoding.beams import BEHIND_TOKENS, TEXT_WEIGHT, BeamSearch
+from model.decoding.beam import TEXT_WEIGHT
+from model.decoding.beams import BEHIND_TOKENS, BeamSearch
 from model.decoding.infill import InfillRun
 from model.decoding.mentions import chars_that_tell
 from model.decoding.open_gap import OpenGap
@@ -408,7 +409,6 @@ def test_length_given() -> None:
         ({"policy": "beam:3", "reveal": "verified"}, "first_hitting"),
         ({"gaps": (Gap(10, 10), Gap(60, 60)), "candidates": 2}, "single gap"),
         ({"sampling": Sampling(temperature=0.5)}, "temperature 0"),
-        ({"trace": True}, "single decode"),
     ],
 )
 def test_what_beams_do_not_go_with(changes: dict[str, object], says: str) -> None:
