@@ -208,6 +208,24 @@ def test_marked_holes_can_be_asked_for_without_an_edit(script: Script) -> None:
     talk(conversation)
 
 
+def test_the_trace_of_a_fill_follows_the_policy_that_filled(script: Script) -> None:
+    """What beams have filled was replayed greedily, and might say something else."""
+
+    async def conversation(client: Client) -> None:
+        await client.initialize(model=script("a = one\nb = two\nc\n"))
+        client.open(URI, "a = ???\nb = ???\nc\n")
+        file = {"textDocument": {"uri": URI}}
+        place = client.texts[URI].place(4)
+        for asked in ({"ranges": [{"start": place, "end": place}]}, {"holes": True}):
+            await client.request("setfill/infill", {**file, **asked})
+            page = await client.request("setfill/traceLastInfill", file)
+            assert page["title"] == "How shapes.py was filled"
+        status = await client.request("setfill/status", {"worker": True})
+        assert status["worker"]["policies"].split() == ["beam:4", "beam:4", "verified", "verified"]
+
+    talk(conversation)
+
+
 def test_editors_without_inline_completion_get_completions(script: Script) -> None:
     text = FILLED[: FILLED.index(".pi")]
 

@@ -17,7 +17,7 @@ from tests.model.api.trace_pages import (
 
 
 @needs_node
-@pytest.mark.parametrize("policy", ["verified", "window:4", "uniform"])
+@pytest.mark.parametrize("policy", ["verified", "window:4", "uniform", "beam:3"])
 def test_fill_writes_a_page_of_what_the_network_did(
     policy: str, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,3 +38,22 @@ def test_fill_writes_a_page_of_what_the_network_did(
         if "\ufffd" not in shown:  # else tokens are parts of characters
             assert shown.startswith((held_back + gap["text"])[: len(shown)])
         assert sum(slot["kind"] in ("known", "fresh", "cut") for slot in slots) >= gap["tokens"]
+
+
+def test_who_names_no_policy_sees_the_search_that_fills_best(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trace is of the infill that is given without a trace."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    file, page = tmp_path / "area.py", tmp_path / "out.html"
+    file.write_text("def area(w, h):\n    return w\n")
+    arguments = ["fill", str(file), "--at", "2:13", "--model", str(tiny_model), "--max-tokens", "5", "--json"]
+    assert cli.run(arguments) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert cli.run([*arguments, "--trace", str(page)]) == 0
+    traced = json.loads(capsys.readouterr().out)
+    [gap], [plain_gap] = traced["gaps"], plain["gaps"]
+    assert (gap["text"], gap["forwards"]) == (plain_gap["text"], plain_gap["forwards"])
+    trace = Page(page.read_text(encoding="utf-8")).data["trace"]
+    assert trace["policy"] == "beam:4"
+    assert trace["steps"][-1]["search"]["answer"] is not None

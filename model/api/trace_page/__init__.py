@@ -26,6 +26,7 @@ from typing import Any
 from model.api.types import Gap, GapInfill, Infill, Trace
 from model.errors import InputError
 
+SCRIPTS = ("replay.js", "search.js", "parts.js", "search_view.js", "page.js")  # the first two know no document
 _LINES_AROUND = 7  # of the file, shown before and after each gap
 _CHARS_AROUND = 2_000  # at the most, where lines are very long
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
@@ -69,10 +70,10 @@ def write(target: Path, page: str) -> None:
 def _assets() -> tuple[str, str, str]:
     """Return template, style and script."""
     folder = resources.files(__name__)
-    template, style, replay, page = (
-        (folder / name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "replay.js", "page.js")
+    template, style, *scripts = (
+        (folder / name).read_text(encoding="utf-8") for name in ("page.html", "page.css", *SCRIPTS)
     )
-    return template, style, f"{replay}\n{page}"
+    return template, style, "\n".join(scripts)
 
 
 def _content_policy(style: str, script: str) -> str:

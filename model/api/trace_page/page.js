@@ -1,4 +1,4 @@
-/* The page: draws the state after a forward, and goes from one to the next. Text enters as text nodes only. */
+/* The page: draws the state after a forward, and goes from one to the next. */
 (() => {
   if (typeof document === "undefined") return;
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -11,44 +11,7 @@
   let timer = null;
   let chosen = null; // the token that the pointer or the focus is on: "gap:rank"
 
-  /** An element. Properties are attributes, apart from `vars` (CSS variables) and `on` (listeners). */
-  function h(name, properties, ...children) {
-    const element = document.createElement(name);
-    for (const [key, value] of Object.entries(properties || {})) {
-      if (key === "vars") for (const [variable, number] of Object.entries(value)) element.style.setProperty(variable, number);
-      else if (key === "on") for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
-      else if (value === true) element.setAttribute(key, "");
-      else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
-    }
-    element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
-    return element;
-  }
-
   const fill = (id, ...children) => byId(id).replaceChildren(...children.flat(Infinity).filter(Boolean));
-
-  /* Text that would steer a page instead of being seen: control characters, marks of direction, stray bytes. */
-  const NAMES = { 0x200b: "ZWSP", 0x200e: "LRM", 0x200f: "RLM", 0x202a: "LRE", 0x202b: "RLE", 0x202c: "PDF", 0x202d: "LRO", 0x202e: "RLO",
-    0x2028: "LS", 0x2029: "PS", 0x2066: "LRI", 0x2067: "RLI", 0x2068: "FSI", 0x2069: "PDI", 0xfeff: "BOM", 0x061c: "ALM" };
-  function plain(text) {
-    return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\u061c]/g, (sign) => {
-      const code = sign.charCodeAt(0);
-      return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? "\u2421" : NAMES[code] ? `\u2039${NAMES[code]}\u203a` : "\ufffd";
-    });
-  }
-  const lineBreaks = (text) => text.replace(/\r\n?/g, "\n");
-
-  /** A token as a sign of its own, its white space visible. */
-  function chip(text, className) {
-    if (text === EOI) return h("code", { class: `chip special ${className || ""}` }, "⟨eoi⟩");
-    const shown = plain(lineBreaks(text)) || "∅";
-    const parts = shown.split(/([ \n\t]+)/).filter(Boolean).map((part) =>
-      /^[ \n\t]/.test(part)
-        ? h("span", { class: "blank" }, part.replace(/ /g, "·").replace(/\n/g, "↵").replace(/\t/g, "⇥"))
-        : part);
-    return h("code", { class: `chip ${className || ""}`, title: text ? null : "a token without text of its own: part of a character" }, h("bdi", null, parts));
-  }
-
-  const sayParts = (parts) => parts.map((part) => (typeof part === "string" ? plain(part) : chip(part.code)));
 
   // ---- what does not change -------------------------------------------------------------------------------------
 
@@ -57,6 +20,7 @@
     verified: ["left to right", "Places are filled from left to right. A draft of several tokens is checked in one forward, and what is right of it is kept: the text is the one that going token by token would give, in fewer forwards."],
     block: ["block", "The gap is filled block after block; inside a block, places may be filled in any order."],
     window: ["window", "The order of the places is drawn at random, but near the front of the gap first: tokens appear in any order within a moving window."],
+    beam: ["beam search", "Several beginnings of the infill grow side by side. Two kinds of rows judge them: those of the gap, which see both sides, and rows that merely follow the text before. Where an infill may end, these also say how well the text behind follows it. The answer is the infill that surprises both least."],
     uniform: ["uniform", "First the length of the gap is drawn; then its places are filled in an order drawn at random."],
   };
   const REVEALS = {
@@ -72,7 +36,9 @@
     const [reveal, revealOption] = trace ? trace.reveal.split(":") : ["", ""];
     const named = (name, option, table) => (table[name] ? table[name][0] : plain(name)) + (option ? ` (${plain(option)})` : "");
     const rule = plain(reveal.replace(/_/g, " ")) + (revealOption ? ` (${plain(revealOption)})` : "");
-    fill("setting", plain(data.model), trace && (reveal === "verified"
+    fill("setting", plain(data.model), trace && (policy === "beam"
+      ? [" · ", h("b", null, "beam search"), ` of `, h("b", null, plural(Number(policyOption), "beginning")), policyOption === "1" ? "" : " at once"]
+      : reveal === "verified"
       ? [" · ", h("b", null, "left to right"), ", drafts ", h("b", null, "verified")]
       : [" · order ", h("b", null, named(policy, policyOption, POLICIES)), " · reveal rule ", h("b", null, rule)]));
     const fact = (value, what) => h("div", null, h("dt", null, what), h("dd", null, value));
@@ -81,10 +47,17 @@
       fact(...forwardsFact()),
       fact(milliseconds(data.ms), "in all"),
       trace && fact(`${grouped(trace.leftRows + trace.rightRows + trace.islandRows - trace.rowsEncoded)} of ${grouped(trace.leftRows + trace.rightRows + trace.islandRows)}`, "context rows reused"),
+      sums.judged ? fact(grouped(sums.judged), sums.judged === 1 ? "infill judged" : "infills judged") : null,
       sums.drafts ? fact(`${sums.verified} of ${sums.drafts}`, "draft tokens were right") : null);
     drawLegend();
     const article = (title, ...text) => h("div", null, h("h3", null, title), h("p", null, text));
-    fill("method",
+    fill("method", policy === "beam" ? [
+      article("Two questions", "What fits here, seen from both sides? And what would a text say that simply goes on, and comes to the text behind? A model knows the second from all the code that it ever read. ",
+        "An infill is to answer both: its score is the mean of the two."),
+      article("Surprise", "The less likely, the more surprising: something certain costs nothing, one chance in two 0.7, one in ten 2.3, one in a hundred 4.6. Surprises of tokens add up, so the bars only grow; the shortest that ends wins."),
+      article("What cannot win is given up", "When infills have ended, a beginning must still have a chance: what it costs so far, and at least a share of what the text behind costs behind the infill that it follows best, must stay under the best. ",
+        "And if nothing better has ended for some forwards, the search is over."),
+      article("Reading on", "At first only the beginning of the text behind is judged. Where it goes on to name what only some of the best infills have, they are judged once more, as far as that. Greedy decoding's infill is always among them.")] : [
       article("Sets, not just the next word", "A usual code model writes one token after the other, at the end of a text. This one fills places inside a text, in sets: ",
         "one place, a few in a row, or several far apart, also of several gaps. Each set sees all that was settled before it, on both sides."),
       article("Rows", "The network is run again and again; one run is a forward. A forward is fed rows. The row of a known token stays in the cache, and says what comes next. ",
@@ -92,11 +65,12 @@
       article("The cache is a gap buffer", "An editor keeps text as two stacks with the cursor between them. The cache does the same: rows before the gap, rows behind it, and room between. ",
         "When you type or move, most rows stay as they are, so the next infill starts from there."),
       article("No length is given", "A gap has more room than it needs. It ends where the network says ⟨eoi⟩, the end of the infill; that may be at once."),
-      trace && POLICIES[policy] && article(`Here: ${named(policy, policyOption, POLICIES)}${reveal === "verified" ? ", verified" : ""}`,
-        POLICIES[reveal === "verified" ? "verified" : policy][1], REVEALS[reveal] && reveal !== "verified" ? ` By the rule “${plain(trace.reveal.replace(/_/g, " ").replace(":", " "))}”, ${REVEALS[reveal]}.` : ""));
+    ], trace && POLICIES[policy] && article(`Here: ${named(policy, policyOption, POLICIES)}${reveal === "verified" ? ", verified" : ""}`,
+        POLICIES[reveal === "verified" ? "verified" : policy][1], REVEALS[reveal] && reveal !== "verified" && policy !== "beam" ? ` By the rule “${plain(trace.reveal.replace(/_/g, " ").replace(":", " "))}”, ${REVEALS[reveal]}.` : ""));
+    document.querySelector("main").classList.toggle("of-search", steps.some((step) => step.search));
     drawTimeline();
     drawTable();
-    byId("numbers").checked = Boolean(trace) && !/^(verified|left_to_right)/.test(trace.policy);
+    byId("numbers").checked = Boolean(trace) && !/^(verified|left_to_right|beam)/.test(trace.policy);
   }
 
   /** Encoding takes forwards too, which the trace does not show. */
@@ -108,15 +82,18 @@
   function drawLegend() {
     const entry = (sign, text) => h("div", null, h("dt", null, sign), h("dd", null, text));
     const sample = (className, text, p) => h("span", { class: `tok ${className}`, vars: { "--p": p } }, text);
+    const isSearch = steps.some((step) => step.search);
+    const isPlain = steps.some((step) => !step.search) || !steps.length;
     fill("legend",
       entry(sample("known", "token", 0.7), "known before this forward. The line under it is as long as the network was sure."),
       entry(sample("fresh clean", "token", 0.9), "new: read off the token before it"),
-      entry(sample("fresh mask-head", "token", 0.5), "new: said by a mask on its own place"),
+      isSearch ? searchLegend(entry) : null,
+      isPlain ? [entry(sample("fresh mask-head", "token", 0.5), "new: said by a mask on its own place"),
       entry(h("del", { class: "dropped" }, "token"), "a draft that was wrong, or stood behind a wrong one"),
       entry(h("span", { class: "ghost" }, "token"), "a draft: the next forward checks it"),
       entry(h("span", { class: "hole mask" }), "unknown; a mask asks about it in the next forward"),
       entry(h("span", { class: "hole" }), "unknown, without a mask of its own: the token before it will tell, or it is asked about later"),
-      entry(h("s", { class: "cut" }, "token"), "said, but cut off the answer"),
+      entry(h("s", { class: "cut" }, "token"), "said, but cut off the answer")] : null,
       entry(h("span", { class: "keys" }, h("kbd", null, "←"), h("kbd", null, "→"), h("kbd", null, "space")), "step and play; Home and End; + and − for the speed; N for numbers. Tab reaches the tokens, arrows go through them."));
   }
 
@@ -223,6 +200,9 @@
       if (reveal) reveals = [reveal];
       for (const token of document.querySelectorAll(`.tok[data-key="${chosen}"]`)) token.classList.add("chosen");
     }
+    const told = now ? steps[now - 1].search : null;
+    byId("sure-title").textContent = told && !reveals.length ? "Infills" : "How sure it was";
+    if (told && !reveals.length) return fill("sure", infillList(searchOf(told), reachOf(told.gap), now));
     if (!reveals.length) {
       state.gaps.forEach((gap) => reveals.push(...[...gap.fresh].sort((a, b) => a - b).map((rank) => gap.known.get(rank))));
       if (!reveals.length) note = now === 0 ? "Nothing is revealed yet. As soon as there are tokens, point at one of them, tap it, or reach it with Tab." : "This forward revealed nothing.";
@@ -235,19 +215,37 @@
   function card(reveal) {
     const bar = (text, probability, main) => h("li", { class: main ? "bar main" : "bar" }, chip(text),
       h("span", { class: "track" }, h("span", { class: "level", vars: { "--p": probability ?? 0 } })), h("span", { class: "percent" }, percent(probability)));
+    const asText = ({ byText }) => h("li", { class: "bar as-text" }, h("span", null, "as mere text"), h("span", { class: "track" }, h("span", { class: "level", vars: { "--p": byText } })), h("span", { class: "percent" }, percent(byText)));
     return h("li", { class: `card ${reveal.head === "clean" ? "clean" : "mask-head"}` },
       h("p", null, several ? `gap ${reveal.gap + 1}, ` : "", `place ${reveal.rank} · forward ${reveal.forward} · ${HEADS[reveal.head] || ""}`),
-      h("ol", { class: "bars" }, bar(reveal.text, reveal.probability, true), reveal.alternatives.map(([text, probability]) => bar(text, probability, false))));
+      h("ol", { class: "bars" }, bar(reveal.text, reveal.probability, true), reveal.byText === undefined ? null : asText(reveal), reveal.alternatives.map(([text, probability]) => bar(text, probability, false))));
+  }
+
+  const searchOf = (told) => searchesAfter(data, now).get(told.gap);
+  const reaches = new Map();
+  function reachOf(gap) {
+    if (!reaches.has(gap)) reaches.set(gap, reach(data, gap));
+    return reaches.get(gap);
   }
 
   // ---- one forward ----------------------------------------------------------------------------------------------
 
+  const LANES_TITLE = byId("lanes-title").textContent;
+  const SEARCH_TITLE = "The search";
+
   function drawLanes() {
     if (now === 0) {
+      if (steps.length && steps[0].search) byId("lanes-title").textContent = SEARCH_TITLE;
       fill("lanes", h("p", { class: "note" }, steps.length ? "Go to the first forward to see the rows it is fed." : "There is no forward to show."));
       return;
     }
     const step = steps[now - 1];
+    byId("lanes-title").textContent = step.search ? SEARCH_TITLE : LANES_TITLE;
+    if (step.search) {
+      const search = searchOf(step.search);
+      fill("lanes", searchPanel(step.search, search, searchesAfter(data, steps.length).get(search.gap), reachOf(search.gap), now));
+      return holdHeight(byId("lanes"));
+    }
     const known = revealsOf(steps, now);
     const lanes = data.gaps.map((_, gap) => {
       const rows = step.rows.filter((row) => row.gap === gap);
@@ -320,6 +318,11 @@
     const part = (className, count, name, note) => (count || className !== "islands") && h("div", { class: `part ${className}`, vars: { "--rows": Math.max(1, Math.sqrt(count)) } },
       h("span", { class: "box" }), h("p", null, h("b", null, grouped(count)), " ", h("span", null, name), note && h("small", null, " ", note)));
     const gaps = state.gaps.map((gap, index) => {
+      const told = now ? steps[now - 1].search : null;
+      if (told && told.gap === index) {
+        return h("div", { class: "part gap", vars: { "--rows": Math.max(4, Math.min(20, told.rowsKept)) } }, h("span", { class: "box cells" }, searchCells(told)),
+          h("p", null, h("b", null, grouped(told.rowsKept)), " ", h("span", null, several ? `gap ${index + 1}` : "the gap"), h("small", null, ` of beginnings; ${grouped(rowsOf(steps[now - 1]))} fed`)));
+      }
       const fed = now ? steps[now - 1].rows.filter((row) => row.gap === index) : [];
       const kept = fed.filter((row) => isKept(row) && gap.rows.has(row.rank)).length;
       const cells = [];
@@ -340,7 +343,10 @@
 
   // ---- all forwards ---------------------------------------------------------------------------------------------
 
-  const KINDS = [["infill", "⟨infill⟩"], ["clean", "known tokens"], ["verified", "drafts, right"], ["dropped", "drafts, dropped"], ["mask", "masks"]];
+  const KINDS = [["infill", "⟨infill⟩"], ["clean", "known tokens"], ["verified", "drafts, right"], ["dropped", "drafts, dropped"], ["mask", "masks"],
+    ["bygap", "rows of the gap"], ["bytext", "rows of the text"], ["behind", "rows of the text behind"]];
+  const PLAIN_KINDS = KINDS.slice(0, 5);
+  const yieldOf = ({ search, reveals }) => (search ? (search.readOn ? "read on" : search.judged.length ? [String(search.judged.length), h("span", { class: "yield-word" }, " ended")] : "") : reveals.length ? `+${reveals.length}` : "");
 
   function drawTimeline() {
     const timeline = byId("timeline");
@@ -351,8 +357,8 @@
       const counts = countRows(step);
       const kinds = KINDS.filter(([kind]) => counts[kind]).map(([kind, name]) => `${counts[kind]} ${name}`).join(", ");
       return h("div", { class: "forward", "data-step": index + 1, vars: { "--ms": Math.max(1, Math.sqrt(step.ms || 1)) },
-        title: `forward ${index + 1}: ${kinds || "context only"}; ${plural(step.reveals.length, "token")} revealed; ${milliseconds(step.ms)}` },
-      h("span", { class: "yield" }, step.reveals.length ? `+${step.reveals.length}` : ""),
+        title: `forward ${index + 1}: ${kinds || "context only"}; ${step.search ? plural(step.search.judged.length, "infill") + " judged" : plural(step.reveals.length, "token") + " revealed"}; ${milliseconds(step.ms)}` },
+      h("span", { class: "yield" }, yieldOf(step)),
       h("span", { class: "stack" }, KINDS.map(([kind]) => counts[kind] ? h("span", { class: `share ${kind}`, vars: { "--part": counts[kind] / sums.mostRows } }) : null)));
     });
     fill("timeline", h("div", { class: "forward start", "data-step": 0, title: "before the first forward" }, h("span", { class: "yield" }, ""), h("span", { class: "stack" })), bars);
@@ -369,14 +375,18 @@
   }
 
   function drawTable() {
-    const head = ["forward", ...KINDS.map(([, name]) => name), "revealed", "time"];
-    const rows = steps.map((step, index) => {
+    const table = (head, rows, className) => rows.length ? h("table", { class: className }, h("thead", null, h("tr", null, head.map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, rows)) : null;
+    const head = ["forward", ...PLAIN_KINDS.map(([, name]) => name), "revealed", "time"];
+    const rows = steps.flatMap((step, index) => {
+      if (step.search) return [];
       const counts = countRows(step);
-      return h("tr", null, h("th", { scope: "row" }, String(index + 1)), KINDS.map(([kind]) => h("td", null, counts[kind] ? String(counts[kind]) : "")),
+      return h("tr", null, h("th", { scope: "row" }, String(index + 1)), PLAIN_KINDS.map(([kind]) => h("td", null, counts[kind] ? String(counts[kind]) : "")),
         h("td", { class: "tokens" }, step.reveals.map((reveal) => chip(reveal.text, reveal.head === "clean" ? "" : "by-mask"))), h("td", null, milliseconds(step.ms)));
     });
-    fill("table", h("table", null, h("thead", null, h("tr", null, head.map((name) => h("th", { scope: "col" }, name)))), h("tbody", null, rows)));
+    fill("table", table(head, rows, null), data.trace ? table(SEARCH_COLUMNS, searchTableRows(data), "of-search") : null);
   }
+
+  const inOut = ({ search, reveals }) => (search ? `${plural(search.judged.length, "infill")} judged` : `${inWords(reveals.length)} out`);
 
   // ---- going on -------------------------------------------------------------------------------------------------
 
@@ -394,7 +404,7 @@
       bar.classList.toggle("current", index === now);
     });
     const step = now ? steps[now - 1] : null;
-    fill("now", h("b", null, title), step ? ` · ${plural(step.rows.length, "row")} in · ${inWords(step.reveals.length)} out · ${milliseconds(step.ms)}` : null);
+    fill("now", h("b", null, title), step ? ` · ${plural(rowsOf(step), "row")} in · ${inOut(step)} · ${milliseconds(step.ms)}` : null);
     const timeline = byId("timeline");
     timeline.setAttribute("aria-valuenow", String(now));
     timeline.setAttribute("aria-valuetext", title);
@@ -467,7 +477,7 @@
   }
 
   function onKey(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("select, .lane, summary")) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("select, .lane, .beginnings, .search-tree, summary")) return;
     const token = event.target.closest(".tok[data-key]");
     if (token && moveInCode(token, event.key)) return event.preventDefault();
     const onButton = event.target.closest("button, input");

@@ -39,7 +39,19 @@ function stateAfter(data, count) {
     gap.complete = gap.end !== null && allKnownBefore(gap, gap.end);
     if (gap.complete) gap.rows = new Set([...gap.rows].filter((rank) => rank < gap.end));
   }
+  for (const search of searchesAfter(data, count).values()) gaps[search.gap] = stateOfSearch(search, count);
   return { count, total: steps.length, gaps };
+}
+
+/** A gap that is searched holds the beginning that leads. */
+function stateOfSearch(search, count) {
+  const tokens = tokensOf(search, leader(search));
+  const gap = { known: new Map(), next: new Map(), drafts: new Map(), dropped: [], fresh: new Set(), end: null, last: tokens.length, rows: new Set(), complete: false };
+  tokens.forEach((token, at) => {
+    gap.known.set(at + 1, { gap: search.gap, rank: at + 1, text: token.text, probability: token.byGap, byText: token.byText, head: "clean", alternatives: [], forward: token.forward });
+    if (token.forward === count) gap.fresh.add(at + 1);
+  });
+  return gap;
 }
 
 function isKept(row) {
@@ -118,10 +130,11 @@ function cutAt(state, index, data) {
 
 /** Sums over all forwards, for the head of the page. */
 function totals(data) {
-  const sums = { forwards: 0, tokens: 0, drafts: 0, verified: 0, mostRows: 1 };
+  const sums = { forwards: 0, tokens: 0, drafts: 0, verified: 0, judged: 0, mostRows: 1 };
   for (const step of data.trace ? data.trace.steps : []) {
     sums.forwards++;
-    sums.mostRows = Math.max(sums.mostRows, step.rows.length);
+    sums.mostRows = Math.max(sums.mostRows, rowsOf(step));
+    if (step.search && !step.search.readOn) sums.judged += step.search.judged.length;
     sums.tokens += step.reveals.filter((reveal) => reveal.text !== EOI).length;
     for (const row of step.rows) {
       if (row.kind === "draft") sums.drafts++;
@@ -131,9 +144,15 @@ function totals(data) {
   return sums;
 }
 
-/** How many rows of each fate a forward was fed. */
+/** How many rows a forward was fed. */
+function rowsOf(step) {
+  return step.search ? step.search.gapRows + step.search.textRows + step.search.behindRows : step.rows.length;
+}
+
+/** How many rows of each fate, or of each kind in a search, a forward was fed. */
 function countRows(step) {
-  const counts = { infill: 0, clean: 0, verified: 0, dropped: 0, mask: 0 };
+  const counts = { infill: 0, clean: 0, verified: 0, dropped: 0, mask: 0, bygap: 0, bytext: 0, behind: 0 };
+  if (step.search) return { ...counts, bygap: step.search.gapRows, bytext: step.search.textRows, behind: step.search.behindRows };
   for (const row of step.rows) {
     if (row.outcome === "verified") counts.verified++;
     else if (row.outcome === "dropped") counts.dropped++;
@@ -187,6 +206,7 @@ function narrate(data, number) {
   if (!data.trace) return { title: "No forwards were recorded", say: [["This infill came without a record of its forwards."]] };
   if (number === 0) return { title: "Before the first forward", say: beforeFirst(data) };
   const step = data.trace.steps[number - 1];
+  if (step.search) return narrateSearch(data, number);
   const before = stateAfter(data, number - 1);
   const say = [];
   if (step.rows.some((row) => row.kind === "infill")) {
@@ -223,6 +243,7 @@ function beforeFirst(data) {
   ]];
   if (several && !data.joint) say.push(["The gaps are filled one after the other; each sees what was put into those before it."]);
   if (several && data.joint) say.push([`${data.gaps.length === 2 ? "Both gaps" : `All ${plural(data.gaps.length, "gap")}`} are filled in one decode: each forward serves all of them, and each gap sees what the others hold so far.`]);
+  if (several && data.joint && data.trace.steps.some((step) => step.search)) say.push(["Then each is searched once more, by several beginnings at once."]);
   for (const end of told) say.push([`The length of ${several ? `gap ${end.gap + 1}` : "the gap"} was told: ${plural(end.rank - 1, "token")}.`]);
   const pieces = data.heldBack.filter((piece) => piece);
   if (pieces.length) {
@@ -307,8 +328,4 @@ function atTheEnd(data) {
   const asUsual = data.gaps.every((gap) => gap.stop === "eoi");
   const done = sums.tokens > sums.forwards ? `Done: ${grouped(sums.tokens)} tokens in ${plural(sums.forwards, "forward")}` : "Done";
   return [[asUsual ? `${done}.` : `${done}; ${ends.join("; ")}.`]];
-}
-
-if (typeof module !== "undefined") {
-  module.exports = { stateAfter, wasRight, revealsOf, isKept, slots, totals, countRows, narrate, percent, milliseconds, plural, grouped };
 }

@@ -7,13 +7,26 @@ import json
 import math
 import shutil
 import subprocess
+from dataclasses import replace
 from importlib import resources
 from typing import Any
 
 import pytest
 
 from model.api import trace_page
-from model.api.types import Alternative, Gap, GapInfill, Infill, Trace, TraceReveal, TraceRow, TraceStep
+from model.api.types import (
+    Alternative,
+    Gap,
+    GapInfill,
+    Infill,
+    Trace,
+    TraceBeginning,
+    TraceEnding,
+    TraceReveal,
+    TraceRow,
+    TraceSearch,
+    TraceStep,
+)
 
 EOI = "<eoi>"
 
@@ -229,7 +242,112 @@ def empty() -> tuple[str, Infill]:
     return "", Infill(1, (GapInfill(Gap(0, 0), "", 0, (), "eoi"),), 1, 1, 0, 5.0, trace)
 
 
+def beginning(
+    number: int,
+    parent: int,
+    text: str,
+    by_gap: float,
+    by_text: float,
+    fate: str = "followed",
+    at_best: float | None = None,
+) -> TraceBeginning:
+    """What a forward found: log-probabilities of all its tokens; the greedy one has number 1, 2 or 5."""
+    score = (by_gap + by_text) / 2
+    best = None if at_best is None else score + at_best
+    return TraceBeginning(number, parent, text, by_gap, by_text, score, best, number in (1, 2, 5), fate)
+
+
+def ending(
+    number: int, by_gap: float, by_text: float, behind: float | None, fate: str, score: float = 0
+) -> TraceEnding:
+    score = score or (by_gap + by_text + (behind or 0)) / 2
+    return TraceEnding(number, by_gap, by_text, behind, score, None, number == 5, fate)
+
+
+def searched(gap: int = 0) -> tuple[TraceStep, ...]:
+    """Two beginnings at once; the text behind, read on, turns the order of two infills."""
+
+    def search(rows: tuple[int, int, int, int], found: tuple[TraceBeginning, ...] = (), **others: Any) -> TraceStep:
+        fields = {"judged": (), "endings": (), "passed_over": 0, **others}
+        return TraceStep(20.0, (), (), TraceSearch(gap, 2, 0.5, *rows, beginnings=found, **fields))
+
+    return (
+        search(
+            (1, 0, 0, 1),
+            (
+                beginning(1, 0, " user", -1.0, -1.6),
+                beginning(3, 0, " name", -2.0, -2.2),
+                beginning(4, 0, " x", -5, -4, "width"),
+            ),
+            passed_over=1,
+        ),
+        search(
+            (2, 2, 0, 5),
+            (beginning(2, 1, ",", -1.2, -1.9), beginning(6, 3, ":", -3.0, -4.0)),
+            endings=(ending(1, -2.0, -1.6, -1.0, "asked"), ending(3, -2.8, -2.2, None, "asked")),
+            passed_over=6,
+        ),
+        search(
+            (2, 2, 8, 6),
+            (beginning(5, 2, " key", -1.4, -2.0, at_best=-3.0), beginning(7, 6, " str", -9.0, -9.0, "bound", -3.0)),
+            judged=(ending(1, -2.0, -1.6, -9.0, "judged"), ending(3, -2.8, -2.2, -14.0, "judged")),
+            endings=(ending(6, -7.0, -4.0, -6.0, "bound"),),
+            passed_over=6,
+        ),
+        search(
+            (1, 1, 0, 4),
+            (beginning(8, 5, ")", -4.0, -4.5, "patience", -3.0),),
+            endings=(ending(5, -1.8, -2.0, -0.5, "asked"),),
+            passed_over=3,
+        ),
+        search((0, 0, 4, 0), judged=(ending(5, -1.8, -2.0, -10.0, "judged"),)),
+        search(
+            (0, 0, 24, 0),
+            judged=(ending(5, -1.8, -2.0, -14.0, "judged", -6.3), ending(1, -2.0, -1.6, -19.0, "judged", -8.7)),
+            read_on=":\n        return find(user, key",
+            answer=5,
+        ),
+    )
+
+
+def searched_by_beams() -> tuple[str, Infill]:
+    text = "def login( ):\n        return find(user, key)\n"
+    trace = Trace("beam:2", "first_hitting", 4, 9, 0, 13, (" ",), searched())
+    gap = GapInfill(Gap(11, 11), "user, key", 3, (-1.0, -0.2, -0.2), "eoi")
+    return text, Infill(1, (gap,), 7, 61, 0, 140.0, trace)
+
+
+def searched_in_two_gaps() -> tuple[str, Infill]:
+    """First greedily and jointly, then the second gap by beams; the time for the first one's search was up."""
+    joint = (
+        TraceStep(
+            9.0, (infill_row(0), infill_row(1)), (reveal(0, 1, "self", 0.8), reveal(1, 1, " user", 0.4, (" name", 0.1)))
+        ),
+        TraceStep(8.0, (clean(0, 1, "self"), clean(1, 1, " user")), (reveal(0, 2, EOI, 0.5), reveal(1, 2, EOI, 0.3))),
+    )
+    trace = Trace("beam:2", "first_hitting", 4, 9, 3, 16, ("", " "), (*joint, *searched(gap=1)))
+    gaps = (
+        GapInfill(Gap(4, 4), "self", 1, (-0.2,), "eoi"),
+        GapInfill(Gap(6, 6), "user, key", 3, (-1.0, -0.2, -0.2), "eoi"),
+    )
+    return "def ( ):\n", Infill(1, gaps, 9, 70, 0, 160.0, trace)
+
+
+def searched_to_a_limit() -> tuple[str, Infill]:
+    """No end was likely: what is as long as allowed is the answer."""
+    first, second = searched()[:2]
+    assert first.search is not None
+    assert second.search is not None
+    found = (beginning(2, 1, ",", -1.2, -1.9, "limit"), beginning(6, 3, ":", -3.0, -4.0, "limit"))
+    last = replace(second, search=replace(second.search, beginnings=found, endings=(), answer=2))
+    trace = Trace("beam:2", "first_hitting", 0, 0, 0, 0, ("",), (first, last))
+    return "", Infill(1, (GapInfill(Gap(0, 0), " user,", 2, (-1.0, -0.2), "tokens"),), 2, 6, 0, 40.0, trace)
+
+
 DECODES = (
+    searched_by_beams,
+    searched_in_two_gaps,
+    searched_to_a_limit,
     verified_in_two_gaps,
     window_out_of_order,
     uniform_length_first,
@@ -319,17 +437,24 @@ NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 RUNNER = """
-const replay = require(process.argv[1]);
 const { data } = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const plain = (parts) => parts.map((part) => typeof part === "string" ? part : "`" + part.code + "`").join("");
 const answers = [];
 for (let count = 0; count <= (data.trace ? data.trace.steps.length : 0); count++) {
-  const state = replay.stateAfter(data, count);
-  const { title, say } = replay.narrate(data, count);
-  const slots = data.trace ? data.gaps.map((_, gap) => replay.slots(state, gap, data)) : [];
-  answers.push({ title, say: say.map(plain), slots });
+  const state = stateAfter(data, count);
+  const { title, say } = narrate(data, count);
+  const shown = data.trace ? data.gaps.map((_, gap) => slots(state, gap, data)) : [];
+  const searches = [...searchesAfter(data, count).values()].map((search) => ({
+    gap: search.gap,
+    leads: textOf(search, leader(search)),
+    infills: ranked(search).map((infill) => textOf(search, infill.beginning)),
+    surprise: Object.fromEntries(
+      ranked(search).map((infill) => [textOf(search, infill.beginning), surprise(search, infill)])),
+    tree: treeOf(search).cells.map(({ node, depth, row, rows }) => [node.text, depth, row, rows]),
+  }));
+  answers.push({ title, say: say.map(plain), slots: shown, searches });
 }
-const percents = [1, 0.99961, 0.994, 0.5, 0.0421, 0.00001, 0, null].map(replay.percent);
+const percents = [1, 0.99961, 0.994, 0.5, 0.0421, 0.00001, 0, null].map(percent);
 console.log(JSON.stringify({ answers, percents }));
 """
 
@@ -341,15 +466,16 @@ def replayed(decode: tuple[str, Infill]) -> dict[str, Any]:
 def in_node(data: dict[str, Any]) -> dict[str, Any]:
     """Return what the page's script says of `data`, for every step."""
     assert NODE is not None
-    with resources.as_file(resources.files(trace_page) / "replay.js") as path:
-        done = subprocess.run(
-            [NODE, "-e", RUNNER, str(path)],
-            input=json.dumps({"data": data}),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
+    folder = resources.files(trace_page)
+    scripts = [(folder / name).read_text(encoding="utf-8") for name in trace_page.SCRIPTS[:2]]
+    done = subprocess.run(
+        [NODE, "-e", "\n".join((*scripts, RUNNER))],
+        input=json.dumps({"data": data}),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     answer = json.loads(done.stdout)
     assert isinstance(answer, dict)
     return answer
