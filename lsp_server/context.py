@@ -10,6 +10,7 @@ Knows which files to show and how much of them; how the model sees them it does 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -214,7 +215,7 @@ class _Budget:
 def _take_imports(here: OpenFile, roots: Sequence[Path], budget: _Budget) -> None:
     syntax = snapshot_of(here.text, here.language, _PARSE_SECONDS)
     for places, names in imported_files(syntax, here.path, roots)[:_MOST_IMPORTS]:
-        place = next((place for place in places if place.is_file()), None)
+        place = next((place for place in places if os.path.isfile(place)), None)  # names may be too long for a file
         real = budget.privacy.readable(place) if place else None
         if place is None or real is None or place == here.path or place in budget.paths:
             continue

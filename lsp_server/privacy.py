@@ -5,6 +5,7 @@ Knows paths, patterns and ignore files; knows nothing of what is open (see `admi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class Privacy:
         Stricter than git, where a nearer file may take back what one farther off says, and letter case may tell.
         """
         for folder in real.parents:
-            is_repository = (folder / ".git").exists()
+            is_repository = os.path.exists(folder / ".git")
             for name in (".gitignore", ".git/info/exclude") if is_repository else (".gitignore",):
                 spec = self._ignore_file(folder / name)
                 if spec is not None and spec.match(real.relative_to(folder)):
@@ -65,7 +66,7 @@ class Privacy:
         return False
 
     def _in_repository(self, root: Path) -> bool:
-        return any((folder / ".git").exists() for folder in root.parents)
+        return any(os.path.exists(folder / ".git") for folder in root.parents)
 
     def _ignore_file(self, path: Path) -> Patterns | None:
         if path not in self._ignores:

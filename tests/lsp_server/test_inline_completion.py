@@ -72,6 +72,22 @@ def test_typing_through_and_accepting_ask_the_model_nothing(script: Script) -> N
     talk(conversation)
 
 
+def test_what_follows_behind_a_blank_line_is_judged_by_where_it_stands(script: Script) -> None:
+    """With the blank line's indentation in place of its own, the statement behind the `if` belonged to it."""
+    head = "def f(x):\n    y ="
+
+    async def conversation(client: Client) -> None:
+        model = script(head + " 1\n\n    if x:\n        y = 2\n    z = 3\n")
+        await client.initialize(model=model, confidenceFloor=0.0)
+        client.open(URI, head)
+        assert texts(await client.suggest(URI)) == [" 1"]
+        await asyncio.sleep(0.5)  # what follows is decoded ahead
+        client.type(URI, len(head), " 1")
+        assert texts(await client.suggest(URI)) == ["\n\n    if x:\n        y = 2"]
+
+    talk(conversation)
+
+
 @pytest.mark.parametrize("method", ["textDocument/inlineCompletion", "textDocument/completion"])
 @pytest.mark.parametrize(("said", "more", "expected"), [("a, ", "", []), ("a,\t ", "", []), ("a, ", "b, ", ["b,"])])
 def test_a_rest_of_blanks_is_no_suggestion(

@@ -239,6 +239,17 @@ def test_imports_are_found(tmp_path: Path, language: str, path: str, text: str, 
     assert found == expected
 
 
+@pytest.mark.parametrize("text", ["from used import f\nimport {0}\n", "from used import f\nfrom {0}.b import c\n"])
+def test_an_import_whose_name_no_file_can_have_is_passed_over(tmp_path: Path, text: str) -> None:
+    root = tree(tmp_path, {"used.py": "def f():\n    pass\n"})
+    here = OpenFile(root / "here.py", language_named("python"), text.format("x" * 300), 0)
+    assert [snippet.path for snippet in gathered(here, [], [root], Settings())] == ["used.py"]
+
+
+def test_a_file_whose_folder_cannot_be_is_not_readable(tmp_path: Path) -> None:
+    assert names(tmp_path, ["x" * 300 + "/a.py", "x" * 300]) == []
+
+
 def test_snippets_keep_to_the_budget_the_most_useful_last(tmp_path: Path) -> None:
     python = language_named("python")
     functions = "".join(f"def f{number}(x: int) -> int:\n    return {number}\n\n\n" for number in range(200))
