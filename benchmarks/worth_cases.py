@@ -18,12 +18,12 @@ from typing import Any
 
 from benchmarks.worth_numbers import tried_numbers
 from grammars import SyntaxSnapshot, language_named, snapshot_of
-from lsp_server.lengths import Plan, cut, plan_suggestion
+from lsp_server.lengths import Growth, Plan, plan_suggestion
 from lsp_server.settings import Settings
 from lsp_server.shaping import shaped
 from lsp_server.worth import numbers
 from model.api.edits import trimmed
-from model.api.types import Alternative, Edit, Gap, GapInfill, InfillRequest, PartialInfill
+from model.api.types import Alternative, Edit, Gap, GapInfill, InfillRequest
 from model.errors import Cancelled
 from model.evaluation.answer_log import AnswerLog
 from model.evaluation.cutting import CutGap, GapKind, Source, cut_gaps
@@ -140,19 +140,11 @@ def _plan(syntax: SyntaxSnapshot, asked: Asked) -> Plan | None:
 
 def _infill_enough(engine: Engine, request: InfillRequest, plan: Plan, syntax: SyntaxSnapshot) -> GapInfill:
     """Ask as `lsp_server.asking` does: a text that grows beyond what is shown of it is stopped."""
-    enough = ""
-
-    def watch(partial: PartialInfill) -> None:
-        nonlocal enough
-        shown = cut(partial.text, plan, syntax.language)
-        if not enough and shown.strip() and len(shown) < len(partial.text.rstrip()):
-            enough = shown
-
+    growth = Growth(plan, syntax.language)
     try:
-        return engine.infill(request, watch, lambda: bool(enough)).gaps[0]
+        return engine.infill(request, growth.take, lambda: growth.is_enough).gaps[0]
     except Cancelled:
-        limits = replace(request.limits, max_lines=len(_LINE_BREAK.findall(enough)) + 1)
-        return engine.infill(replace(request, limits=limits, drafts=(enough,))).gaps[0]
+        return growth.answer() or engine.infill(growth.confirming(request)).gaps[0]
 
 
 # -- what was said ----------------------------------------------------------------------------

@@ -6,13 +6,12 @@ Knows a plan and what is supposed; knows neither what was suggested before nor w
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from grammars import Stop
-from lsp_server.lengths import Plan, cut
+from lsp_server.lengths import Growth, Plan
 from lsp_server.pacing import Pace
 from lsp_server.progress import Progress
 from lsp_server.snapshot import Snapshot
@@ -20,7 +19,6 @@ from model.api.policy import VERIFIED
 from model.api.types import Edit, Infill, InfillRequest, PartialInfill
 from model.errors import Cancelled, InputError
 
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _SHOW_PROGRESS_SECONDS = 1.0
 
 OnPartial = Callable[[PartialInfill], None]
@@ -68,18 +66,16 @@ async def _infill_enough(
 ) -> Infill:
     """Ask the worker; if the text grows beyond what is shown of it, that is the answer, and the worker is told to stop.
 
-    Where a statement or a block ends only its text tells, and a model may not stop by itself. Of several candidates the
-    others are not known by then: as many lines are asked for once more.
+    Of several candidates the others are not known by then: as many lines are asked for once more.
     """
-    enough, seen = "", PartialInfill(0, "")
+    growth = Growth(plan, snapshot.document.language)
 
     def watch(partial: PartialInfill) -> None:
-        nonlocal enough, seen
         on_partial(partial)
-        shown = cut(partial.text, plan, snapshot.document.language)
-        if not enough and shown.strip() and len(shown) < len(partial.text.rstrip()):
-            enough, seen = shown, partial
-            asking.cancel()
+        if not growth.is_enough:
+            growth.take(partial)
+            if growth.is_enough:
+                asking.cancel()
 
     # A line's end is the worker's to see, and of several beams none is sure to be the answer.
     callback = watch if plan.stop is not Stop.LINE and request.policy == VERIFIED else on_partial
@@ -88,19 +84,17 @@ async def _infill_enough(
     try:
         return await asking
     except asyncio.CancelledError:
-        if not enough or _is_cancelling():
+        if not growth.is_enough or _is_cancelling():
             raise
     finally:
         asking.cancel()
     snapshot.require_current()
     ms = (time.monotonic() - started) * 1000
-    lines = len(_LINE_BREAK.findall(enough)) + 1
-    said = seen.first_lines(plan.gap, lines)
+    said, seen = growth.answer(), growth.seen
     if said and request.candidates == 1:
         cost = seen.forwards, seen.rows_computed, seen.rows_reused, ms
         return Infill(snapshot.document.revision, (said,), *cost, encode_ms=seen.encode_ms)
-    confirming = replace(request, limits=replace(plan.limits, max_lines=lines), drafts=(enough,))
-    infill = await snapshot.infill(confirming, suppose)
+    infill = await snapshot.infill(growth.confirming(request), suppose)
     return replace(infill, ms=ms + infill.ms)
 
 

@@ -9,19 +9,20 @@ Knows texts and their syntax; knows neither the file nor the worker.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grammars import Language, PlaceKind, Stop, SyntaxSnapshot, brackets_of_text, expected_stop, place_at
 from lsp_server.settings import Settings
 from lsp_server.silence import Reason
 from model.api.policy import VERIFIED, best_policy
-from model.api.types import Gap, Limits
+from model.api.types import Gap, GapInfill, InfillRequest, Limits, PartialInfill
 
 _LINE_TOKENS = 64
 _TOKENS_OF_A_LINE = 24  # on average, generously
 _STATEMENT_LINES = 6
 _CLOSERS = ")]}>;,:\"'` \t"
 _CLOSING_LINE = re.compile(r"[ \t]*(?:[)\]}]+[;,)]*|end|fi|done|esac|endif|endfor|endwhile)[ \t]*$")
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _KEPT_LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|$)")
 
 
@@ -127,6 +128,44 @@ def cut(text: str, plan: Plan, language: Language) -> str:
             opened = opened or (plan.stop is Stop.STATEMENT and _opens_block(line, language))
         kept += line
     return kept.rstrip()
+
+
+class Growth:
+    """A text that grows at one place, until it is longer than what is shown of it: what is shown is the answer then.
+
+    Where a statement or a block ends only its text tells, and a model may not stop by itself.
+    """
+
+    def __init__(self, plan: Plan, language: Language) -> None:
+        self._plan, self._language = plan, language
+        self._shown, self.seen = "", PartialInfill(0, "")
+
+    @property
+    def is_enough(self) -> bool:
+        return bool(self._shown)
+
+    @property
+    def _lines(self) -> int:
+        return len(_LINE_BREAK.findall(self._shown)) + 1
+
+    def take(self, partial: PartialInfill) -> None:
+        """Take the text so far. Once there is enough, no more is taken."""
+        if self.is_enough:
+            return
+        shown = cut(partial.text, self._plan, self._language)
+        if shown.strip() and len(shown) < len(partial.text.rstrip()):
+            self._shown, self.seen = shown, partial
+
+    def answer(self) -> GapInfill | None:
+        """Return the answer as it is known from what was `seen`, None where it must be asked for."""
+        return self.seen.first_lines(self._plan.gap, self._lines)
+
+    def confirming(self, request: InfillRequest) -> InfillRequest:
+        """Return the request for as many lines as are shown, with these as drafts.
+
+        Asked for one line, a model may say another than when asked for several: what the file says of it counts more.
+        """
+        return replace(request, limits=replace(request.limits, max_lines=self._lines), drafts=(self._shown,))
 
 
 def bracket_balance(line: str) -> int:

@@ -275,7 +275,7 @@ class PartialInfill:
     encode_ms: float = 0.0
 
     def first_lines(self, gap: Gap, lines: int) -> GapInfill | None:
-        """Return the answer had so many lines been allowed, of an infill left to right; None if they are not known."""
+        """Return the first lines of an infill left to right as the answer; None where they are not known."""
         ends = [found.start() for found in _LINE_BREAK.finditer(self.text)]
         if not 0 < lines <= min(len(ends), len(self.line_tokens)):
             return None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.worth_cases import Asked, Suggested, asked_places, collect, suggested
 from benchmarks.worth_fit import auc, chances, fitted, folded, gain, rightness
+from lsp_server.lengths import Growth
+from model.api.types import Infill, InfillRequest
 from model.evaluation.cutting import Source
 from model.worker.engine import Engine
 
@@ -49,6 +52,34 @@ def test_an_interrupted_collection_goes_on(tiny_model: Path, tmp_path: Path) -> 
     found, asked_about = suggested(path)
     assert asked_about == [asked for asked in places if asked in asked_about]
     assert {example.asked.key for example in found} <= {asked.key for asked in places}
+
+
+def test_of_a_text_that_goes_on_the_lines_that_are_shown_are_kept(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are what the model says there if nobody stops it, and it is asked once."""
+    asked: list[InfillRequest] = []
+    infill = Engine.infill
+
+    def noted(engine: Engine, request: InfillRequest, *watching: Any) -> Infill:
+        asked.append(request)
+        return infill(engine, request, *watching)
+
+    def said(name: str) -> list[dict[str, Any]]:
+        collect(engine, places, tmp_path / name, lambda done, total: None)
+        records = [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        return [record["said"] for record in records if record.get("said")]
+
+    monkeypatch.setattr(Engine, "infill", noted)
+    engine, places = Engine.load(tiny_model, "float32"), asked_places([source()], 16, seed=1)
+    stopped = said("stopped.jsonl")
+    assert len(asked) == len(stopped)
+    monkeypatch.setattr(Growth, "take", lambda growth, partial: None)
+    whole = said("whole.jsonl")
+    for short, long in zip(stopped, whole, strict=True):
+        assert long["text"].startswith(short["text"])
+        assert long["logprobs"][: short["tokens"]] == pytest.approx(short["logprobs"], abs=1e-5)
+    assert stopped != whole, "some texts go on"
 
 
 def example(package: str, confidence: float, *, is_right: bool) -> Suggested:
