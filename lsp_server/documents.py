@@ -195,12 +195,13 @@ def _too_large(text: str) -> str:
 def _names(uri: str, path: Path | None) -> frozenset[Path]:
     # A file that lives elsewhere than on this disk, or nowhere yet, has a path in its URI all the same.
     names = [path] if path else paths_in_uri(uri)
-    return frozenset([*names, *(Path(os.path.realpath(name)) for name in names if name.is_absolute())])
+    may_be_links = (name for name in names if name.is_absolute() and "\0" not in str(name))
+    return frozenset([*names, *(Path(os.path.realpath(name)) for name in may_be_links)])
 
 
 def file_path(uri: str) -> Path | None:
-    """Return the path of a `file:` URI, None for any other."""
+    """Return the path of a `file:` URI, None for any other and for one that no file can have."""
     if not uri.lower().startswith("file:"):
         return None
     path = to_fs_path(uri)
-    return Path(path) if path else None
+    return Path(path) if path and "\0" not in path else None

@@ -82,3 +82,12 @@ def test_nothing_is_held_before_initialize() -> None:
         _ = server.state
     assert refused.value.code == types.ErrorCodes.ServerNotInitialized
     server.shutdown()
+
+
+def test_a_file_that_cannot_be_is_open_as_one_without_a_path() -> None:
+    """A null byte in a path was a ValueError wherever somebody asked for the file."""
+    documents = Documents(WorkerClient(WorkerOptions("none")), ColumnUnit.UTF16, Admission(Settings(), []))
+    documents.open(types.TextDocumentItem("file:///w/a%00b.py", "python", 1, "x"))
+    (document,) = documents
+    assert document.path is None
+    assert document.is_known_to_worker
