@@ -219,8 +219,7 @@ def settings_table() -> str:
     """Return the table of docs/settings.md."""
     rows = ["| setting | default | what it does |", "|---|---|---|"]
     for name, each in _BY_WIRE_NAME.items():
-        bounds = [each.metadata["low"], each.metadata["high"]]
-        allowed = f" From {bounds[0]:g} to {bounds[1]:,g}." if bounds[0] is not None else ""
+        allowed = f" From {_bounds(each)}." if each.metadata["low"] is not None else ""
         if choices := each.metadata["choices"]:
             allowed = f" One of {', '.join(f'`{choice}`' for choice in choices)}."
         scope = " *Machine-scoped.*" if each.metadata["machine"] else ""
@@ -247,12 +246,16 @@ def _read(known: Field[Any], value: object) -> tuple[Any, str | None]:
         return None, f"must be {_TYPE_NAMES[kind]}"
     low, high = known.metadata["low"], known.metadata["high"]
     if low is not None and not low <= value <= high:
-        return None, f"must be from {low:g} to {high:,g}"
+        return None, f"must be from {_bounds(known)}"
     if (choices := known.metadata["choices"]) and value not in choices:
         return None, f"must be {', '.join(choices[:-1])} or {choices[-1]}"
     if known.name == "hole_marker" and (not str(value).strip() or len(str(value)) > 100):
         return None, "must not be empty, nor longer than 100 characters"
     return value, None
+
+
+def _bounds(known: Field[Any]) -> str:
+    return f"{known.metadata['low']:g} to {known.metadata['high']:,.9g}"
 
 
 def _kind(known: Field[Any]) -> type:

@@ -36,6 +36,7 @@ def test_the_table_in_the_docs_is_that_of_the_code() -> None:
         ({"maxLines": "3", "throttle": 0.5}, {"throttle": 0.5}, ["maxLines must be a whole number; it stays at 12"]),
         ({"maxLines": True}, {}, ["maxLines must be a whole number; it stays at 12"]),
         ({"maxLines": 0}, {}, ["maxLines must be from 1 to 200; it stays at 12"]),
+        ({"memoryBudgetMb": 1}, {}, ["memoryBudgetMb must be from 16 to 1,000,000; it stays at 512"]),
         ({"throttle": 7}, {}, ["throttle must be from 0.05 to 1; it stays at 1"]),
         ({"eagerness": "quiet", "confidenceFloor": None}, {"eagerness": "quiet"}, []),
         ({"eagerness": "shy"}, {}, ['eagerness must be eager, balanced or quiet; it stays at "balanced"']),
