@@ -346,11 +346,12 @@
   const KINDS = [["infill", "⟨infill⟩"], ["clean", "known tokens"], ["verified", "drafts, right"], ["dropped", "drafts, dropped"], ["mask", "masks"],
     ["bygap", "rows of the gap"], ["bytext", "rows of the text"], ["behind", "rows of the text behind"]];
   const PLAIN_KINDS = KINDS.slice(0, 5);
-  const yieldOf = ({ search, reveals }) => (search ? (search.readOn ? "read on" : search.judged.length ? [String(search.judged.length), h("span", { class: "yield-word" }, " ended")] : "") : reveals.length ? `+${reveals.length}` : "");
+  const yieldOf = ({ search, reveals }) => (search ? (search.readOn ? h("span", { class: "yield-word" }, "read on") : search.judged.length ? [String(search.judged.length), h("span", { class: "yield-word" }, " ended")] : "") : reveals.length ? `+${reveals.length}` : "");
 
   function drawTimeline() {
     const timeline = byId("timeline");
     timeline.setAttribute("aria-valuemax", String(steps.length));
+    timeline.classList.toggle("crowded", steps.length > 16);
     timeline.classList.toggle("dense", steps.length > 60);
     timeline.classList.toggle("packed", steps.length > 150);
     const bars = steps.map((step, index) => {

@@ -39,7 +39,7 @@ function stateAfter(data, count) {
     gap.complete = gap.end !== null && allKnownBefore(gap, gap.end);
     if (gap.complete) gap.rows = new Set([...gap.rows].filter((rank) => rank < gap.end));
   }
-  for (const search of searchesAfter(data, count).values()) gaps[search.gap] = stateOfSearch(search, count);
+  for (const search of searchesAfter(data, count).values()) if (!isAbandoned(data, search)) gaps[search.gap] = stateOfSearch(search, count);
   return { count, total: steps.length, gaps };
 }
 

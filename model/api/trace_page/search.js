@@ -61,6 +61,12 @@ function tokensOf(search, number) {
   return tokens;
 }
 
+/** Whether the time of a search was up before it came to anything, so that what had filled the gap before stays. */
+function isAbandoned(data, search) {
+  const answer = search.answer === null ? null : search.beginnings.get(search.answer);
+  return Boolean(answer) && answer.fate === "followed" && !search.infills.has(search.answer) && data.gaps[search.gap].stop !== "time";
+}
+
 const textOf = (search, number) => tokensOf(search, number).map((token) => token.text).join("");
 
 /**
@@ -139,7 +145,7 @@ const named = (search, number) => ({ code: textOf(search, number), isWhole: true
 function enumerated(search, numbers, most = 3) {
   const shown = numbers.length === most + 1 ? most + 1 : most;
   const parts = numbers.slice(0, shown).flatMap((number, at) => [at === 0 ? "" : at === numbers.length - 1 ? " and " : ", ", named(search, number)]);
-  if (numbers.length > shown) parts.push(` and ${numbers.length - shown} more`);
+  if (numbers.length > shown) parts.push(` and ${inWords(numbers.length - shown)} more`);
   return parts.filter((part) => part !== "");
 }
 
@@ -207,10 +213,10 @@ function aboutJudged(step, search, before) {
 
 function aboutReadingOn(step, search, before) {
   const [best, second] = ranked(search).filter((infill) => infill.isReadOn);
-  const [bestBefore] = ranked(before);
+  const [bestBefore] = before ? ranked(before) : [];
   const word = (step.readOn.match(/[\p{L}\p{N}_]+/gu) || [""]).pop();
   const say = [[`${capital(plural(step.judged.length, "infill"))} ${step.judged.length === 1 ? "was" : "were"} judged once more, by more of the text behind: as far as `, { code: word }, ", a word that not all of them have."]];
-  if (!second) return say;
+  if (!second || !bestBefore) return say;
   if (best.beginning !== bestBefore.beginning) say.push(["That turned the order: ", named(search, best.beginning), " comes before ", named(search, bestBefore.beginning), " now."]);
   else say.push(["The best stays the best."]);
   return say;
@@ -222,13 +228,15 @@ function searchEnds(data, step, search) {
   const place = infills.findIndex((infill) => infill.beginning === step.answer);
   const greedy = infills.find((infill) => infill.isGreedy);
   const say = [];
+  const done = data.gaps.length > 1 ? `Gap ${step.gap + 1} is done: ` : "Done: ";
+  if (isAbandoned(data, search)) return [["The time was up: what was there before the search stays."]];
   if (place < 0) {
     const cut = search.beginnings.get(step.answer);
-    if (cut && cut.fate === "limit") say.push(["Done: ", answer, " is the answer. It is cut off by a limit, so the text behind cannot judge it; but the gap's rows find it likelier than all that ended."]);
+    if (cut && cut.fate === "limit") say.push([done, answer, " is the answer. It is cut off by a limit, so the text behind cannot judge it; but the gap's rows find it the likeliest."]);
     else say.push(["The time was up: ", answer, " is how far the best beginning came."]);
     return say;
   }
-  const wins = ["Done: ", answer, ` ${infills.length > 1 ? "wins" : "is the only infill that ended"}`];
+  const wins = [done, answer, ` ${infills.length > 1 ? "wins" : "is the only infill that ended"}`];
   const second = infills[place === 0 ? 1 : 0];
   if (place === 0 && second && Boolean(second.isReadOn) === Boolean(infills[0].isReadOn)) wins.push(`, ${times(infills[0].score - second.score)} as likely as `, named(search, second.beginning));
   else if (place > 0) wins.push(", by the gap's rows alone");

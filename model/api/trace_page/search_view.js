@@ -99,7 +99,7 @@ function infillList(search, reach, now) {
     ];
     const isBehind = !isBest && !isWaiting && Boolean(infill.isReadOn) === Boolean(infills[0].isReadOn) && typeof infill.score === "number";
     return h("li", { class: isWaiting ? "infill waiting" : "infill" }, h("p", { class: "infill-text" }, phrase(textOf(search, infill.beginning)), badges),
-      h("p", { class: "infill-bar" }, surpriseBar(search, infill, infill.isReadOn ? farther : reach, null), h("span", { class: "nats" }, isWaiting ? "" : nats(rawScore(search, infill)))),
+      h("p", { class: "infill-bar" }, surpriseBar(search, infill, infill.isReadOn ? farther : reach, null), h("span", { class: "nats" }, isWaiting ? "" : nats(typeof infill.score === "number" ? rawScore(search, infill) : null))),
       isBehind ? h("p", { class: "behind-by" }, `${times(infills[0].score - infill.score)} less likely`) : null);
   };
   const notAsked = [...search.notAsked.keys()].filter((number) => !search.infills.has(number)).length;
@@ -109,7 +109,7 @@ function infillList(search, reach, now) {
   return [list(readOn.map((infill) => item(infill, false))),
     readOn.length && rest.length ? h("p", { class: "note" }, "By the beginning of the text behind only:") : null,
     list(rest),
-    infills.length || search.waiting.length ? null : h("p", { class: "note" }, "No infill has ended yet."),
+    infills.length || search.waiting.length ? null : h("p", { class: "note" }, isAnswered ? "No infill has ended." : "No infill has ended yet."),
     notAsked ? h("p", { class: "note" }, `${capital(plural(notAsked, "end"))} ${notAsked === 1 ? "was" : "were"} not asked about: better infills were known.`) : null];
 }
 

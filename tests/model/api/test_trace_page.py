@@ -40,6 +40,9 @@ def test_no_text_breaks_out(text: str) -> None:
     assert [data["path"], data["model"], data["trace"]["policy"], step["rows"][1]["text"]] == [cleaned] * 4
     assert step["reveals"][0]["alternatives"] == [[cleaned, 0.5]]
     assert step["ms"] is None
+    search = data["trace"]["steps"][1]["search"]
+    assert [search["readOn"], *(search["beginnings"][0][name] for name in ("text", "fate"))] == [cleaned] * 3
+    assert [search["beginnings"][0][name] for name in ("gapLogprob", "textLogprob", "bestScore")] == [None] * 3
 
 
 def test_the_policy_lets_only_this_script_and_style_run() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.model.api.test_trace_replay import spelled
@@ -116,3 +118,22 @@ def test_what_a_limit_cut_is_not_judged() -> None:
     say = " ".join(replayed(searched_to_a_limit())["answers"][-1]["say"])
     assert "` user,` is the answer. It is cut off by a limit" in say
     assert "` user,` and ` name:` are as long as is allowed." in say
+
+
+@needs_node
+def test_a_search_whose_time_was_up_leaves_what_was_there() -> None:
+    text, infill = searched_in_two_gaps()
+    assert infill.trace is not None
+    *joint, first, second = infill.trace.steps[:4]
+    assert second.search is not None
+    stopped = replace(second, search=replace(second.search, answer=2))
+    trace = replace(infill.trace, steps=(*joint, first, stopped))
+    gaps = (infill.gaps[0], replace(infill.gaps[1], text="user", tokens=1))
+    *_, before, last = replayed((text, replace(infill, gaps=gaps, trace=trace)))["answers"]
+    assert spelled(before["slots"][1]) == "[ user]"
+    assert "The time was up: what was there before the search stays." in last["say"]
+    assert spelled(last["slots"][1]) == " user|"
+    alone = replace(infill, gaps=(gaps[0], replace(gaps[1], text="user,", stop="time")), trace=trace)
+    last = replayed((text, alone))["answers"][-1]
+    assert "The time was up: ` user,` is how far the best beginning came." in last["say"]
+    assert spelled(last["slots"][1]) == " user[,]"

@@ -375,7 +375,11 @@ def hostile(text: str) -> tuple[str, Infill]:
     """`text` in every field that holds text."""
     rows = tuple(TraceRow(0, rank, "draft", text, text, "dropped") for rank in (1, 2))
     step = TraceStep(math.nan, rows, (TraceReveal(0, 1, text, math.inf, text, ((text, 0.5),)),))
-    trace = Trace(text, text, 1, 1, 1, 1, (text,), (step,))
+    found = TraceBeginning(1, 0, text, -math.inf, math.nan, math.nan, math.inf, True, text)
+    judged = TraceEnding(1, -1.0, -1.0, -math.inf, -math.inf, None, False, text)
+    search = TraceSearch(0, 1, 0.5, 1, 1, 1, 1, (judged,), (found,), (judged,), 0, text, 1)
+    steps = (step, TraceStep(math.inf, (), (), search))
+    trace = Trace(text, text, 1, 1, 1, 1, (text,), steps)
     content = f"{text}{text}"
     gap = GapInfill(Gap(len(text), len(text)), text, 1, (-0.5,), text, (Alternative(text, 1, (-1.0,), text),))
     return content, Infill(1, (gap,), 1, 1, 1, 1.0, trace)
