@@ -207,7 +207,7 @@ function aboutJudged(step, search, before) {
   const count = step.judged.length;
   const told = `The text behind told how well it follows ${plural(count, "infill")}`;
   if (!bestBefore) return [count === 1 ? [`${told}, `, named(search, best.beginning), ", the first."] : [`${told}; best behind `, named(search, best.beginning), "."]];
-  if (best.beginning !== bestBefore.beginning) return [[`${told}: `, named(search, best.beginning), " is the best so far, ", `${times(best.score - bestBefore.score)} as likely as `, named(search, bestBefore.beginning), "."]];
+  if (textOf(search, best.beginning) !== textOf(search, bestBefore.beginning)) return [[`${told}: `, named(search, best.beginning), " is the best so far, ", `${times(best.score - bestBefore.score)} as likely as `, named(search, bestBefore.beginning), "."]];
   return [[`${told}; `, named(search, best.beginning), " stays the best."]];
 }
 
@@ -217,7 +217,7 @@ function aboutReadingOn(step, search, before) {
   const word = (step.readOn.match(/[\p{L}\p{N}_]+/gu) || [""]).pop();
   const say = [[`${capital(plural(step.judged.length, "infill"))} ${step.judged.length === 1 ? "was" : "were"} judged once more, by more of the text behind: as far as `, { code: word }, ", a word that not all of them have."]];
   if (!second || !bestBefore) return say;
-  if (best.beginning !== bestBefore.beginning) say.push(["That turned the order: ", named(search, best.beginning), " comes before ", named(search, bestBefore.beginning), " now."]);
+  if (textOf(search, best.beginning) !== textOf(search, bestBefore.beginning)) say.push(["That turned the order: ", named(search, best.beginning), " comes before ", named(search, bestBefore.beginning), " now."]);
   else say.push(["The best stays the best."]);
   return say;
 }
@@ -237,7 +237,7 @@ function searchEnds(data, step, search) {
     return say;
   }
   const wins = [done, answer, ` ${infills.length > 1 ? "wins" : "is the only infill that ended"}`];
-  const second = infills[place === 0 ? 1 : 0];
+  const second = infills.find((infill) => textOf(search, infill.beginning) !== answer.code); // not the same in other tokens
   if (place === 0 && second && Boolean(second.isReadOn) === Boolean(infills[0].isReadOn)) wins.push(`, ${times(infills[0].score - second.score)} as likely as `, named(search, second.beginning));
   else if (place > 0) wins.push(", by the gap's rows alone");
   say.push([...wins, "."]);

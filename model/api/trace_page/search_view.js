@@ -89,16 +89,21 @@ function infillList(search, reach, now) {
   const isAnswered = search.answer !== null;
   const readOn = infills.filter((infill) => infill.isReadOn);
   const farther = Math.max(1, ...readOn.map((infill) => -rawScore(search, infill))) * 1.04;
+  const seen = new Set();
   const item = (infill, isWaiting) => {
+    const text = textOf(search, infill.beginning);
+    const isTwin = seen.has(text);
+    seen.add(text);
     const isAnswer = isAnswered && infill.beginning === search.answer;
     const isBest = infill === infills[0];
     const badges = [
       isAnswer ? h("b", { class: "badge answer" }, "the answer") : isBest && !isAnswered ? h("b", { class: "badge best" }, "best") : null,
       infill.isGreedy ? h("b", { class: "badge" }, "greedy") : null,
+      isTwin ? h("b", { class: "badge" }, "in other tokens") : null,
       isWaiting ? h("b", { class: "badge" }, "asked next") : infill.forward === now && !isAnswered ? h("b", { class: "badge new" }, "new") : null,
     ];
     const isBehind = !isBest && !isWaiting && Boolean(infill.isReadOn) === Boolean(infills[0].isReadOn) && typeof infill.score === "number";
-    return h("li", { class: isWaiting ? "infill waiting" : "infill" }, h("p", { class: "infill-text" }, phrase(textOf(search, infill.beginning)), badges),
+    return h("li", { class: isWaiting ? "infill waiting" : "infill" }, h("p", { class: "infill-text" }, phrase(text), badges),
       h("p", { class: "infill-bar" }, surpriseBar(search, infill, infill.isReadOn ? farther : reach, null), h("span", { class: "nats" }, isWaiting ? "" : nats(typeof infill.score === "number" ? rawScore(search, infill) : null))),
       isBehind ? h("p", { class: "behind-by" }, `${times(infills[0].score - infill.score)} less likely`) : null);
   };

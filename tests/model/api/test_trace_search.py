@@ -8,6 +8,8 @@ import pytest
 
 from tests.model.api.test_trace_replay import spelled
 from tests.model.api.trace_pages import (
+    beginning,
+    ending,
     needs_node,
     rendered,
     replayed,
@@ -137,3 +139,26 @@ def test_a_search_whose_time_was_up_leaves_what_was_there() -> None:
     last = replayed((text, alone))["answers"][-1]
     assert "The time was up: ` user,` is how far the best beginning came." in last["say"]
     assert spelled(last["slots"][1]) == " user[,]"
+
+
+@needs_node
+def test_the_answer_in_other_tokens_is_no_second_infill() -> None:
+    """`user,` can be spelled `us` and `er,` too; the page said that ` user, key` was likelier than itself."""
+    text, infill = searched_by_beams()
+    assert infill.trace is not None
+    *before, last = infill.trace.steps
+    first, search = before[0].search, last.search
+    assert first is not None
+    assert search is not None
+    twin = beginning(9, 0, " user, key", -1.5, -2.1)
+    before[0] = replace(before[0], search=replace(first, beginnings=(*first.beginnings, twin)))
+    judging = before[4].search
+    assert judging is not None
+    judged = (*judging.judged, ending(9, -1.9, -2.1, -10.0, "judged"))
+    before[4] = replace(before[4], search=replace(judging, judged=judged))
+    judged = (*search.judged, ending(9, -1.9, -2.1, -14.1, "judged", -6.4))
+    last = replace(last, search=replace(search, judged=judged))
+    trace = replace(infill.trace, steps=(*before, last))
+    answer = replayed((text, replace(infill, trace=trace)))["answers"][-1]
+    assert answer["searches"][0]["infills"][:2] == [" user, key", " user, key"]
+    assert "Done: ` user, key` wins, 11 times as likely as ` user`." in answer["say"]
