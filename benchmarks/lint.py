@@ -34,7 +34,7 @@ from lint.records import split_lines
 from model import store
 from model.api.client import WorkerClient, WorkerOptions
 from model.evaluation.statistics import Estimate
-from model.training.plots import Panel, svg
+from model.plots import Panel, svg
 
 CACHE = Path(".cache") / "lint"
 ODDS = Path("lint") / "line_odds.json"

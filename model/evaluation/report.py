@@ -10,10 +10,9 @@ from typing import Any
 
 from model.errors import InputError, cannot_read
 from model.evaluation.comparison import MEASURES
+from model.plots import COLOURS, picture
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 400, 60, 130, 40, 50
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
@@ -165,7 +164,7 @@ def speed_quality_plot(summary: Sequence[Mapping[str, Any]]) -> str:
         parts.append(f'<text x="{_LEFT - 6}" y="{at_y(y) + 4:.1f}" text-anchor="end">{100 * y:.0f}</text>')
         parts.append(f'<text x="{at_x(x):.1f}" y="{_HEIGHT - 30}" text-anchor="middle">{x:.1f}</text>')
     for index, row in enumerate(summary):
-        colour = _COLOURS[index // 2 % len(_COLOURS)]
+        colour = COLOURS[index // 2 % len(COLOURS)]
         x, y, passed = at_x(row["tokens_per_forward"]["value"]), at_y(row["passed"]["value"]), row["passed"]
         parts.append(f'<path d="M{x:.1f} {at_y(passed["low"]):.1f}V{at_y(passed["high"]):.1f}" stroke="{colour}"/>')
         fill = colour if row["length"] == "self" else "white"
@@ -173,10 +172,7 @@ def speed_quality_plot(summary: Sequence[Mapping[str, Any]]) -> str:
         label, line = escape(f"{row['policy']}, {row['length']}"), _TOP + 14 * index
         parts.append(f'<circle cx="{_WIDTH - _RIGHT + 8}" cy="{line}" r="4" stroke="{colour}" fill="{fill}"/>')
         parts.append(f'<text x="{_WIDTH - _RIGHT + 16}" y="{line + 4}">{label}</text>')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" font-family="sans-serif" '
-        f'font-size="11"><rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>{"".join(parts)}</svg>\n'
-    )
+    return picture(_WIDTH, _HEIGHT, parts)
 
 
 def _percentages(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from model.training.plots import Panel, Points, svg
+from model.plots import Panel, Points, svg
 
 _SMOOTH = 0.9  # share of the past in a plotted point
 

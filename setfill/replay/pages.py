@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from model.training.plots import Panel, Points, svg
+from model.plots import Panel, Points, svg
 from setfill.replay.measures import ALL, STAGES, is_of_model
 from setfill.replay.player import KINDS, Played
 

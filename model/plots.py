@@ -1,8 +1,8 @@
-"""Line charts as SVG, without a plotting library. Knows numbers and nothing of training."""
+"""Line charts as SVG, and the frame of other pictures, without a plotting library. Knows numbers, not their meaning."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -11,7 +11,7 @@ Points = Sequence[tuple[float, float]]
 _WIDTH, _HEIGHT = 460, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 30, 34
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,14 @@ def svg(panels: Sequence[Panel], columns: int = 2) -> str:
     for index, panel in enumerate(panels):
         x, y = index % columns * _WIDTH, index // columns * _HEIGHT
         drawn.append(f'<g transform="translate({x},{y})">{_panel(panel)}</g>')
+    return picture(width, height, drawn)
+
+
+def picture(width: int, height: int, parts: Iterable[str]) -> str:
+    """Return SVG elements on white ground, as an image of so many pixels."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
-        f'font-size="11"><rect width="{width}" height="{height}" fill="white"/>{"".join(drawn)}</svg>\n'
+        f'font-size="11"><rect width="{width}" height="{height}" fill="white"/>{"".join(parts)}</svg>\n'
     )
 
 
@@ -64,7 +69,7 @@ def _panel(panel: Panel) -> str:
     for x, anchor in ((x_low, "start"), (x_high, "end")):
         parts.append(f'<text x="{place(x, y_low)[0]:.1f}" y="{_HEIGHT - 18}" text-anchor="{anchor}">{x:g}</text>')
     for index, (name, curve) in enumerate(panel.curves.items()):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = COLOURS[index % len(COLOURS)]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in curve))
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.4"/>')
         x = _LEFT + 8 + index % 4 * 100
