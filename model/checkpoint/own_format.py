@@ -85,8 +85,7 @@ def save_checkpoint(
     if dtype not in (None, *SAVED_DTYPES):
         raise ValueError(f"dtype {dtype!r} is none of {SAVED_DTYPES}")
     directory = directory.absolute()
-    if directory.exists() and not (directory / DESCRIPTION_FILE).exists() and not _is_empty(directory):
-        raise CheckpointError(f"{directory} holds something else than a model of ours; choose another directory")
+    refuse_foreign(directory)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with scratch_directory(directory.parent) as scratch:
@@ -144,5 +143,8 @@ def _stored_form(checkpoint: Checkpoint, name: str, dtype: str | None) -> dict[s
     return {name: (weight / scale[:, None]).round().to(torch.int8), name + SCALE_SUFFIX: scale}
 
 
-def _is_empty(directory: Path) -> bool:
-    return directory.is_dir() and not any(directory.iterdir())
+def refuse_foreign(place: Path) -> None:
+    """Raise CheckpointError where something else stands than one of our directories, or an empty one."""
+    is_ours = (place / DESCRIPTION_FILE).exists() or (place.is_dir() and not any(place.iterdir()))
+    if place.exists() and not is_ours:
+        raise CheckpointError(f"{place} holds something else than a model of ours; choose another directory")

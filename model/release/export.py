@@ -16,9 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from model.api.types import Gap, ScoreRequest
-from model.checkpoint.description import DESCRIPTION_FILE
 from model.checkpoint.loading import load_checkpoint
-from model.checkpoint.own_format import save_checkpoint
+from model.checkpoint.own_format import refuse_foreign, save_checkpoint
 from model.checkpoint.record import Checkpoint
 from model.errors import CheckpointError
 from model.evaluation.statistics import Estimate, clustered_mean
@@ -59,8 +58,7 @@ def export_model(
     training ends with `note`. Raises CheckpointError and InputError.
     """
     target = target.absolute()
-    if target.exists() and not (target / DESCRIPTION_FILE).exists() and any(target.iterdir()):
-        raise CheckpointError(f"{target} holds something else than a model of ours; choose another directory")
+    refuse_foreign(target)
     checkpoint = replace(load_checkpoint(source), name=target.name)
     checkpoint = replace(checkpoint, smoothing=measured_factors(checkpoint))
     try:

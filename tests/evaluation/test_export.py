@@ -68,6 +68,8 @@ def test_what_is_too_large_or_in_the_way_is_refused(
     (tmp_path / "mine" / "file").write_text("x")
     with pytest.raises(CheckpointError, match="something else"):
         export_model(tiny_model, tmp_path / "mine")
+    with pytest.raises(CheckpointError, match="something else"):
+        export_model(tiny_model, tmp_path / "mine" / "file")
     assert (tmp_path / "mine" / "file").read_text() == "x"
     monkeypatch.setattr(export, "MOST_BYTES", 10_000)
     with pytest.raises(CheckpointError, match="too large"):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from model.checkpoint.description import file_sha256
 from model.checkpoint.tokenization import ByteTokenizer
 from model.errors import InputError
 from model.training.corpus.decontamination import blocked_hashes, clean_passages
@@ -86,7 +87,7 @@ class CorpusBuilder:
                 {
                     **vars(package),
                     "declared_licence": declared_licence(archive),
-                    "archive_sha256": _sha256(archive),
+                    "archive_sha256": file_sha256(archive),
                     "tokens": by_package[package.name],
                 }
                 for package, archive in zip(packages, archives, strict=True)
@@ -188,8 +189,3 @@ def _path_in_package(path: str, package: Package) -> str:
                 path = path.removeprefix(begin)
             return path
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

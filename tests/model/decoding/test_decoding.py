@@ -21,7 +21,7 @@ from model.api.types import Gap, GapInfill, Limits, Sampling
 from model.decoding.drafts import MAX_DRAFT_TOKENS, Draft, TextDrafts
 from model.decoding.gap_row import GapRow
 from model.decoding.gap_rows import GapRows
-from model.decoding.hitting_times import first_hitting_times, hitting_times
+from model.decoding.hitting_times import hitting_times
 from model.decoding.open_gap import OpenGap, open_gaps
 from model.decoding.spelling import Vocabulary
 from model.decoding.widths import WidthPlanner, Widths
@@ -382,6 +382,22 @@ def test_sampled_verified_decoding_follows_the_clean_head(monkeypatch: pytest.Mo
     # Wilson-Hilferty: beyond 4 standard deviations, less than one run in 30,000.
     z = ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / math.sqrt(2 / (9 * freedom))
     assert z < 4, (statistic, freedom)
+
+
+def first_hitting_times(length: int, size: int, generator: torch.Generator) -> Tensor:
+    """Return the paper's staggered first-hitting times [length] float64 for window(S); revealed by descending time.
+
+    arXiv 2607.01775: T_i = loc_i + w (1 - exp(-e / c)) with e ~ Exp(1),
+    w = S / (L + S - 1), area = D / (2 L), c = area / (w - area), S = 2 D, and
+    loc falling linearly from 1 - w to 0. It needs the length, which an editor
+    does not know.
+    """
+    width = size / (length + size - 1)
+    area = (size / 2) / (2 * length)
+    scale = area / (width - area)
+    location = torch.linspace(1 - width, 0, length, dtype=torch.float64)
+    exponential = torch.empty(length, dtype=torch.float64).exponential_(1, generator=generator)
+    return location + width * (1 - torch.exp(-exponential / scale))
 
 
 def test_window_order_is_the_limit_of_first_hitting_times() -> None:
