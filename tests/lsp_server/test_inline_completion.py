@@ -363,17 +363,18 @@ def test_what_was_shown_is_a_draft_of_what_is_asked_next(script: Script, tmp_pat
 
 
 def test_a_chosen_completion_is_where_the_suggestion_begins(script: Script) -> None:
-    text = HEAD + " ma"
+    cursor = len(HEAD + " ma")
+    text = HEAD + " ma" + TARGET.partition("r**2")[2]
 
     async def conversation(client: Client) -> None:
         await client.initialize(model=script(TARGET))
         client.open(URI, text)
-        span = {"start": client.texts[URI].place(len(HEAD) + 1), "end": client.texts[URI].place(len(text))}
+        span = {"start": client.texts[URI].place(len(HEAD) + 1), "end": client.texts[URI].place(cursor)}
         chosen = {"range": span, "text": "math"}
-        (item,) = await client.suggest(URI, selectedCompletionInfo=chosen)
+        (item,) = await client.suggest(URI, cursor, selectedCompletionInfo=chosen)
         assert (item["insertText"], item["range"]) == ("math.pi * r**2", span)
         assert await client.server_text(URI) == text, "the worker was only asked to suppose it"
-        assert await client.suggest(URI, selectedCompletionInfo={"range": span, "text": "matrix"}) == []
+        assert await client.suggest(URI, cursor, selectedCompletionInfo={"range": span, "text": "matrix"}) == []
 
     talk(conversation)
 
