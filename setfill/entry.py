@@ -27,6 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
         return run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "setfill", *_OURS):
+            raise
+        print(
+            f"setfill: error: the package {package} is missing: install setfill again, with all it needs",
+            file=sys.stderr,
+        )
+        return 2
 
 
 def only_our_packages() -> None:

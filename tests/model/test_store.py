@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -92,6 +93,16 @@ def test_home(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expect
 def test_model_not_found_says_what_to_run(wanted: str, message: str) -> None:
     with pytest.raises(ModelNotFoundError, match=message):
         store.find(wanted)
+
+
+def test_the_extension_knows_why_there_is_no_model_by_our_words() -> None:
+    """It offers to fetch the model, or to choose another, by what the error's text says."""
+    remedies = (Path(__file__).parents[2] / "vscode-client" / "src" / "server" / "remedies.ts").read_text()
+    (fetched,) = re.findall(r'problem.includes\("([^"]+)"\)', remedies)
+    (others,) = re.findall(r"/([^/]+)/\.test\(problem\)", remedies)
+    for wanted, words in ((store.DEFAULT_MODEL, re.escape(fetched)), ("other", others), ("some/where", others)):
+        with pytest.raises(ModelNotFoundError, match=words):
+            store.find(wanted)
 
 
 def test_find(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,14 @@ def test_a_folder_with_packages_of_our_names(hostile: Path, way: str) -> None:
         assert done.stdout.startswith("setfill ")
 
 
+def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
+    """Of an installation without its dependencies Python's traceback was all that there was to see."""
+    python, option, code = start("")
+    done = run_from(tmp_path, python, option, f"import sys; sys.modules['rich'] = None; {code}", "--version")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "setfill: error: the package rich is missing: install setfill again, with all it needs\n"
+
+
 def test_the_worker_too(hostile: Path) -> None:
     """`doctor` starts a worker; that the model is missing is the only thing wrong."""
     done = run_from(hostile, *start(""), "doctor", "--model", "/nowhere/at/all", pythonpath=str(hostile))
