@@ -50,7 +50,7 @@ class SessionParts:
         if self.fim is not None:
             return self.fim.end_ids[0]
         known = self.capabilities
-        return known.eoi_id if known.adapted and known.eoi_id is not None else known.sink_id
+        return known.sink_id if known.eoi_id is None else known.eoi_id
 
     @classmethod
     def of(

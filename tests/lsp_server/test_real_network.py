@@ -28,7 +28,9 @@ def test_typing_filling_dying(adapted: bool, tiny_model: Path, tiny_prefix_model
 
     async def conversation(client: Client) -> None:
         model = str(tiny_model if adapted else tiny_prefix_model)
-        await client.initialize(model=model, precision="float32", confidenceFloor=0.0, threads=1, timeLimitMs=400, fillMaxLines=3)
+        await client.initialize(
+            model=model, precision="float32", confidenceFloor=0.0, threads=1, timeLimitMs=400, fillMaxLines=3
+        )
         client.open(URI, TEXT)
         shown = 0
         for step in range(12):

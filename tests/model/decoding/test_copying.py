@@ -98,6 +98,16 @@ def test_a_line_that_ends_elsewhere_ends_here() -> None:
     assert likeliest(mixed(repeated, known="try", max_lines=None)) == ":", "inside a line the file has a say"
 
 
+@pytest.mark.parametrize(
+    ("behind", "ends"), [(b"\n", True), (b"\r\n", True), (b"", True), (b")\n", False), (b")", False)]
+)
+def test_a_line_ends_only_where_the_break_is_what_comes_next(behind: bytes, ends: bool) -> None:
+    """Vocabularies of trained models have tokens like `)` and a break in one."""
+    (newline,) = TOKENIZER.encode("\n")
+    copying = Copying(FileTokens([MISSING], [0]), VOCABULARY, 1)
+    assert copying._as_said_here(newline, behind) == (EOI if ends else None)
+
+
 def test_what_stands_behind_is_not_said_again() -> None:
     file = "print(width)\nprint(height)\nprint(depth)\nprint(width"
     assert likeliest(mixed(file, right="\n")) == ")"

@@ -44,8 +44,7 @@ def test_verified_equals_one_token_at_a_time() -> None:
     tokenizer = ByteTokenizer(checkpoint.tokenizer, checkpoint.config.vocab_size)
     islands = IslandStore(network, tokenizer, checkpoint.capabilities, 2**20, 30)
     parts = SessionParts(network, tokenizer, checkpoint.capabilities, islands)
-    capabilities = checkpoint.capabilities
-    vocabulary = Vocabulary(tokenizer, capabilities.sink_id if capabilities.eoi_id is None else capabilities.eoi_id)
+    vocabulary = Vocabulary(tokenizer, parts.eoi_id)
     planner = WidthPlanner(adapted=adapted)
     different, accepted = [], 0
     sessions: dict[str, Session] = {}

@@ -312,6 +312,8 @@ def test_small_moves_leave_small_chunks_and_idle_time_merges_them(editor: Editor
 def test_a_rename_re_encodes_the_left_only(editor: Editor) -> None:
     editor.session.rename("src/other_names.py")
     editor.ask()
+    header = editor.session.window_at([Gap(editor.cursor, editor.cursor)], lambda: False).header_ids
+    assert b"other" in b"".join(editor.shared.tokenizer.token_bytes[token_id] for token_id in header)
     assert all(cost.right == 0 for cost in editor.idle())
     assert editor.ask().forwards == [1]
 
