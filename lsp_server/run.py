@@ -15,7 +15,7 @@ from lsp_server.features import build_server
 from lsp_server.life_cycle import Options, default_worker_options
 from lsp_server.server import SetfillServer
 from lsp_server.streams import check_standard_streams, serve, standard_streams
-from model.errors import WorkerError
+from model.errors import WorkerError, system_words
 
 TRACE = "trace"  # the one log level that shows source text
 
@@ -59,7 +59,7 @@ def run_on_socket(port: int, worker_options: Options = default_worker_options, t
         try:
             listener = await asyncio.start_server(client, "127.0.0.1", port, limit=2**20)
         except OSError as error:
-            raise WorkerError(f"cannot listen on port {port}: {error.strerror}") from None
+            raise WorkerError(f"cannot listen on port {port}: {system_words(error)}") from None
         listening = listener.sockets[0].getsockname()[1]
         print(f"setfill: listening on 127.0.0.1:{listening}", file=sys.stderr)
         if token is None:

@@ -19,6 +19,8 @@ Each carries `code`, the name it has on the wire.
 
 from __future__ import annotations
 
+import os
+
 
 class SetfillError(Exception):
     """Base of all errors whose text is meant for the user.
@@ -104,7 +106,13 @@ class Cancelled(SetfillError):
 
 def cannot_read(path: object, error: OSError) -> InputError:
     """Return what to tell of a file that cannot be read."""
-    return InputError(f"cannot read {path}: {error.strerror or error}")
+    return InputError(f"cannot read {path}: {system_words(error)}")
+
+
+def system_words(error: OSError) -> str:
+    """Return what the system says of an error, without what Python puts around it."""
+    code = error.errno or 0  # below 0 for names that cannot be resolved
+    return os.strerror(code) if code > 0 else error.strerror or str(error) or type(error).__name__
 
 
 def all_errors() -> dict[str, type[SetfillError]]:

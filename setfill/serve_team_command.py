@@ -16,7 +16,7 @@ from typing import Any
 
 from model import store
 from model.api.service import is_loopback
-from model.errors import InputError, ModelNotFoundError, SetfillError
+from model.errors import InputError, ModelNotFoundError, SetfillError, system_words
 from model.service.quotas import Limits
 from model.service.tokens import Token, new_token, read_tokens
 from setfill.arguments import Parser, add_model, positive
@@ -177,9 +177,9 @@ def _refuse_port_in_use(option: str, host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
-        code = error.errno or 0  # of names that cannot be resolved below 0
-        why = os.strerror(code) if code > 0 else error.strerror
-        raise InputError(f"{host} port {port} is not to be had ({why}): name another one with {option}") from None
+        raise InputError(
+            f"{host} port {port} is not to be had ({system_words(error)}): name another one with {option}"
+        ) from None
 
 
 def _files_of(model: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import time
 from collections import deque
@@ -21,7 +20,7 @@ from model.api.launch import Link
 from model.api.messages import Failed, Hello, Welcome
 from model.api.runtime import package_version
 from model.api.service import Service
-from model.errors import FrameError, UnauthorizedError, WorkerError
+from model.errors import FrameError, UnauthorizedError, WorkerError, system_words
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +104,7 @@ def _refusal(status: int, host: str) -> Exception:
 def _unreachable(error: OSError, host: str) -> Exception:
     if reason := getattr(error, "verify_message", None):
         return WorkerError(f"the certificate of {host} is not to be trusted: {reason}")
-    code = error.errno or 0  # of names that cannot be resolved below 0
-    return _NotThereError(os.strerror(code) if code > 0 else error.strerror or type(error).__name__)
+    return _NotThereError(system_words(error))
 
 
 async def _greeted(link: RemoteLink, client_id: str) -> Link:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -108,6 +109,14 @@ def test_bad_input(file: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.
     ]:
         check_refused(arguments, expected, capsys)
     assert file.read_bytes() == SOURCE.encode()
+
+
+def test_a_port_in_use_is_told_in_the_systems_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        check_refused(
+            ["serve", "--socket", str(port)], f"cannot listen on port {port}: Address already in use\n", capsys
+        )
 
 
 def fill(file: Path, model: Path, *arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
