@@ -65,7 +65,7 @@ def load_gguf(path: Path) -> Checkpoint:
             hf_name = _hugging_face_name(name)
             stored[hf_name] = _stored_tensor(tensor, hf_name, config, path)
     checked = checked_tensors(stored, config, str(path))
-    tokenizer = _tokenizer(metadata, config)
+    tokenizer = _tokenizer(metadata)
     ids = [metadata.get("tokenizer.ggml.bos_token_id"), metadata.get("tokenizer.ggml.eos_token_id")]
     begin_id = ids[0] if metadata.get("tokenizer.ggml.add_bos_token") else None
     capabilities = unadapted_capabilities(tokenizer, config, ids, str(path), begin_id)
@@ -249,7 +249,7 @@ def _unpermuted(rows: Tensor, heads: int) -> Tensor:
     return pairs.transpose(1, 2).reshape(rows.shape).contiguous()
 
 
-def _tokenizer(metadata: Metadata, config: ModelConfig) -> Tokenizer:
+def _tokenizer(metadata: Metadata) -> Tokenizer:
     kind = metadata["tokenizer.ggml.model"]
     if kind != "gpt2":
         raise CheckpointError(
