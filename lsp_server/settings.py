@@ -108,7 +108,7 @@ class Settings:
         True, "Show the model parts of other files: imported definitions, open files, recent edits.", narrows=True
     )
     similar_code: bool = setting(
-        False,
+        True,
         "Also show the model pieces of the workspace that look like what stands around the cursor. Files are read for "
         "that while the keys rest.",
         narrows=True,
