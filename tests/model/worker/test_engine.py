@@ -107,6 +107,7 @@ def test_bad_ranges_are_refused(gaps: list[Gap], message: str) -> None:
         ({"max_ms": 0}, "max_ms is 0"),
         ({"sampling": Sampling(temperature=-1)}, "temperature is -1"),
         ({"sampling": Sampling(temperature=float("nan"))}, "temperature is nan"),
+        ({"sampling": Sampling(temperature=float("inf"))}, "temperature is inf"),
         ({"sampling": Sampling(top_p=0)}, "top_p is 0"),
         ({"sampling": Sampling(top_p=1.5)}, "top_p is 1.5"),
     ],
