@@ -208,6 +208,11 @@ def not_initialized() -> JsonRpcException:
     return JsonRpcException("the server is not initialized", types.ErrorCodes.ServerNotInitialized.value)
 
 
+def problem_json(error: SetfillError | None) -> dict[str, str | None]:
+    """Return what is wrong, as answers tell it: `problem` for the user, `problemCode` for programs; None: nothing."""
+    return {"problem": str(error) if error else None, "problemCode": error.code if error else None}
+
+
 def _answer(error: Exception) -> JsonRpcException:
     if isinstance(error, JsonRpcException):
         return error

@@ -13,7 +13,7 @@ import hashlib
 from typing import Any
 
 from lsp_server.open_document import OpenDocument
-from lsp_server.protocol import contained, uri_in
+from lsp_server.protocol import contained, problem_json, uri_in
 from lsp_server.server import SetfillServer
 from model.errors import SetfillError
 
@@ -34,7 +34,7 @@ def register(server: SetfillServer) -> None:
         answer: dict[str, Any] = {
             "state": worker.state,
             "progress": 1.0 if description else worker.loaded_share,
-            "problem": problem,
+            **problem_json(problem),
             "model": description.name if description else state.settings.model,
             "infill": description.sees_suffix if description else None,
             "precision": description.precision if description else None,
@@ -57,7 +57,7 @@ def register(server: SetfillServer) -> None:
             except TimeoutError:
                 pass  # it is busy, or does not answer: see the problem
             except SetfillError as error:
-                answer["problem"] = str(error)
+                answer |= problem_json(error)
         return answer
 
     @server.command(RESTART)

@@ -19,6 +19,7 @@ from lsp_server.lengths import cut, plan_suggestion, silent_here
 from lsp_server.open_document import OpenDocument
 from lsp_server.pacing import Pace, PowerSupply
 from lsp_server.progress import Progress
+from lsp_server.protocol import problem_json
 from lsp_server.remembered import Place, Remembered
 from lsp_server.settings import Settings
 from lsp_server.shaping import shaped_candidates, worthy_beginning
@@ -67,7 +68,7 @@ class _Memory:
     growing: Remembered | None = None  # the beginning of a decode that was overtaken
     outcome: Outcome | None = None  # of the last request
 
-    def note(self, reason: Reason, **details: str) -> None:
+    def note(self, reason: Reason, **details: str | None) -> None:
         """Keep what came of the request that is under way."""
         if self.outcome:
             self.outcome = self.outcome.because(reason, **details)
@@ -124,7 +125,7 @@ class Suggester:
         try:
             return running.result()
         except SetfillError as error:
-            memory.note(Reason.FAILED, problem=str(error))
+            memory.note(Reason.FAILED, **problem_json(error))
             raise
 
     def overtake(self, document: OpenDocument) -> None:

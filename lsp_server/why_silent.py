@@ -17,7 +17,7 @@ from lsprotocol import types
 
 from lsp_server.lengths import silent_here
 from lsp_server.open_document import OpenDocument
-from lsp_server.protocol import contained, invalid_params, uri_in
+from lsp_server.protocol import contained, invalid_params, problem_json, uri_in
 from lsp_server.server import SetfillServer
 from lsp_server.silence import Outcome, Reason
 from lsp_server.state import State
@@ -143,7 +143,7 @@ def _reason(state: State, document: OpenDocument | None, outcome: Outcome | None
     if disabled := state.documents.admission.why_disabled(document):
         return disabled, {}
     if worker.problem:
-        return Reason.WORKER_DOWN, {"problem": worker.problem}
+        return Reason.WORKER_DOWN, problem_json(worker.problem)
     if worker.description is None:
         return Reason.LOADING, {"percent": round(100 * worker.loaded_share)}
     if not state.settings.automatic and not (outcome and outcome.is_invoked):

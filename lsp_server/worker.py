@@ -27,7 +27,7 @@ class ModelWorker:
     def __init__(self, client: WorkerClient, progress: Progress, on_problem: Callable[[str], None]) -> None:
         self.client = client
         self.description: ModelDescription | None = None
-        self.problem: str | None = None
+        self.problem: SetfillError | None = None
         self.last_death: str | None = None
         self.loaded_share = 0.0
         self._progress = progress
@@ -64,10 +64,10 @@ class ModelWorker:
                 return starting.result()
         raise WorkerError("the model worker has not been started")
 
-    async def complaint(self) -> str | None:
+    async def complaint(self) -> SetfillError | None:
         """Return what is wrong with the worker just now, None if it does what it should."""
         if self.state == "ready" and not await self.client.status_within(_ANSWER_SECONDS) and self.state == "ready":
-            return "the model worker does not answer"
+            return WorkerError("the model worker does not answer")
         return self.problem
 
     async def stop(self) -> None:
@@ -125,7 +125,8 @@ class ModelWorker:
         if error is None:
             self.description = starting.result()
             return
-        self.problem = str(error) if isinstance(error, SetfillError) else f"internal error: {place_of(error)}"
+        internal = SetfillError(f"internal error: {place_of(error)}")
+        self.problem = error if isinstance(error, SetfillError) else internal
         self._rests = self.client.rests_s > 0
         logger.error("no model worker: %s", place_of(error))
-        self._on_problem(self.problem)
+        self._on_problem(str(self.problem))

@@ -7,14 +7,15 @@
     │   ├── VersionError            an edit or request made for another version of the text
     │   └── NeedFullError           a team's service does not hold the file as the request takes it to
     ├── CheckpointError             a checkpoint that is missing, corrupt or of an unsupported kind
-    │   └── ModelNotFoundError      no model of that name; says how to fetch one
+    │   └── ModelNotFoundError      no model of that name or path
+    │       └── NotFetchedError     the default model is not here yet; says how to fetch it
     ├── FrameError                  a broken, truncated or oversized message on the wire
     ├── WorkerError                 the worker died or never came up
     │   ├── UnauthorizedError       a team's service does not know the token, or it has expired
     │   └── BusyError               a team's service is over its limits; says when to try again
     └── Cancelled                   the caller withdrew the request
 
-Each carries `code`, the name it has on the wire.
+Each carries `code`, the name it has on the wire: to the worker's clients and, as `problemCode`, to editors.
 """
 
 from __future__ import annotations
@@ -71,6 +72,12 @@ class ModelNotFoundError(CheckpointError):
     """No model of this name is installed."""
 
     code = "model_not_found"
+
+
+class NotFetchedError(ModelNotFoundError):
+    """The default model is not installed: a command fetches it."""
+
+    code = "model_not_fetched"
 
 
 class FrameError(SetfillError):

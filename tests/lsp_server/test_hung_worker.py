@@ -44,13 +44,14 @@ def test_a_stopped_worker_is_replaced_and_requests_are_answered(script: Script) 
         filling = {"textDocument": {"uri": URI}, "ranges": [AT_END]}
         infilling = asyncio.create_task(client.request("setfill/infill", filling))
         status = await status_of(client, worker=True)
-        assert status["problem"] == "the model worker does not answer"
+        assert (status["problem"], status["problemCode"]) == ("the model worker does not answer", "worker")
         assert "worker" not in status
         assert await asking in ([], None) or asking.result()[0]["insertText"] == " 2"
         assert (await infilling)["infills"][0]["text"] == " 2"
         await client.until_ready()  # the answer may be here before the new worker has said what it runs
         status = await status_of(client)
         assert (status["state"], status["problem"], status["workerRestarts"]) == ("ready", None, 1)
+        assert status["problemCode"] is None
         assert status["workerPid"] not in (pid, None)
         assert "it was stopped" in status["lastDeath"]
         (shown,) = client.messages("window/showMessage")

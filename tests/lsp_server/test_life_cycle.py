@@ -44,7 +44,9 @@ def test_initialize_is_answered_without_a_model(tmp_path: Path) -> None:
         assert "setfill models fetch" in shown["message"]
         with pytest.raises(RequestError, match="setfill models fetch"):
             await client.suggest(URI, kind=1)
-        assert (await client.request("setfill/status", None))["state"] == "failed"
+        status = await client.request("setfill/status", None)
+        assert (status["state"], status["problemCode"]) == ("failed", "model_not_found")
+        assert status["problem"] in shown["message"]
         with pytest.raises(RequestError, match="setfill models fetch"):
             await client.request("workspace/executeCommand", {"command": "setfill.restart", "arguments": [None]})
 

@@ -11,6 +11,7 @@ import pytest
 from lsp_server import why_silent
 from lsp_server.settings import Settings, wire_name
 from lsp_server.silence import Reason
+from model.errors import all_errors
 from tests.lsp_server.client import Client, RequestError, talk
 
 URI = "file:///w/area.py"
@@ -188,6 +189,7 @@ def test_loading_and_a_model_that_cannot_be_had(script: Script, tmp_path: Path) 
         answer = await why(client)
         assert answer["reason"] == "workerDown"
         assert answer["problem"] in answer["message"]
+        assert answer["problemCode"] in all_errors()
 
     talk(loading)
     talk(missing)

@@ -21,6 +21,7 @@ import {
 
 import { DOCUMENTS, isServed } from "./documents";
 import { type Log, withoutContents } from "./log";
+import type { ServerStatus } from "./protocol";
 import { Restarts } from "./restarts";
 import { type Explanation, findServer, isExplanation, type ServerCommand } from "./server/discovery";
 import { remediesFor, RESTART, SHOW_LOG } from "./server/remedies";
@@ -164,7 +165,9 @@ export class Client implements vscode.Disposable {
       const died = (): boolean => hasRun && this.client === client && this.died();
       const client: LanguageClient = new LanguageClient(SECTION, "Setfill", serverOptions(found), this.options(died));
       this.client = client;
-      client.onNotification(ShowMessageNotification.type, showMessage);
+      client.onNotification(ShowMessageNotification.type, (params) => {
+        void this.showMessage(params);
+      });
       client.onDidChangeState(({ newState }) => {
         if (this.client !== client) {
           return; // it is being stopped
@@ -227,6 +230,19 @@ export class Client implements vscode.Disposable {
     void offer(explanation);
   }
 
+  /** Show what the server says; an error is about the model, and has buttons for what would mend it. */
+  private async showMessage({ type, message }: ShowMessageParams): Promise<void> {
+    if (type === MessageType.Error) {
+      // The message has no code of what is wrong: the status has.
+      const status = await this.request<ServerStatus>("setfill/status", {}).catch(() => undefined);
+      await offer({ problem: message, remedies: remediesFor(status?.problemCode) });
+    } else if (type === MessageType.Warning) {
+      void vscode.window.showWarningMessage(message);
+    } else {
+      void vscode.window.showInformationMessage(message);
+    }
+  }
+
   private become(state: ClientState): void {
     this.current = state;
     this.changed.fire(state);
@@ -248,17 +264,6 @@ async function offer({ problem, remedies }: Explanation): Promise<void> {
   const remedy = remedies.find(({ title }) => title === chosen);
   if (remedy) {
     await vscode.commands.executeCommand(remedy.command, ...(remedy.arguments ?? []));
-  }
-}
-
-/** Show what the server says; an error is about the model, and has buttons for what would mend it. */
-function showMessage({ type, message }: ShowMessageParams): void {
-  if (type === MessageType.Error) {
-    void offer({ problem: message, remedies: remediesFor(message) });
-  } else if (type === MessageType.Warning) {
-    void vscode.window.showWarningMessage(message);
-  } else {
-    void vscode.window.showInformationMessage(message);
   }
 }
 

@@ -39,6 +39,7 @@ export interface Silence {
   readonly reason: string;
   readonly message: string;
   readonly setting?: string | null;
+  readonly problemCode?: string | null;
 }
 
 /** `setfill/traceLastInfill`. */
@@ -51,7 +52,9 @@ export interface TracePage {
 export interface ServerStatus {
   readonly state: "off" | "loading" | "ready" | "failed";
   readonly progress: number;
+  /** What is wrong: for the user, and what to tell it by. */
   readonly problem: string | null;
+  readonly problemCode: string | null;
   readonly model: string;
   readonly precision: string | null;
   readonly decodeMs: number;

@@ -58,10 +58,10 @@ async function reason(client: Client, ghost: GhostText, ownId: string): Promise<
   }
 }
 
-async function show({ message, setting, reason }: Silence): Promise<void> {
+async function show({ message, setting, reason, problemCode }: Silence): Promise<void> {
   const open = "Open Setting";
   const ask = "Suggest Now";
-  const [remedy] = reason === "workerDown" || reason === "failed" ? remediesFor(message) : [];
+  const [remedy] = reason === "workerDown" || reason === "failed" ? remediesFor(problemCode) : [];
   const buttons = setting ? [open] : remedy ? [remedy.title] : [];
   const chosen = await vscode.window.showInformationMessage(`Setfill: ${message}`, ...buttons, ask);
   if (chosen === open) {

@@ -141,7 +141,7 @@ export class Status implements vscode.Disposable {
 
   private remedy(mood: Mood): vscode.Command {
     const { state } = this.client;
-    const [first] = state.kind === "failed" ? state.explanation.remedies : remediesFor(this.presence.problem ?? "");
+    const [first] = state.kind === "failed" ? state.explanation.remedies : remediesFor(this.server?.problemCode);
     const remedy = mood === "error" ? first : undefined;
     return remedy
       ? { ...remedy, arguments: [...(remedy.arguments ?? [])] }

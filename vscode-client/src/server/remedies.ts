@@ -1,6 +1,6 @@
 /**
- * What would mend a server or a model that cannot be had: buttons, and what they do. Knows the server's words for what is
- * wrong; knows no editor.
+ * What would mend a server or a model that cannot be had: buttons, and what they do. Knows the server's codes for what is
+ * wrong, and none of its words; knows no editor.
  */
 
 /** A button: what it says, and the command behind it. */
@@ -15,13 +15,14 @@ export const SHOW_LOG: Remedy = { title: "Show Log", command: "setfill.showLog" 
 const FETCH: Remedy = { title: "Fetch the Model", command: "setfill.fetchModel" };
 const MODEL: Remedy = { title: "Open Setting", command: "workbench.action.openSettings", arguments: ["setfill.model"] };
 
-/** What helps where the model cannot be had, the best first. `problem`: what the server says of it. */
-export function remediesFor(problem: string): readonly [Remedy, ...Remedy[]] {
-  if (problem.includes("is not installed; run: setfill models fetch")) {
-    return [FETCH, RESTART];
+/** What helps where the model cannot be had, the best first. `code`: the server's for what is wrong, if it has said one. */
+export function remediesFor(code: string | null | undefined): readonly [Remedy, ...Remedy[]] {
+  switch (code) {
+    case "model_not_fetched":
+      return [FETCH, RESTART];
+    case "model_not_found":
+      return [MODEL, RESTART];
+    default:
+      return [RESTART, SHOW_LOG];
   }
-  if (/no model is called|give a model's directory/.test(problem)) {
-    return [MODEL, RESTART];
-  }
-  return [RESTART, SHOW_LOG];
 }

@@ -8,6 +8,7 @@ const SERVER: ServerStatus = {
   state: "ready",
   progress: 1,
   problem: null,
+  problemCode: null,
   model: "setfill-135m",
   precision: "float32",
   decodeMs: 182.4,
