@@ -23,6 +23,7 @@ from lsp_server.settings import Settings
 from lsp_server.shaping import shaped
 from lsp_server.worth import numbers
 from model.api.edits import trimmed
+from model.api.line_breaks import LINE_BREAK
 from model.api.types import Alternative, Edit, Gap, GapInfill, InfillRequest
 from model.errors import Cancelled
 from model.evaluation.answer_log import AnswerLog
@@ -32,7 +33,6 @@ from model.worker.engine import Engine
 KINDS = (GapKind.REST, GapKind.LINE, GapKind.LINES, GapKind.WORD)
 _MOST_TOKENS = 96  # where an editor has a time limit, which would make answers depend on the machine
 _PARSE_SECONDS = 5.0
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Asked:
         text = self.source.text
         if text[self.end : self.end + 1] not in ("", "\r", "\n"):
             return shown == text[self.start : self.end]
-        first, coming = _LINE_BREAK.split(shown)[0].rstrip(), text[self.start :]
-        return bool(first) and coming.startswith(first) and not _LINE_BREAK.split(coming[len(first) :])[0].strip()
+        first, coming = LINE_BREAK.split(shown)[0].rstrip(), text[self.start :]
+        return bool(first) and coming.startswith(first) and not LINE_BREAK.split(coming[len(first) :])[0].strip()
 
 
 def asked_places(sources: Sequence[Source], per_language: int, seed: int) -> list[Asked]:

@@ -11,12 +11,12 @@ from statistics import fmean
 
 from grammars import PlaceKind, SyntaxSnapshot, names_in, place_at
 from lsp_server.lengths import around_on_line
+from model.api.line_breaks import LINE_BREAK
 from model.api.types import Gap, GapInfill
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _BEGUN_WORD = re.compile(r"\w*$")
 _PIECE = re.compile(r"\w+|[^\w\s]")
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _PARSE_SECONDS = 5.0
 _NEAR_CHAR = 1500  # on either side
 _LINES_ABOVE = 3
@@ -36,7 +36,7 @@ def tried_numbers(syntax: SyntaxSnapshot, gap: Gap, shown: str, said: GapInfill)
         "by_eoi": float(said.stop == "eoi"),
         "cut_off": float(said.stop in ("tokens", "time", "context")),
         "chars": math.log1p(len(shown.strip())),
-        "lines": math.log1p(len(_LINE_BREAK.findall(shown.strip()))),
+        "lines": math.log1p(len(LINE_BREAK.findall(shown.strip()))),
         "kept": len(shown.strip()) / max(1, len(said.text.strip())),
         "unknown_names": float(min(3, len(_unknown_names(syntax, infilled, gap, shown)))),
         **_likeness(syntax.text, gap, shown, line),
@@ -52,12 +52,12 @@ def _likeness(text: str, gap: Gap, shown: str, line: str) -> dict[str, float]:
     triples = list(zip(pieces, pieces[1:], pieces[2:], strict=False))
     near = set(_PIECE.findall(f"{text[max(0, gap.start - _NEAR_CHAR) : gap.start]}\0{text[gap.end :][:_NEAR_CHAR]}"))
     words = [piece for piece in pieces if _WORD.match(piece)]
-    whole = (line + _LINE_BREAK.split(shown)[0]).strip()
-    above = [each.strip() for each in _LINE_BREAK.split(text[: gap.start])[:-1] if each.strip()]
+    whole = (line + LINE_BREAK.split(shown)[0]).strip()
+    above = [each.strip() for each in LINE_BREAK.split(text[: gap.start])[:-1] if each.strip()]
     return {
         "repeats": 1 - len(set(triples)) / len(triples) if triples else 0.0,
         "line_above": float(whole in above[-_LINES_ABOVE:]),
-        "line_elsewhere": float(whole in {each.strip() for each in _LINE_BREAK.split(text)}),
+        "line_elsewhere": float(whole in {each.strip() for each in LINE_BREAK.split(text)}),
         "words_near": fmean(float(word in near) for word in words) if words else 1.0,
     }
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
+from grammars.offsets import KEPT_LINES
 from grammars.trials import Trials
 
-_KEPT_LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|$)")
 _LAST_WORD = re.compile(r"[\w.]*$")
 _DANGLING = re.compile(r"[-+*/%=<>&|^,.:!~?@\\\s]+$")
 _LOOP_TIMES = 3
@@ -31,7 +31,7 @@ def without_loose_end(text: str, stop: str) -> str:
     text = _without_loop(text)
     if text.endswith(("\n", "\r")):
         return text.rstrip()
-    lines = _KEPT_LINES.findall(text)
+    lines = KEPT_LINES.findall(text)
     lines = lines[:-1] if lines and not lines[-1] else lines
     if len(lines) > 1 and any(line.strip() for line in lines[:-1]):
         return "".join(lines[:-1]).rstrip()
@@ -43,7 +43,7 @@ def closed_beginning(trials: Trials, text: str) -> str:
     for _attempt in range(_MOST_LINES):
         if not text.strip() or _is_closed(trials, text):
             return text
-        lines = _KEPT_LINES.findall(text.rstrip())
+        lines = KEPT_LINES.findall(text.rstrip())
         lines = lines[:-1] if lines and not lines[-1] else lines
         text = "".join(lines[:-1]).rstrip()
     return ""

@@ -9,12 +9,11 @@ import re
 from collections import Counter
 from itertools import pairwise
 
-from grammars.offsets import line_start
+from grammars.offsets import LINE_BREAK, line_start
 from grammars.snapshot import SyntaxSnapshot
 
 _READ_CHAR = 200_000
 _INDENTS = re.compile(r"^([ \t]*)[^\s#*/]", re.MULTILINE)
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _INDENT = re.compile(r"[ \t]*")
 _TAB_SPACES = 4  # that stand for a tab where a text is indented by spaces, and its file by tabs
 _LINES_ABOVE = 200  # read to find out whether a recipe goes on
@@ -42,7 +41,7 @@ def indentation_unit(snapshot: SyntaxSnapshot) -> str:
 
 def line_ending(snapshot: SyntaxSnapshot) -> str:
     """The commonest of LF, CR LF and CR at the beginning of the file; LF when it has no line break."""
-    breaks = Counter(_LINE_BREAK.findall(snapshot.text[:_READ_CHAR]))
+    breaks = Counter(LINE_BREAK.findall(snapshot.text[:_READ_CHAR]))
     return breaks.most_common(1)[0][0] if breaks else "\n"
 
 
@@ -53,7 +52,7 @@ def in_file_style(snapshot: SyntaxSnapshot, start_char: int, text: str) -> str:
     """
     unit, ending = indentation_unit(snapshot), line_ending(snapshot)
     line_prefix = snapshot.text[line_start(snapshot.text, start_char) : start_char]
-    lines = _LINE_BREAK.split(text)
+    lines = LINE_BREAK.split(text)
     in_recipe = snapshot.language.tab_recipes and _is_recipe_above(snapshot.text, start_char)
     styled: list[str] = []
     for number, line in enumerate(lines):
@@ -87,7 +86,7 @@ def _recipe_indent(begun: str, indent: str) -> str:
 def _is_recipe_above(text: str, offset_char: int) -> bool:
     """Whether a line at this place that is indented belongs to the recipe of a rule."""
     start_char = line_start(text, offset_char)
-    above = _LINE_BREAK.split(text[max(0, start_char - _LINES_ABOVE * 80) : start_char])[-_LINES_ABOVE:]
+    above = LINE_BREAK.split(text[max(0, start_char - _LINES_ABOVE * 80) : start_char])[-_LINES_ABOVE:]
     in_recipe = False
     for line in above:
         in_recipe = _is_in_recipe_behind(line, in_recipe)

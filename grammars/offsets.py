@@ -15,6 +15,9 @@ _STRIDE_CHAR = 1024
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 _LONE_CR = re.compile(r"\r(?!\n)")
 _LINE = re.compile(r"[^\r\n]*")
+LINE_BREAK = re.compile(r"\r\n|\n|\r")
+KEPT_LINES = re.compile(rf"[^\r\n]*(?:{LINE_BREAK.pattern}|$)")
+"""Lines with their breaks; the last one, which has none, may be empty."""
 
 
 class Span(NamedTuple):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from grammars.damage import DAMAGE_SECONDS
-from grammars.offsets import line_end
+from grammars.offsets import LINE_BREAK, line_end
 from grammars.snapshot import SyntaxSnapshot
 from grammars.trials import Trials, first_unescaped
 
@@ -91,7 +91,7 @@ def _repeated_lines(infill: str, suffix: str) -> Iterator[_Cut]:
     first_line_end = line_end(suffix, 0)
     if suffix[:first_line_end].strip():
         return
-    following = [line.strip() for line in re.split(r"\r\n|\n|\r", suffix[first_line_end:]) if line.strip()][:2]
+    following = [line.strip() for line in LINE_BREAK.split(suffix[first_line_end:]) if line.strip()][:2]
     if len(following) < 2 or sum(map(str.isalnum, "".join(following))) < _MIN_PARTIAL_WORD_CHAR:
         return
     lines = [(found.start(), found[0].strip()) for found in _LINE.finditer(infill) if found[0].strip()]

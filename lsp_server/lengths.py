@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 
 from grammars import Language, PlaceKind, Stop, SyntaxSnapshot, brackets_of_text, expected_stop, place_at
+from grammars.offsets import KEPT_LINES, LINE_BREAK
 from lsp_server.settings import Settings
 from lsp_server.silence import Reason
 from model.api.policy import VERIFIED, best_policy
@@ -22,8 +23,6 @@ _TOKENS_OF_A_LINE = 24  # on average, generously
 _STATEMENT_LINES = 6
 _CLOSERS = ")]}>;,:\"'` \t"
 _CLOSING_LINE = re.compile(r"[ \t]*(?:[)\]}]+[;,)]*|end|fi|done|esac|endif|endfor|endwhile)[ \t]*$")
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
-_KEPT_LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r|$)")
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def cut(text: str, plan: Plan, language: Language) -> str:
     """Return the beginning of `text` that is as long as planned. All of it where it has not come that far yet."""
     if plan.stop is Stop.LINE:
         return re.split(r"[\r\n]", text, maxsplit=1)[0]
-    first, *others = _KEPT_LINES.findall(text)
+    first, *others = KEPT_LINES.findall(text)
     base = _indent(plan.line_prefix)
     depth = max(0, bracket_balance(plan.line_prefix + first))  # of brackets; inside of them lines just go on
     opened = _opens_block(plan.line_prefix + first, language)  # a block: it is indented by more than base
@@ -146,7 +145,7 @@ class Growth:
 
     @property
     def _lines(self) -> int:
-        return len(_LINE_BREAK.findall(self._shown)) + 1
+        return len(LINE_BREAK.findall(self._shown)) + 1
 
     def take(self, partial: PartialInfill) -> None:
         """Take the text so far. Once there is enough, no more is taken."""

@@ -6,10 +6,9 @@ characters. The index is a gap buffer, so that an edit costs what lies between i
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+from grammars.offsets import LINE_BREAK
 
 
 class LineIndex:
@@ -17,7 +16,7 @@ class LineIndex:
 
     def __init__(self, text: str) -> None:
         self._length = len(text)
-        self._above = [0, *(found.end() for found in _LINE_BREAK.finditer(text))]
+        self._above = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
         self._below: list[int] = []  # the last line first
 
     @property
@@ -45,7 +44,7 @@ class LineIndex:
         del self._above[first + 1 :]
         self._length += length_delta
         region_end = self._length - self._below[-1] if self._below else self._length
-        self._above.extend(found.end() for found in _LINE_BREAK.finditer(text, self._above[first], region_end))
+        self._above.extend(found.end() for found in LINE_BREAK.finditer(text, self._above[first], region_end))
         if self._below:
             self._above.pop()  # the line that begins at the region's end is the first one below
 

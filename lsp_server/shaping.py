@@ -6,16 +6,15 @@ Knows texts and their syntax; knows neither the worker nor the editor.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from grammars import Damage, Span, SyntaxSnapshot, fitted_infill, fitted_infills, infill_damage, without_loose_end
+from grammars.offsets import LINE_BREAK
 from lsp_server.lengths import Plan, cut
 from lsp_server.worth import Standard, Verdict, judged
 from model.api.types import Alternative, Gap, GapInfill
 
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _ALTERNATIVES_SHARE = 0.7  # of what the first must reach: they are looked at on purpose
 _CHECK_SECONDS = 0.1  # that one check with the parser may take
 
@@ -91,19 +90,19 @@ def worthy_beginning(syntax: SyntaxSnapshot, gap: Gap, said: GapInfill, standard
         beginning = replace(said, logprobs=said.logprobs[:tokens])
         if judged(beginning, damage_of(syntax, gap, text), standard).is_shown:
             return text
-        breaks = list(_LINE_BREAK.finditer(text))
+        breaks = list(LINE_BREAK.finditer(text))
         text = text[: breaks[-1].start()].rstrip() if breaks else ""
     return ""
 
 
 def _repeats_next_line(document_text: str, end_char: int, text: str) -> bool:
     """Whether a text of one line is what the next line that is not blank says anyway."""
-    if _LINE_BREAK.search(text.strip()):
+    if LINE_BREAK.search(text.strip()):
         return False
     following = document_text[end_char : end_char + 1000]
     if following[:1] not in ("\n", "\r"):
         return False
-    next_line = next((line.strip() for line in _LINE_BREAK.split(following) if line.strip()), None)
+    next_line = next((line.strip() for line in LINE_BREAK.split(following) if line.strip()), None)
     return next_line == text.strip() and any(map(str.isalnum, text))
 
 
@@ -113,7 +112,7 @@ def _without_damage(syntax: SyntaxSnapshot, start_char: int, end_char: int, text
         damage = damage_of(syntax, Gap(start_char, end_char), text)
         if damage is None or not damage.is_worse:
             return Shaped(text, damage)
-        breaks = list(_LINE_BREAK.finditer(text))
+        breaks = list(LINE_BREAK.finditer(text))
         if not breaks:
             break
         text = text[: breaks[-1].start()].rstrip()

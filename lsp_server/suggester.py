@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import time
 from dataclasses import dataclass, replace
 
 from grammars import fitted_infill
+from grammars.offsets import LINE_BREAK
 from lsp_server.asking import Asker
 from lsp_server.lengths import cut, plan_suggestion, silent_here
 from lsp_server.open_document import OpenDocument
@@ -37,7 +37,6 @@ from model.errors import SetfillError
 _AHEAD_SECONDS = 0.05  # after an answer, before decoding ahead of it
 _AHEAD_LINES = 4
 _AHEAD_TOKENS_OF_A_LINE = 24
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -294,8 +293,8 @@ async def _next_part(snapshot: Snapshot, cursor_char: int, rest: str) -> str:
     plan = plan_suggestion(syntax, cursor_char, snapshot.settings, invoked=True, sees_suffix=True)
     if plan is None:
         return ""
-    if _LINE_BREAK.search(lead):  # a new line: judge the text as it stands there
-        plan = replace(plan, line_prefix=_LINE_BREAK.split(lead)[-1])
+    if LINE_BREAK.search(lead):  # a new line: judge the text as it stands there
+        plan = replace(plan, line_prefix=LINE_BREAK.split(lead)[-1])
         part = lead + cut(rest[len(lead) :], plan, syntax.language)
     else:
         part = cut(rest, plan, syntax.language)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import itertools
 import os
-import re
 import stat
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -17,12 +16,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from model.api.line_breaks import LINE_BREAK
 from model.api.types import Gap
 from model.errors import InputError, RangeError, cannot_read
 from setfill import file_contents
 
 MAX_FILE_BYTES = 16 * 2**20
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, order=True)
@@ -70,7 +69,7 @@ class SourceFile:
 
     @cached_property
     def line_starts(self) -> list[int]:
-        return [0, *(match.end() for match in _LINE_BREAK.finditer(self.text))]
+        return [0, *(match.end() for match in LINE_BREAK.finditer(self.text))]
 
     def index(self, position: Position) -> int:
         """Return the string index of a position. RangeError when it is not in the text."""

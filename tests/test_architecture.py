@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from grammars import offsets
+from lsp_server.retrieval import chunks
+from model.api import line_breaks
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("model", "grammars", "lsp_server", "lint", "setfill")
 
@@ -215,3 +219,14 @@ def test_files_stay_readable() -> None:
     for package in (*PACKAGES, "tests", "benchmarks"):
         for path in files(package):
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 600, path
+
+
+def test_where_a_line_ends_is_said_once_on_each_side() -> None:
+    """It stood in fourteen modules. `grammars` and the retrieval import nothing of ours, and so have their own."""
+    spelled = re.compile(r"\\r\\n(?:\|\\[rn]){2}")
+    rooms = [path for package in (*PACKAGES, "benchmarks") for path in files(package)]
+    found = {f"{path.relative_to(ROOT)}" for path in rooms if spelled.search(path.read_text(encoding="utf-8"))}
+    assert found == {"grammars/offsets.py", "lsp_server/retrieval/chunks.py", "model/api/line_breaks.py"}
+    text = "a\nb\r\nc\rd\n\r\r\n\x0c\x0b\x85\u2028e\n"
+    assert line_breaks.LINE_BREAK.split(text) == offsets.LINE_BREAK.split(text) == chunks.lines_of(text)
+    assert "".join(offsets.KEPT_LINES.findall(text)) == text

@@ -10,7 +10,7 @@ from functools import lru_cache
 CHUNK_LINES = 20
 STRIDE_LINES = 10  # chunks overlap, so that whatever is looked for is whole in one of them
 
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _LONGEST_WORD = 40  # longer ones are data

@@ -6,12 +6,10 @@ the named version. Nothing here knows tokens, tensors, LSP or sockets.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
+from model.api.line_breaks import LINE_BREAK
 from model.api.policy import VERIFIED
-
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -276,7 +274,7 @@ class PartialInfill:
 
     def first_lines(self, gap: Gap, lines: int) -> GapInfill | None:
         """Return the first lines of an infill left to right as the answer; None where they are not known."""
-        ends = [found.start() for found in _LINE_BREAK.finditer(self.text)]
+        ends = [found.start() for found in LINE_BREAK.finditer(self.text)]
         if not 0 < lines <= min(len(ends), len(self.line_tokens)):
             return None
         tokens = self.line_tokens[lines - 1]

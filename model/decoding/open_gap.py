@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from model.api.line_breaks import LINE_BREAK
 from model.api.types import Gap, GapInfill, Limits
 from model.decoding.copying import Copying
 from model.decoding.gap_row import GapRow
 from model.decoding.sampling import log_probabilities
 from model.decoding.spelling import Spelling, Vocabulary
 from model.sessions.window import Window
-
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass
@@ -161,7 +159,7 @@ class OpenGap:
         spelling, found = Spelling(self.spelling.vocabulary, self.spelling.held_back), list[int]()
         for count, token_id in enumerate(self.known_ids(), start=1):
             spelling.push(token_id)
-            found += [count] * (len(_LINE_BREAK.findall(spelling.infill)) - len(found))
+            found += [count] * (len(LINE_BREAK.findall(spelling.infill)) - len(found))
         return tuple(found)
 
     def result(self) -> GapInfill:
@@ -173,7 +171,7 @@ class OpenGap:
         """Return where the infill's last allowed line ends, if it has gone beyond."""
         if self.limits.max_lines is None:
             return None
-        breaks = [found.start() for found in _LINE_BREAK.finditer(self.spelling.infill)]
+        breaks = [found.start() for found in LINE_BREAK.finditer(self.spelling.infill)]
         return breaks[self.limits.max_lines - 1] if len(breaks) >= self.limits.max_lines else None
 
     def _held_back_tokens(self) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 
+from model.api.line_breaks import LINE_BREAK
 from model.api.types import Gap
 
 MOST_LINES = 5  # of a gap of several lines
@@ -24,7 +25,7 @@ _WORD_GAP_CHAR = 40  # at most, of a gap from inside one word to inside another
 _TRIES = 30
 _ROUNDS = 20
 
-_LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
+_LINE = re.compile(rf"([^\r\n]*)({LINE_BREAK.pattern}|\Z)")
 _WORD = re.compile(r"[^\W\d]\w{3,}")
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from model.api.edits import common_prefix_chars
+from model.api.line_breaks import LINE_BREAK
 from model.checkpoint.tokenization import ByteTokenizer
 
 HELD_BACK_BYTES = 32  # the held-back piece is at most this long
@@ -29,8 +30,7 @@ _CUT_CHARS = 4 * HELD_BACK_BYTES  # so much text before a place decides where th
 # for contractions ("'re"), so a boundary followed by this much settled text stays.
 _LOOK_AHEAD_CHARS = 3
 
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
-_ENDING_BREAK = re.compile(r"(?:\r\n|\n|\r)\Z")
+_ENDING_BREAK = re.compile(rf"(?:{LINE_BREAK.pattern})\Z")
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def _chunk_begin(encoded: Encoded, first_tok: int, end_tok: int, end: int) -> in
     earliest = encoded.starts[first_tok]
     if encoded.text[earliest - 1 : earliest + 1] == "\r\n":
         return earliest - 1
-    if found := _LINE_BREAK.search(encoded.text, earliest, end):
+    if found := LINE_BREAK.search(encoded.text, earliest, end):
         return found.start()
     for token in range(first_tok, end_tok):
         if encoded.begins_pre_token[token]:

@@ -10,7 +10,6 @@ import hashlib
 import itertools
 import logging
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +20,11 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.client import LanguageClient
 
 from lsp_server.protocol import raw_converter
+from model.api.line_breaks import LINE_BREAK
 from model.errors import WorkerError
 from model.evaluation.edit_trace import Patch
 
 STATUS, WHY_SILENT = "setfill/status", "setfill/whySilent"
-_LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _ANSWER_SECONDS = 60.0  # for what is no suggestion
 
 
@@ -195,11 +194,11 @@ class Editor:
 
     def _position(self, char: int) -> types.Position:
         start = max(self.text.rfind("\n", 0, char), self.text.rfind("\r", 0, char)) + 1
-        line = len(_LINE_BREAK.findall(self.text, 0, start))
+        line = len(LINE_BREAK.findall(self.text, 0, start))
         return types.Position(line, len(self.text[start:char].encode("utf-16-le", "surrogatepass")) // 2)
 
     def _char(self, position: types.Position) -> int:
-        starts = [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
+        starts = [0, *(found.end() for found in LINE_BREAK.finditer(self.text))]
         char = starts[min(position.line, len(starts) - 1)]
         units = self.text[char:].split("\n", 1)[0].encode("utf-16-le", "surrogatepass")[: 2 * position.character]
         return char + len(units.decode("utf-16-le", "surrogatepass"))

@@ -23,13 +23,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from model.api.line_breaks import LINE_BREAK
 from model.api.types import Gap, GapInfill, Infill, Trace
 from model.errors import InputError
 
 SCRIPTS = ("replay.js", "search.js", "parts.js", "search_view.js", "page.js")  # the first two know no document
 _LINES_AROUND = 7  # of the file, shown before and after each gap
 _CHARS_AROUND = 2_000  # at the most, where lines are very long
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # In plain HTML: what it cannot hold, what would break lines or turn the direction of the text around it.
 _NOT_SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -189,7 +189,7 @@ def _held_back(infill: Infill) -> list[str]:
 
 
 def _shortened(stretch: str, first: bool, last: bool) -> dict[str, Any]:
-    lines = _LINE_BREAK.split(stretch)
+    lines = LINE_BREAK.split(stretch)
     head = [] if first else lines[: _LINES_AROUND + 1]
     tail = [] if last else lines[-_LINES_AROUND - 1 :]
     left_out = len(lines) - len(head) - len(tail)
@@ -210,7 +210,7 @@ def _cut(text: str, keep_end: bool) -> str:
 
 def _line_and_column(text: str, index: int) -> tuple[int, int]:
     line, start = 1, 0
-    for match in _LINE_BREAK.finditer(text, 0, index):
+    for match in LINE_BREAK.finditer(text, 0, index):
         line, start = line + 1, match.end()
     return line, index - start + 1
 
