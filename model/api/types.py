@@ -199,6 +199,7 @@ class TraceSearch:
     gap: int
     width: int
     text_weight: float  # of the rows that follow the left stack, in scores
+    length_reward_nats: float  # for each token of an infill, in scores
     gap_rows: int
     text_rows: int
     behind_rows: int

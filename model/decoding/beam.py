@@ -14,12 +14,22 @@ from torch import Tensor
 from model.decoding.open_gap import OpenGap
 
 TEXT_WEIGHT = 0.5  # of the rows that follow the left stack, against those of the gap
+LENGTH_REWARD_NATS = 0.4  # a token: what is likeliest is too short (docs/experiments.md)
 _Number = TypeVar("_Number", float, Tensor)
 
 
 def weighted(by_gap: _Number, by_text: _Number) -> _Number:
     """Return a score, by log-probabilities of the gap's rows and of those that follow the left stack."""
     return (1 - TEXT_WEIGHT) * by_gap + TEXT_WEIGHT * by_text
+
+
+def score_of(by_gap: float, by_text: float, infill_tokens: int) -> float:
+    """Return the score of an infill or of its beginning.
+
+    Each token more makes a text less likely, so the likeliest infill is short, or empty, and what programmers write is
+    neither; a reward for each token mends that (Murray & Chiang, arXiv 1808.10006, section 3).
+    """
+    return weighted(by_gap, by_text) + LENGTH_REWARD_NATS * infill_tokens
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class Beam:
 
     @property
     def score(self) -> float:
-        return weighted(self.gap_logprob, sum(self.text_logprobs))
+        return score_of(self.gap_logprob, sum(self.text_logprobs), self.gap.known_tokens)
 
     def renumbered(self, numbers: dict[int, int]) -> Beam:
         return replace(

@@ -27,12 +27,12 @@ import torch
 from torch import Tensor
 
 from model.api.types import Sampling
-from model.decoding.beam import Beam, Ending, JudgedInfill, weighted
+from model.decoding.beam import Beam, Ending, JudgedInfill, score_of, weighted
 from model.decoding.decode import Decode
 from model.decoding.mentions import chars_that_tell
 from model.decoding.open_gap import OpenGap
 from model.decoding.row_tree import RowTree, TreeRow
-from model.decoding.sampling import draw_next, log_probabilities
+from model.decoding.sampling import END_LOG_PROBABILITY, draw_next, log_probabilities
 from model.decoding.search_recorder import SearchRecorder
 from model.decoding.spelling import Spelling
 from model.sessions.seams import common_prefix
@@ -159,7 +159,7 @@ class BeamSearch:
         self._ending = []
         gap_log_probs, text_log_probs = [], []
         for beam in beams:
-            gap_log_probs.append(log_probabilities(logits[beam.gap_rows[-1] - kept], beam.gap.allowed()))
+            gap_log_probs.append(beam.gap.next_log_probs(logits[beam.gap_rows[-1] - kept]))
             before = logits[beam.text_rows[-1] - kept] if beam.text_rows else self._left_logits
             text_log_probs.append(self._as_text(before, beam.gap.spelling))
         for beam, by_gap, by_text in zip(beams, gap_log_probs, text_log_probs, strict=True):
@@ -212,7 +212,7 @@ class BeamSearch:
         return JudgedInfill(
             beam.gap,
             beam.gap_logprob,
-            score=weighted(beam.gap_logprob, logprob),
+            score=score_of(beam.gap_logprob, logprob, beam.gap.known_tokens),
             text_logprob=sum(beam.text_logprobs),
             behind_logprob=logprob - sum(beam.text_logprobs),
             rest_logprob=sum(logprobs[same + 1 :]),
@@ -224,7 +224,11 @@ class BeamSearch:
         return log_probabilities(logits, spelling.allowed_as_text(self._sink_id))
 
     def _end(self, beam: Beam, by_gap: Tensor, by_text: Tensor) -> None:
-        """Let the beam end where it is, if the gap's rows think that possible."""
+        """Let the beam end where it is, if the gap's rows think that possible.
+
+        To say nothing is an answer only where they expect it as greedy decoding has it: the text behind often follows
+        best when nothing stands before it, for it did when that was written.
+        """
         logprob = float(by_gap[self._vocabulary.eoi_id])
         if logprob < _LEAST_END_LOGPROB:
             return
@@ -235,6 +239,8 @@ class BeamSearch:
             is_greedy=beam.is_greedy and self._greedy_token(by_gap) == self._vocabulary.eoi_id,
         )
         ended.gap.place(ended.gap.frontier, self._vocabulary.eoi_id, logprob)
+        if not ended.gap.text() and ended.gap_logprob < END_LOG_PROBABILITY:
+            return
         self._ending.append(self._ending_of(ended, by_text))
 
     def _ending_of(self, beam: Beam, by_text: Tensor | None = None) -> Ending:
@@ -261,7 +267,10 @@ class BeamSearch:
         if not further:
             return False
         logprobs = self._logprobs_as_text([each.gap for each in near], further)
-        scores = [weighted(infill.gap_logprob, logprob) for infill, logprob in zip(near, logprobs, strict=True)]
+        scores = [
+            score_of(infill.gap_logprob, logprob, infill.gap.known_tokens)
+            for infill, logprob in zip(near, logprobs, strict=True)
+        ]
         for infill, score, logprob in zip(near, scores, logprobs, strict=True):
             self._ended.remove(infill)
             self._ended.append(replace(infill, score=ended[0].score + score - max(scores)))

@@ -81,6 +81,11 @@ class OpenGap:
         last_rank = min(self.last_rank, self.frontier - 1 + tokens_left + bytes_left)
         return last_rank if self.end_rank is None else min(last_rank, self.end_rank - 1)
 
+    @property
+    def known_tokens(self) -> int:
+        """How many tokens stand before the frontier."""
+        return self.frontier - 1
+
     def known_ids(self) -> list[int]:
         """Return the tokens before the frontier."""
         return [self.ids[rank] for rank in range(1, self.frontier)]

@@ -13,7 +13,7 @@ _LEAST_TEMPERATURE = 1e-6  # colder than this float32 cannot tell
 # Greedy decoding is to find the likeliest infill. Its next token and `<eoi>` are no equals in that: `<eoi>` is a whole
 # infill, the token only the first of a further line, which seldom has a fifth of the probability when it is complete.
 END_PROBABILITY = 0.2
-_END_LOG_PROBABILITY = math.log(END_PROBABILITY)
+END_LOG_PROBABILITY = math.log(END_PROBABILITY)
 _NUCLEUS_TOKENS = 256  # top-p mostly keeps fewer: to look for them there saves sorting a vocabulary
 
 
@@ -52,7 +52,7 @@ def draw(log_probs: Tensor, sampling: Sampling, generator: torch.Generator) -> i
 
 def draw_next(log_probs: Tensor, eoi_id: int, sampling: Sampling, generator: torch.Generator) -> int:
     """Draw what comes next in a gap from a clean row's `log_probs` [V]; greedy ends the gap at `END_PROBABILITY`."""
-    if sampling.temperature == 0 and float(log_probs[eoi_id]) >= _END_LOG_PROBABILITY:
+    if sampling.temperature == 0 and float(log_probs[eoi_id]) >= END_LOG_PROBABILITY:
         return eoi_id
     return draw(log_probs, sampling, generator)
 

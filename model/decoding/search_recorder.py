@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from model.api.types import TraceBeginning, TraceEnding, TraceSearch, TraceStep
-from model.decoding.beam import TEXT_WEIGHT, Beam, Ending, JudgedInfill
+from model.decoding.beam import LENGTH_REWARD_NATS, TEXT_WEIGHT, Beam, Ending, JudgedInfill
 from model.decoding.open_gap import OpenGap
 from model.decoding.recorder import Recorder
 from model.decoding.row_tree import TreeRow
@@ -113,6 +113,7 @@ class SearchRecorder:
             self._gap,
             self._width,
             TEXT_WEIGHT,
+            LENGTH_REWARD_NATS,
             gap_rows,
             len(rows) - gap_rows - behind_rows,
             behind_rows,

@@ -202,7 +202,7 @@
     }
     const told = now ? steps[now - 1].search : null;
     byId("sure-title").textContent = told && !reveals.length ? "Infills" : "How sure it was";
-    if (told && !reveals.length) return fill("sure", infillList(searchOf(told), reachOf(told.gap), now));
+    if (told && !reveals.length) return fill("sure", infillList(searchOf(told), scale(told.gap), now));
     if (!reveals.length) {
       state.gaps.forEach((gap) => reveals.push(...[...gap.fresh].sort((a, b) => a - b).map((rank) => gap.known.get(rank))));
       if (!reveals.length) note = now === 0 ? "Nothing is revealed yet. As soon as there are tokens, point at one of them, tap it, or reach it with Tab." : "This forward revealed nothing.";
@@ -222,10 +222,10 @@
   }
 
   const searchOf = (told) => searchesAfter(data, now).get(told.gap);
-  const reaches = new Map();
-  function reachOf(gap) {
-    if (!reaches.has(gap)) reaches.set(gap, reach(data, gap));
-    return reaches.get(gap);
+  const scales = new Map();
+  function scale(gap) {
+    if (!scales.has(gap)) scales.set(gap, scaleOf(data, gap));
+    return scales.get(gap);
   }
 
   // ---- one forward ----------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@
     byId("lanes-title").textContent = step.search ? SEARCH_TITLE : LANES_TITLE;
     if (step.search) {
       const search = searchOf(step.search);
-      fill("lanes", searchPanel(step.search, search, searchesAfter(data, steps.length).get(search.gap), reachOf(search.gap), now));
+      fill("lanes", searchPanel(step.search, search, searchesAfter(data, steps.length).get(search.gap), scale(search.gap), now));
       return holdHeight(byId("lanes"));
     }
     const known = revealsOf(steps, now);

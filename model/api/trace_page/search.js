@@ -17,7 +17,7 @@ function searchesAfter(data, count) {
   for (let number = 1; number <= Math.min(count, steps.length); number++) {
     const told = steps[number - 1].search;
     if (!told) continue;
-    const search = found.get(told.gap) || { gap: told.gap, weight: told.textWeight, beginnings: new Map(), infills: new Map(), notAsked: new Map() };
+    const search = found.get(told.gap) || { gap: told.gap, weight: told.textWeight, reward: told.lengthRewardNats, beginnings: new Map(), infills: new Map(), notAsked: new Map() };
     found.set(told.gap, search);
     for (const beginning of told.beginnings) search.beginnings.set(beginning.number, { ...beginning, forward: number });
     for (const infill of told.judged) {
@@ -84,8 +84,18 @@ function surprise(search, item) {
   return parts.filter(([, nats]) => nats > 0);
 }
 
-/** How far the bars of surprise reach: to all that led once, and to the best three of the infills, if they are not far. */
-function reach(data, gap) {
+/** What a beginning or an infill is let off for its length, in nats. */
+function allowance(search, item) {
+  return search.reward * tokensOf(search, "number" in item ? item.number : item.beginning).length;
+}
+
+/**
+ * Where the bars of surprise stand: they begin as far before zero as the longest beginning is `allowed` for its length, and
+ * `reach` to all that led once, and to the best three of the infills, if they are not far.
+ */
+function scaleOf(data, gap) {
+  const whole = searchesAfter(data, data.trace.steps.length).get(gap);
+  const allowed = Math.max(0, ...[...whole.beginnings.values()].map((beginning) => allowance(whole, beginning)));
   let farthest = 1;
   let final = null;
   for (const { search: told } of data.trace.steps) {
@@ -95,7 +105,7 @@ function reach(data, gap) {
     farthest = Math.max(farthest, Math.min(...final, Infinity) < Infinity ? Math.min(...final) : 0, ...told.beginnings.filter(({ fate }) => fate === "followed").map(({ score }) => -score));
   }
   const costs = (final || []).sort((one, other) => one - other);
-  return 1.08 * Math.max(farthest, Math.min(costs[Math.min(2, costs.length - 1)] || 0, 1.6 * (costs[0] || 0)));
+  return { allowed, reach: 1.08 * Math.max(farthest, Math.min(costs[Math.min(2, costs.length - 1)] || 0, 1.6 * (costs[0] || 0))) };
 }
 
 /**

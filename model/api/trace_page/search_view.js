@@ -10,15 +10,17 @@ const PARTS = {
 };
 const FATE_SIGNS = { followed: "→", width: "", bound: "×", patience: "×", limit: "▮", end: "▮" };
 
-/** A bar of surprise, the shorter the better, on a track that reaches to `reach`; `best` is where the best infill ends. */
-function surpriseBar(search, item, reach, best) {
+/** A bar of surprise, on a track of this scale: the further left it ends the better; `best` is where the best infill ends. */
+function surpriseBar(search, item, { allowed, reach }, best) {
+  const width = allowed + reach;
+  const own = allowance(search, item);
   const parts = surprise(search, item);
   const total = parts.reduce((sum, [kind, nats]) => (kind === "hope" ? sum : sum + nats), 0);
-  const said = parts.map(([kind, nats]) => `${nats.toFixed(1)} ${PARTS[kind]}`).join(", ");
-  const isCut = parts.reduce((sum, [, nats]) => sum + nats, 0) > reach;
-  return h("span", { class: isCut ? "surprise is-cut" : "surprise", role: "img", "aria-label": `surprise ${total.toFixed(1)}: ${said}`, title: said },
-    h("span", { class: "segments" }, parts.map(([kind, nats]) => h("span", { class: `segment by-${kind}`, vars: { "--nats": nats / reach } }))),
-    best === null ? null : h("span", { class: "best-line", vars: { "--at": Math.min(1, best / reach) } }));
+  const said = [...parts.map(([kind, nats]) => `${nats.toFixed(1)} ${PARTS[kind]}`), own ? `${own.toFixed(1)} let off for its length` : ""].filter(Boolean).join(", ");
+  const isCut = parts.reduce((sum, [, nats]) => sum + nats, 0) - own > reach;
+  return h("span", { class: isCut ? "surprise is-cut" : "surprise", role: "img", "aria-label": `surprise ${(total - own).toFixed(1)}: ${said}`, title: said },
+    h("span", { class: "segments", vars: { "--from": (allowed - own) / width } }, parts.map(([kind, nats]) => h("span", { class: `segment by-${kind}`, vars: { "--nats": nats / (reach + own) } }))),
+    best === null ? null : h("span", { class: "best-line", vars: { "--at": Math.min(1, (allowed + best) / width) } }));
 }
 
 const nats = (score) => (typeof score === "number" && Number.isFinite(score) ? (-score).toFixed(1) : "∞");
@@ -30,9 +32,9 @@ function bestSurprise(search) {
 }
 
 /** The search so far as a tree, and what this forward found of it as a table. `whole` is the search when it was over. */
-function searchPanel(step, search, whole, reach, now) {
+function searchPanel(step, search, whole, scale, now) {
   return h("div", { class: "search" }, searchTree(search, whole, now), h("h3", null, "Found by this forward"),
-    step.beginnings.length ? [surpriseKey(search), beginningsTable(step, search, reach)]
+    step.beginnings.length ? [surpriseKey(search), beginningsTable(step, search, scale)]
       : h("p", { class: "note" }, step.readOn ? ["Nothing grows any more. The best infills were read once more with ", phrase(step.readOn), " behind what came behind them."] : "Nothing grows any more: this forward only asked about ends."));
 }
 
@@ -57,7 +59,7 @@ function searchTree(search, whole, now) {
 }
 
 /** The beginnings that a forward found, as a table; what was given up keeps its reason. */
-function beginningsTable(step, search, reach) {
+function beginningsTable(step, search, scale) {
   const best = bestSurprise(search);
   const rows = step.beginnings.map((beginning) => {
     const token = tokensOf(search, beginning.number).pop();
@@ -66,7 +68,7 @@ function beginningsTable(step, search, reach) {
     return h("tr", { class: `beginning ${beginning.fate}` },
       h("th", { scope: "row", class: "spelled", title: plain(lineBreaks(before + token.text)) }, h("bdi", null, h("span", { class: "elided" }, h("span", null, blanksShown(before))), h("span", { class: isKept ? "grown" : "grown gone-token" }, blanksShown(token.text || "∅", true)))),
       h("td", { class: "percent by-gap-text" }, percent(token.byGap)), h("td", { class: "percent by-text-text" }, percent(token.byText)),
-      h("td", { class: "track-cell" }, surpriseBar(search, beginning, reach, best)), h("td", { class: "nats" }, nats(beginning.score)),
+      h("td", { class: "track-cell" }, surpriseBar(search, beginning, scale, best)), h("td", { class: "nats" }, nats(beginning.score)),
       h("td", { class: "fate" }, h("span", { class: "sign", "aria-hidden": "true" }, FATE_SIGNS[beginning.fate]), FATES[beginning.fate] || plain(beginning.fate), beginning.isGreedy ? h("b", { class: "badge" }, "greedy") : null));
   });
   return [h("div", { class: "beginnings", role: "region", tabindex: "0", "aria-label": "Beginnings" }, h("table", null,
@@ -84,7 +86,7 @@ function surpriseKey(search) {
 }
 
 /** The infills that ended, the best first, and those that the next forward asks about. */
-function infillList(search, reach, now) {
+function infillList(search, scale, now) {
   const infills = ranked(search);
   const isAnswered = search.answer !== null;
   const readOn = infills.filter((infill) => infill.isReadOn);
@@ -104,7 +106,7 @@ function infillList(search, reach, now) {
     ];
     const isBehind = !isBest && !isWaiting && Boolean(infill.isReadOn) === Boolean(infills[0].isReadOn) && typeof infill.score === "number";
     return h("li", { class: isWaiting ? "infill waiting" : "infill" }, h("p", { class: "infill-text" }, phrase(text), badges),
-      h("p", { class: "infill-bar" }, surpriseBar(search, infill, infill.isReadOn ? farther : reach, null), h("span", { class: "nats" }, isWaiting ? "" : nats(typeof infill.score === "number" ? rawScore(search, infill) : null))),
+      h("p", { class: "infill-bar" }, surpriseBar(search, infill, infill.isReadOn ? { ...scale, reach: farther } : scale, null), h("span", { class: "nats" }, isWaiting ? "" : nats(typeof infill.score === "number" ? rawScore(search, infill) : null))),
       isBehind ? h("p", { class: "behind-by" }, `${times(infills[0].score - infill.score)} less likely`) : null);
   };
   const notAsked = [...search.notAsked.keys()].filter((number) => !search.infills.has(number)).length;
@@ -120,7 +122,7 @@ function infillList(search, reach, now) {
 
 /** The score of an infill by all that is known of it; what was read on counts. */
 function rawScore(search, infill) {
-  return -surprise(search, infill).reduce((sum, [kind, value]) => (kind === "hope" ? sum : sum + value), 0);
+  return allowance(search, infill) - surprise(search, infill).reduce((sum, [kind, value]) => (kind === "hope" ? sum : sum + value), 0);
 }
 
 /** Which rows of a search the cache keeps for its next forward. */

@@ -27,7 +27,7 @@ def test_the_page_has_all_that_a_search_told() -> None:
         "text": " user",
         "gapLogprob": -1.0,
         "textLogprob": -1.6,
-        "score": -1.3,
+        "score": -1.2,
         "bestScore": None,
         "isGreedy": True,
         "fate": "followed",
@@ -68,7 +68,7 @@ def test_a_search_forward_by_forward() -> None:
     assert "one infill; ` user` stays the best" in say[5]
     assert "as far as `key`, a word that not all of them have" in say[6]
     assert "That turned the order: ` user, key` comes before ` user` now." in say[6]
-    assert "Done: ` user, key` wins, 11 times as likely as ` user`." in say[6]
+    assert "Done: ` user, key` wins, 13 times as likely as ` user`." in say[6]
     assert "It is what greedy decoding makes of the gap, too." in say[6]
 
 
@@ -83,6 +83,7 @@ def test_what_surprise_is_made_of() -> None:
         ["further", 2.0],
     ]
     assert last["searches"][0]["surprise"][" name"] == [["gap", 1.4], ["text", pytest.approx(1.1)], ["behind", 7.0]]
+    assert last["searches"][0]["allowances"] == pytest.approx({" user, key": 0.3, " user": 0.1, " name": 0.1})
 
 
 @needs_node
@@ -161,4 +162,4 @@ def test_the_answer_in_other_tokens_is_no_second_infill() -> None:
     trace = replace(infill.trace, steps=(*before, last))
     answer = replayed((text, replace(infill, trace=trace)))["answers"][-1]
     assert answer["searches"][0]["infills"][:2] == [" user, key", " user, key"]
-    assert "Done: ` user, key` wins, 11 times as likely as ` user`." in answer["say"]
+    assert "Done: ` user, key` wins, 13 times as likely as ` user`." in answer["say"]

@@ -242,6 +242,10 @@ def empty() -> tuple[str, Infill]:
     return "", Infill(1, (GapInfill(Gap(0, 0), "", 0, (), "eoi"),), 1, 1, 0, 5.0, trace)
 
 
+LENGTH_REWARD_NATS = 0.1
+TOKENS = {1: 1, 2: 2, 3: 1, 4: 1, 5: 3, 6: 2, 7: 3, 8: 4, 9: 1}  # of each beginning, by its number
+
+
 def beginning(
     number: int,
     parent: int,
@@ -252,7 +256,7 @@ def beginning(
     at_best: float | None = None,
 ) -> TraceBeginning:
     """What a forward found: log-probabilities of all its tokens; the greedy one has number 1, 2 or 5."""
-    score = (by_gap + by_text) / 2
+    score = (by_gap + by_text) / 2 + LENGTH_REWARD_NATS * TOKENS[number]
     best = None if at_best is None else score + at_best
     return TraceBeginning(number, parent, text, by_gap, by_text, score, best, number in (1, 2, 5), fate)
 
@@ -260,7 +264,7 @@ def beginning(
 def ending(
     number: int, by_gap: float, by_text: float, behind: float | None, fate: str, score: float = 0
 ) -> TraceEnding:
-    score = score or (by_gap + by_text + (behind or 0)) / 2
+    score = score or (by_gap + by_text + (behind or 0)) / 2 + LENGTH_REWARD_NATS * TOKENS[number]
     return TraceEnding(number, by_gap, by_text, behind, score, None, number == 5, fate)
 
 
@@ -269,7 +273,7 @@ def searched(gap: int = 0) -> tuple[TraceStep, ...]:
 
     def search(rows: tuple[int, int, int, int], found: tuple[TraceBeginning, ...] = (), **others: Any) -> TraceStep:
         fields = {"judged": (), "endings": (), "passed_over": 0, **others}
-        return TraceStep(20.0, (), (), TraceSearch(gap, 2, 0.5, *rows, beginnings=found, **fields))
+        return TraceStep(20.0, (), (), TraceSearch(gap, 2, 0.5, LENGTH_REWARD_NATS, *rows, beginnings=found, **fields))
 
     return (
         search(
@@ -303,7 +307,7 @@ def searched(gap: int = 0) -> tuple[TraceStep, ...]:
         search((0, 0, 4, 0), judged=(ending(5, -1.8, -2.0, -10.0, "judged"),)),
         search(
             (0, 0, 24, 0),
-            judged=(ending(5, -1.8, -2.0, -14.0, "judged", -6.3), ending(1, -2.0, -1.6, -19.0, "judged", -8.7)),
+            judged=(ending(5, -1.8, -2.0, -14.0, "judged", -6.3), ending(1, -2.0, -1.6, -19.0, "judged", -8.9)),
             read_on=":\n        return find(user, key",
             answer=5,
         ),
@@ -377,7 +381,7 @@ def hostile(text: str) -> tuple[str, Infill]:
     step = TraceStep(math.nan, rows, (TraceReveal(0, 1, text, math.inf, text, ((text, 0.5),)),))
     found = TraceBeginning(1, 0, text, -math.inf, math.nan, math.nan, math.inf, True, text)
     judged = TraceEnding(1, -1.0, -1.0, -math.inf, -math.inf, None, False, text)
-    search = TraceSearch(0, 1, 0.5, 1, 1, 1, 1, (judged,), (found,), (judged,), 0, text, 1)
+    search = TraceSearch(0, 1, 0.5, 0.0, 1, 1, 1, 1, (judged,), (found,), (judged,), 0, text, 1)
     steps = (step, TraceStep(math.inf, (), (), search))
     trace = Trace(text, text, 1, 1, 1, 1, (text,), steps)
     content = f"{text}{text}"
@@ -452,6 +456,8 @@ for (let count = 0; count <= (data.trace ? data.trace.steps.length : 0); count++
     gap: search.gap,
     leads: textOf(search, leader(search)),
     infills: ranked(search).map((infill) => textOf(search, infill.beginning)),
+    allowances: Object.fromEntries(
+      ranked(search).map((infill) => [textOf(search, infill.beginning), allowance(search, infill)])),
     surprise: Object.fromEntries(
       ranked(search).map((infill) => [textOf(search, infill.beginning), surprise(search, infill)])),
     tree: treeOf(search).cells.map(({ node, depth, row, rows }) => [node.text, depth, row, rows]),

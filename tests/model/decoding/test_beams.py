@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -12,8 +13,8 @@ import torch
 from torch import Tensor
 
 from model.api.types import Gap, InfillRequest, Limits, PartialInfill, Sampling
-from model.decoding import beams
-from model.decoding.beam import TEXT_WEIGHT
+from model.decoding import beams, copying
+from model.decoding.beam import LENGTH_REWARD_NATS, TEXT_WEIGHT, Beam
 from model.decoding.beams import BEHIND_TOKENS, BeamSearch
 from model.decoding.infill import InfillRun
 from model.decoding.mentions import chars_that_tell
@@ -96,6 +97,7 @@ def test_cached_rows_equal_rows_computed_from_nothing() -> None:
 def log_likelihood(setting: Setting, ids: Sequence[int], follows_left: bool) -> tuple[float, Tensor]:
     """Return log p of `ids` in the gap, or behind the left stack alone, and the log-probabilities of what comes next.
 
+    What the file says elsewhere has its part in the former.
     One row after the other from nothing; tokens spell the held-back piece first.
     """
     window, vocabulary = setting.window(), setting.vocabulary
@@ -109,19 +111,24 @@ def log_likelihood(setting: Setting, ids: Sequence[int], follows_left: bool) -> 
         chain = listed.add_chain([INFILL, *ids], window.gap_first_id(0), context)
         logits = dense_logits(setting.checkpoint, listed)[chain]
     total = 0.0
-    for token_id, row in zip([*ids, None], logits, strict=True):
+    (gap,) = setting.open()
+    for count, (token_id, row) in enumerate(zip([*ids, None], logits, strict=True)):
         allowed = spelling.allowed().clone()
         if follows_left:
             allowed[EOI], allowed[SINK] = False, spelling.is_settled
         log_probs = log_probabilities(row.float(), allowed)
+        if not follows_left:
+            assert gap.copying is not None
+            log_probs = gap.copying.mixed(log_probs, 0, ids[:count], allowed)
         if token_id is not None:
             total += float(log_probs[token_id])
             spelling.push(token_id)
     return total, log_probs
 
 
-def test_scores_are_what_they_are_defined_to_be() -> None:
+def test_scores_are_what_they_are_defined_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every infill that ended: gap rows and `<eoi>`, weighed with the text and how the text behind begins."""
+    monkeypatch.setattr(copying, "_WEIGHTS", (0.5,) * copying.MAX_MATCH_TOKENS)  # one token that matches will do
     rng, merged, checked, at_end = random.Random(4), 0, 0, 0
     for case in range(30):
         gaps = random_gaps(rng, 1) if case % 3 else [Gap(len(STANDARD_TEXT) - case // 6, len(STANDARD_TEXT))]
@@ -139,7 +146,8 @@ def test_scores_are_what_they_are_defined_to_be() -> None:
             merged += joined[: len(ids)] != ids
             text_logprob, _ = log_likelihood(setting, joined, follows_left=True)
             assert infill.gap_logprob == pytest.approx(gap_logprob, abs=2e-3)
-            assert infill.score == pytest.approx((1 - TEXT_WEIGHT) * gap_logprob + TEXT_WEIGHT * text_logprob, abs=2e-3)
+            score = (1 - TEXT_WEIGHT) * gap_logprob + TEXT_WEIGHT * text_logprob + LENGTH_REWARD_NATS * len(ids)
+            assert infill.score == pytest.approx(score, abs=2e-3)
             checked += 1
     assert checked > 20
     assert at_end > 5
@@ -165,6 +173,24 @@ def test_what_a_limit_cut_is_the_answer_where_the_gap_rows_prefer_it() -> None:
     assert found.found()[0].stop == "tokens"
     cut = max(beam.gap_logprob for beam in found._cut)
     assert all(infill.gap_logprob <= cut for infill in found._ended)
+
+
+@pytest.mark.parametrize(
+    ("says", "before", "chance", "is_asked"),
+    [("", 0.9, 0.3, True), ("", 0.5, 0.3, False), ("", 1.0, 0.1, False), ("x", 0.5, 0.1, True), ("x", 1.0, 0.001, False)],
+)
+def test_where_an_infill_may_end(says: str, before: float, chance: float, is_asked: bool) -> None:
+    """To say nothing must be as likely as where greedy decoding ends, with the held-back piece that comes before."""
+    setting = Setting(eager_checkpoint(seed=0, layers=1), [Gap(60, 60)])
+    (gap,) = setting.open()
+    found = BeamSearch(setting.window(), gap, 3, INFILL)
+    for token_id in setting.parts.tokenizer.encode(setting.window().layout.held_back[0] + says):
+        gap.place(gap.frontier, token_id, 0.0)
+    assert gap.text() == says
+    by_gap = torch.full((setting.checkpoint.config.vocab_size,), -20.0)
+    by_gap[EOI] = math.log(chance)
+    found._end(Beam(gap, math.log(before)), by_gap, by_gap)
+    assert len(found._ending) == is_asked
 
 
 def test_a_wider_search_finds_nothing_worse(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +238,8 @@ def test_infills_near_each_other_are_judged_by_what_names_them(monkeypatch: pyte
             assert logprob == pytest.approx(log_likelihood(setting, ids, follows_left=True)[0], abs=2e-3)
             (infill,) = (each for each in cached._ended if each.gap is gap)
             greedy += infill.is_greedy
-            scores[gap.text()] = (1 - TEXT_WEIGHT) * infill.gap_logprob + TEXT_WEIGHT * logprob
+            likelihood = (1 - TEXT_WEIGHT) * infill.gap_logprob + TEXT_WEIGHT * logprob
+            scores[gap.text()] = likelihood + LENGTH_REWARD_NATS * gap.known_tokens
             checked += 1
         if read:
             assert max(scores, key=lambda text: scores[text]) == cached.found()[0].text()

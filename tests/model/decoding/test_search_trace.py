@@ -79,7 +79,7 @@ def check_forwards(steps: list[TraceSearch], held_back: str, gap: GapInfill) -> 
             scores = [each.score for each in told]
             assert scores == sorted(scores, reverse=True)
         for each in step.judged:
-            check_score(each, step)
+            check_score(each, step, steps)
     assert steps[-1].answer is not None
     assert [step.answer for step in steps[:-1]] == [None] * (len(steps) - 1)
     text = spelled(steps, steps[-1].answer)
@@ -89,18 +89,20 @@ def check_forwards(steps: list[TraceSearch], held_back: str, gap: GapInfill) -> 
     assert gap.stop != "tokens" or found[steps[-1].answer].fate == "limit"
 
 
-def check_score(judged: TraceEnding, step: TraceSearch) -> None:
+def raw_score(judged: TraceEnding, step: TraceSearch, steps: list[TraceSearch]) -> float:
     assert judged.behind_logprob is not None
     by_text = step.text_weight * (judged.text_logprob + judged.behind_logprob)
-    score = (1 - step.text_weight) * judged.gap_logprob + by_text
+    reward = step.length_reward_nats * tokens(steps, judged.beginning)
+    return (1 - step.text_weight) * judged.gap_logprob + by_text + reward
+
+
+def check_score(judged: TraceEnding, step: TraceSearch, steps: list[TraceSearch]) -> None:
     best = max(step.judged, key=lambda each: each.score)
     if not step.read_on:
-        assert judged.score == pytest.approx(score, abs=1e-4)
+        assert judged.score == pytest.approx(raw_score(judged, step, steps), abs=1e-4)
     else:  # compared with each other only
-        assert best.behind_logprob is not None
-        by_text = step.text_weight * (best.text_logprob + best.behind_logprob)
-        raw_best = (1 - step.text_weight) * best.gap_logprob + by_text
-        assert judged.score - best.score == pytest.approx(score - raw_best, abs=1e-4)
+        difference = raw_score(judged, step, steps) - raw_score(best, step, steps)
+        assert judged.score - best.score == pytest.approx(difference, abs=1e-4)
 
 
 def test_a_trace_tells_what_the_search_did(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +132,7 @@ def test_patience_is_told_from_the_bound(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(beams, "BEHIND_TOKENS", 2)
     monkeypatch.setattr(BeamSearch, "_cut_is_likeliest", lambda _: False)
     told = {"bound": 0, "patience": 0}
-    for seed in range(10):
+    for seed in range(20):
         best = -float("inf")
         for step in searches(infilled(seed, PLACES[seed % len(PLACES)], limits=Limits(max_tokens=9))):
             best = max([best, *(each.score for each in step.judged if not step.read_on)])
