@@ -177,7 +177,13 @@ def test_what_a_limit_cut_is_the_answer_where_the_gap_rows_prefer_it() -> None:
 
 @pytest.mark.parametrize(
     ("says", "before", "chance", "is_asked"),
-    [("", 0.9, 0.3, True), ("", 0.5, 0.3, False), ("", 1.0, 0.1, False), ("x", 0.5, 0.1, True), ("x", 1.0, 0.001, False)],
+    [
+        ("", 0.9, 0.3, True),
+        ("", 0.5, 0.3, False),
+        ("", 1.0, 0.1, False),
+        ("x", 0.5, 0.1, True),
+        ("x", 1.0, 0.001, False),
+    ],
 )
 def test_where_an_infill_may_end(says: str, before: float, chance: float, is_asked: bool) -> None:
     """To say nothing must be as likely as where greedy decoding ends, with the held-back piece that comes before."""
