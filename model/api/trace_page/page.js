@@ -20,7 +20,7 @@
     verified: ["left to right", "Places are filled from left to right. A draft of several tokens is checked in one forward, and what is right of it is kept: the text is the one that going token by token would give, in fewer forwards."],
     block: ["block", "The gap is filled block after block; inside a block, places may be filled in any order."],
     window: ["window", "The order of the places is drawn at random, but near the front of the gap first: tokens appear in any order within a moving window."],
-    beam: ["beam search", "Several beginnings of the infill grow side by side. Two kinds of rows judge them: those of the gap, which see both sides, and rows that merely follow the text before. Where an infill may end, these also say how well the text behind follows it. The answer is the infill that surprises both least."],
+    beam: ["beam search", "Several beginnings of the infill grow side by side. Two kinds of rows judge them: those of the gap, which see both sides, and rows that merely follow the text before. Where an infill may end, these also say how well the text behind follows it. The answer is the infill that surprises both least for its length."],
     uniform: ["uniform", "First the length of the gap is drawn; then its places are filled in an order drawn at random."],
   };
   const REVEALS = {
@@ -54,7 +54,7 @@
     fill("method", policy === "beam" ? [
       article("Two questions", "What fits here, seen from both sides? And what would a text say that simply goes on, and comes to the text behind? A model knows the second from all the code that it ever read. ",
         "An infill is to answer both: its score is the mean of the two."),
-      article("Surprise", "The less likely, the more surprising: something certain costs nothing, one chance in two 0.7, one in ten 2.3, one in a hundred 4.6. Surprises of tokens add up, so the bars only grow; the shortest that ends wins."),
+      article("Surprise", "The less likely, the more surprising: something certain costs nothing, one chance in two 0.7, one in ten 2.3, one in a hundred 4.6. Surprises of tokens add up. Since each adds some, a little is let off for each, so that the bars of longer infills begin further left. The infill whose bar ends furthest left wins."),
       article("What cannot win is given up", "When infills have ended, a beginning must still have a chance: what it costs so far, and at least a share of what the text behind costs behind the infill that it follows best, must stay under the best. ",
         "And if nothing better has ended for some forwards, the search is over."),
       article("Reading on", "At first only the beginning of the text behind is judged. Where it goes on to name what only some of the best infills have, they are judged once more, as far as that. Greedy decoding's infill is always among them.")] : [
