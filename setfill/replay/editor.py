@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,15 +16,18 @@ from typing import Any
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
-from pygls.lsp.client import LanguageClient
 
-from lsp_server.protocol import raw_converter
 from model.api.line_breaks import LINE_BREAK
+from model.api.visible_text import visible
 from model.errors import WorkerError
 from model.evaluation.edit_trace import Patch
+from setfill.display import notes
+from setfill.replay.connection import Connection, NoServer
 
 STATUS, WHY_SILENT = "setfill/status", "setfill/whySilent"
 _ANSWER_SECONDS = 60.0  # for what is no suggestion
+_PATIENT_SECONDS = 5.0  # of waiting for the server's first answer, until the user is told
+_LEAVE_SECONDS = 5.0  # for the streams of a server that has ended
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Editor:
         self.version = 0
         self._numbers = itertools.count(1)
         self._client = _client()
+        self._serves = False  # it has answered the first request
         self._errors: asyncio.Task[None] | None = None
 
     async def start(self, command: Sequence[str], options: Mapping[str, Any], environment: Mapping[str, str]) -> None:
@@ -66,10 +69,14 @@ class Editor:
             client_info=types.ClientInfo("setfill bench"),
             initialization_options=dict(options),
         )
+        waiting = asyncio.get_running_loop().call_later(_PATIENT_SECONDS, _tell_of_waiting, command[0])
         try:
             answer = await self._answer(self._client.initialize_async(asked), "initialize")
         except JsonRpcException as error:
             raise WorkerError(f"{command[0]} refuses to serve: {error}") from None
+        finally:
+            waiting.cancel()
+        self._serves = True
         if not answer.capabilities.inline_completion_provider:
             raise WorkerError(f"{command[0]} offers no inline completion")
         self._client.initialized(types.InitializedParams())
@@ -77,24 +84,29 @@ class Editor:
         self._client.text_document_did_open(types.DidOpenTextDocumentParams(item))
 
     async def stop(self) -> None:
-        """End the server in good order, or by force."""
+        """End the server in good order, or by force: also one that has not begun to serve."""
         server = self._client._server
         if server is None:
             return
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                await self._client.shutdown_async(None)
-                self._client.exit(None)
-                await server.wait()
+            if self._serves:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await self._client.shutdown_async(None)
+                    self._client.exit(None)
+                    await server.wait()
         except (TimeoutError, JsonRpcException, RuntimeError, OSError):
             pass  # it is gone, or will be
         finally:
             if server.returncode is None:
                 server.kill()
-                await server.wait()
-            await self._client.stop()
-            if self._errors:
-                await self._errors
+            await self._leave(server)
+
+    async def _leave(self, server: asyncio.subprocess.Process) -> None:
+        """Read what a server that ends has still said. A program that it started may hold the streams open for ever."""
+        rest = [asyncio.create_task(self._client.stop()), *([self._errors] if self._errors else [])]
+        if (await asyncio.wait(rest, timeout=_LEAVE_SECONDS))[1]:
+            server._transport.close()  # type: ignore[attr-defined]
+        await asyncio.gather(*rest)
 
     @property
     def pid(self) -> int | None:
@@ -180,6 +192,8 @@ class Editor:
                 return await asked
         except TimeoutError:
             raise WorkerError(f"the server has not answered {what} for {_ANSWER_SECONDS:.0f} s") from None
+        except NoServer as error:
+            raise WorkerError(f"what was started is no language server: {error}") from None
         except RuntimeError as error:
             raise WorkerError(f"the server ended before it answered {what}: {error}") from None
 
@@ -204,9 +218,13 @@ class Editor:
         return char + len(units.decode("utf-16-le", "surrogatepass"))
 
 
-def _client() -> LanguageClient:
-    logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)  # it logs whole messages
-    client = LanguageClient("setfill bench", "1", converter_factory=raw_converter)
+def _tell_of_waiting(program: str) -> None:
+    told = f"{program} has not said yet what it can do; it has {_ANSWER_SECONDS:.0f} s in all"
+    notes("never").print(visible(told), markup=False)
+
+
+def _client() -> Connection:
+    client = Connection("setfill bench")
 
     @client.feature(types.WORKSPACE_CONFIGURATION)
     def configuration(params: types.ConfigurationParams) -> list[None]:

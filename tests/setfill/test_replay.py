@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from model.errors import WorkerError
 from model.evaluation.edit_trace import EditTrace, Patch
 from setfill import cli
+from setfill.replay import editor
 from setfill.replay import run as running
 from setfill.replay.editor import Editor
 from setfill.replay.player import Asked, Played, Player
@@ -170,13 +173,29 @@ def test_the_real_server_with_a_tiny_model(
     assert "append" in capsys.readouterr().out
 
 
-def test_servers_that_are_none(tmp_path: Path) -> None:
+def test_servers_that_are_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`cat` was given a minute to answer, and another one to end; `yes` was read for ever."""
+
     def refused(command: tuple[str, ...], expected: str) -> None:
         with pytest.raises(WorkerError, match=expected):
             play(Server(command, {}, "area.py"))
 
     refused((str(tmp_path / "missing"),), "cannot start")
     refused((sys.executable, "-c", "pass"), "ended before it answered initialize")
+    refused(("cat",), "is no language server: it sends back what it is sent")
+    refused((sys.executable, "-c", "while True: print('y')"), "it writes other things than messages")
+    refused((sys.executable, "-c", "while True: print('y', end='')"), "it writes other things than messages")
+    monkeypatch.setattr(editor, "_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(editor, "_PATIENT_SECONDS", 0.0)
+    monkeypatch.setattr(editor, "_LEAVE_SECONDS", 0.1)
+    capsys.readouterr()
+    refused((sys.executable, "-c", "import time; time.sleep(600)"), "has not answered initialize")
+    assert "has not said yet what it can do" in capsys.readouterr().err
+    left = tmp_path / "left"
+    refused(("sh", "-c", f"sleep 600 & echo $! > {left}; wait"), "has not answered initialize")
+    os.kill(int(left.read_text()), signal.SIGTERM)  # it is still there, and was not waited for
 
 
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
