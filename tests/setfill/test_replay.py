@@ -96,7 +96,8 @@ def test_what_is_right_is_accepted_or_typed_through(tmp_path: Path) -> None:
     assert sum(each.kind == "after accept" for each in played.asked) >= len(accepted) - 1
     assert "append" in {each.kind for each in played.asked}
     told = [each.spent["source"] for each in shown if each.spent]
-    assert {"model", "memory"} <= set(told)
+    assert "memory" in told
+    assert {"model", "ahead"} & set(told), "on a busy machine all may have been decoded ahead of need"
     assert played.worker["infills"] >= told.count("model")
     assert played.edits < len(recording().patches), "what was accepted is not typed"
     assert played.pings_ms
