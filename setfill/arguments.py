@@ -57,6 +57,13 @@ def add_color(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def refuse_without(options: argparse.Namespace, needed: str, option: str, why: str) -> None:
+    """Refuse `option` where `needed`, of which it says more, was not given: it would be ignored. ArgumentTypeError."""
+    given = [getattr(options, each.lstrip("-").replace("-", "_")) not in (None, False) for each in (option, needed)]
+    if given == [True, False]:
+        raise argparse.ArgumentTypeError(f"{option} goes with {needed}: {why}")
+
+
 def output_file(text: str) -> Path:
     """Read the name of a file to write. One that cannot be is refused now, not after the minutes that fill it."""
     path = Path(text)

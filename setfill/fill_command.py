@@ -42,7 +42,8 @@ EXAMPLES = """\
 examples:
   setfill fill app.py --at 12:5
   setfill fill app.py --at 12:5 --policy beam:4
-  setfill fill app.py --at 3:1 --range 12:5-14:1 --max-lines 4 --write"""
+  setfill fill app.py --at 3:1 --range 12:5-14:1 --max-lines 4 --write
+  git show HEAD:app.py | setfill fill - --stdin-filename app.py --at 12:5"""
 
 
 def add_parser(commands: Any) -> None:
@@ -53,7 +54,13 @@ def add_parser(commands: Any) -> None:
         "--range. Lines and columns count from 1, columns in characters.",
         epilog=f"{JSON_HELP}\n\n{EXAMPLES}",
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="a UTF-8 text file")
+    parser.add_argument("file", metavar="FILE", type=Path, help="a UTF-8 text file; - is standard input")
+    parser.add_argument(
+        "--stdin-filename",
+        metavar="NAME",
+        type=Path,
+        help="with - as FILE: what the text would be called, by which its language is known",
+    )
     parser.add_argument(
         "--at", metavar="LINE:COL", dest="places", action="append", type=place_at, help="fill here; may be repeated"
     )
@@ -180,9 +187,7 @@ def run(options: argparse.Namespace) -> int:
     """Fill, print, and write if asked; return the exit status."""
     if not options.places:
         raise argparse.ArgumentTypeError("say what to fill: --at LINE:COL or --range L:C-L:C")
-    if options.team and not may_leave(options.file):
-        raise InputError(f"{options.file} is excluded by default: its text never goes to a team's service")
-    source = SourceFile.read(options.file)
+    source = _source(options)
     gaps = source.gaps(options.places)
     progress = notes(options.color)
     description, infill = asyncio.run(_fill(options, source, gaps, progress))
@@ -204,6 +209,21 @@ def run(options: argparse.Namespace) -> int:
         trace_page.write(options.trace, trace_page.render(str(source.path), source.text, said, description.name))
         progress.print(f"wrote {visible(str(options.trace))}", markup=False)
     return 0
+
+
+def _source(options: argparse.Namespace) -> SourceFile:
+    """Read what is to be filled, unless it may not go where it would."""
+    is_stdin = str(options.file) == "-"
+    if not is_stdin and options.stdin_filename:
+        raise argparse.ArgumentTypeError("--stdin-filename goes with - as FILE: a file has its name")
+    if is_stdin and options.write:
+        raise argparse.ArgumentTypeError("--write goes with a file: what is filled in standard input is printed")
+    if is_stdin and options.team and not options.stdin_filename:
+        raise argparse.ArgumentTypeError("--team wants --stdin-filename with -: some files never go to a service")
+    name = (options.stdin_filename or Path("stdin")) if is_stdin else options.file
+    if options.team and not may_leave(name):
+        raise InputError(f"{name} is excluded by default: its text never goes to a team's service")
+    return SourceFile.read_standard_input(name) if is_stdin else SourceFile.read(name)
 
 
 async def _fill(

@@ -22,7 +22,7 @@ from lint.origin import Origin, read_bounded_diff
 from lint.records import ChangedFile, Level, Patch, Progress, Report, Rule
 from lint.settings import FAIL_LEVELS, LEVELS, Filter, Settings, level_named, refuse_unknown_rule
 from model.api.visible_text import visible
-from setfill.arguments import Parser, add_color, add_model, output_file, positive
+from setfill.arguments import Parser, add_color, add_model, output_file, positive, refuse_without
 from setfill.display import console, notes
 from setfill.team import add_team
 
@@ -166,6 +166,8 @@ def _origin(options: argparse.Namespace) -> Origin:
         raise argparse.ArgumentTypeError("--diff and --base do not go together: each says what the patch is")
     if options.diff and options.files:
         raise argparse.ArgumentTypeError("--diff and names of files do not go together")
+    why = "of a diff or of files, settings, baseline and comments of the work tree count anyway"
+    refuse_without(options, "--base", "--trust-patch", why)
     if options.base is not None:
         return Origin.of_base(options.root, options.base, options.trust_patch)
     return Origin.of_files(options.root)

@@ -154,7 +154,14 @@ def _fetched(name: str) -> str:
 
 def run_fetch(options: argparse.Namespace) -> int:
     if hub.is_reference(options.name):
+        if options.source:
+            raise argparse.ArgumentTypeError(
+                "--from does not go with a model of the hub: run setfill models import PATH --name NAME for files"
+            )
         return _run_fetch_from_hub(options)
+    for option, value in (("--name", options.called), ("--fim", options.fim)):
+        if value:
+            raise argparse.ArgumentTypeError(f"{option} goes with a model of the hub, hub:OWNER/NAME")
     model = fetch_with_progress(options.name, options.source, options.color)
     console(options.color).print(f"{model.name} is installed in {visible(str(model.path))}", markup=False)
     return 0

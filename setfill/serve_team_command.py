@@ -19,7 +19,7 @@ from model.api.service import is_loopback
 from model.errors import InputError, ModelNotFoundError, SetfillError, system_words
 from model.service.quotas import Limits
 from model.service.tokens import Token, new_token, read_tokens
-from setfill.arguments import Parser, add_model, positive
+from setfill.arguments import Parser, add_model, positive, refuse_without
 from setfill.display import notes
 
 EXAMPLES = """\
@@ -118,8 +118,8 @@ def run(options: argparse.Namespace) -> int:
     """Add a token, or serve; return the exit status."""
     if options.new_token:
         return _add_token(options)
-    if options.stop and not options.address:
-        raise argparse.ArgumentTypeError("--stop goes with --address: a service on this machine ends with its command")
+    refuse_without(options, "--new-token", "--last-day", "tokens that are there already keep their last days")
+    refuse_without(options, "--address", "--stop", "a service on this machine ends with its command")
     if (options.certificate is None) != (options.key is None):
         raise argparse.ArgumentTypeError("--certificate and --key go together")
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from model.api.service import TOKEN_VARIABLE, Service, is_first_use
+from setfill.arguments import refuse_without
 
 
 def add_team(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,12 @@ def add_team(parser: argparse.ArgumentParser) -> None:
 
 
 def service_of(options: argparse.Namespace) -> Service | None:
-    """Return the service that the options name, None where a model on this machine is to be asked."""
+    """Return the service that the options name, None where a model on this machine is to be asked.
+
+    ArgumentTypeError for options that say more of a service which is not named.
+    """
+    for option in ("--team-token-file", "--team-allow-http"):
+        refuse_without(options, "--team", option, "without it a model on this machine is asked")
     return Service(options.team, options.team_token_file, options.team_allow_http) if options.team else None
 
 

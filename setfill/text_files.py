@@ -10,6 +10,7 @@ import codecs
 import itertools
 import os
 import stat
+import sys
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,12 +53,23 @@ class SourceFile:
                 kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
                 raise InputError(f"{path} is {kind}: give a text file")
             if status.st_size > MAX_FILE_BYTES:
-                raise InputError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: give a smaller file")
+                raise _too_large(path)
             data = path.read_bytes()
         except OSError as error:
             raise cannot_read(path, error) from None
         except ValueError:
             raise InputError("the file's name holds a null character: give another name") from None
+        return cls._of(path, data)
+
+    @classmethod
+    def read_standard_input(cls, name: Path) -> SourceFile:
+        """Read standard input to its end, as a file called `name` that need not exist. InputError as for `read`."""
+        return cls._of(name, sys.stdin.buffer.read(MAX_FILE_BYTES + 1))
+
+    @classmethod
+    def _of(cls, path: Path, data: bytes) -> SourceFile:
+        if len(data) > MAX_FILE_BYTES:
+            raise _too_large(path)
         if b"\0" in data:
             raise InputError(f"{path} is a binary file (byte {data.index(0)} is NUL): give a text file")
         try:
@@ -133,6 +145,10 @@ class SourceFile:
         start = self.line_starts[line - 1]
         end = self.line_starts[line] if line < len(self.line_starts) else len(self.text)
         return self.text[start:end].rstrip("\r\n")
+
+
+def _too_large(path: Path) -> InputError:
+    return InputError(f"{path} is larger than {MAX_FILE_BYTES // 2**20} MiB: give a smaller file")
 
 
 def replaced(text: str, gaps: Sequence[Gap], fillings: Sequence[str]) -> tuple[str, list[Gap]]:

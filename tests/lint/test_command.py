@@ -116,6 +116,8 @@ def test_what_is_refused(git: Git, lint: Lint, tmp_path: Path) -> None:
         (("--base", "HEAD", "--diff", "x"), "--diff and --base do not go together"),
         (("--diff", "x", "app.py"), "--diff and names of files do not go together"),
         (("--diff", "none.diff"), "cannot read none.diff: No such file"),
+        (("--trust-patch", "app.py"), "--trust-patch goes with --base: of a diff or of files, settings"),
+        (("--trust-patch",), "--trust-patch goes with --base"),
         (("--filter", "some"), "invalid choice: 'some'"),
         (("--level", "syntax-error"), "expected RULE=LEVEL: expected off, note, warning or error, not ''"),
         (("--level", "syntx-error=off"), "--level: there is no rule 'syntx-error'; did you mean syntax-error?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from model.api.types import Alternative, Gap, GapInfill, Infill, ModelDescriptio
 from setfill import cli, demo_command, display, fill_command
 from setfill.arguments import Parser
 from setfill.demo_gaps import LEAST_CHAR, MOST_CHAR, drawn_pieces
-from setfill.text_files import SourceFile
+from setfill.text_files import MAX_FILE_BYTES, SourceFile
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = "def area(w, h):\r\n    return w * h\r\n\r\nprint('🐍', area(2, 3))\r\n"
@@ -91,10 +92,16 @@ def test_bad_input(file: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.
         ([*fill, "--at", "1:1", "--model", str(file)], str(file)),
         ([*fill, "--at", "1:1", "--trace", str(tmp_path)], f"cannot write {tmp_path}: it is a folder"),
         ([*fill, "--at", "1:1", "--trace", str(tmp_path / "no" / "x")], f"there is no folder {tmp_path}/no"),
+        ([*fill, "--at", "1:1", "--stdin-filename", "a.py"], "--stdin-filename goes with - as FILE"),
+        (["fill", "-", "--at", "1:1", "--write"], "--write goes with a file"),
+        (["fill", "-", "--at", "1:1", "--team", "https://team.example"], "--team wants --stdin-filename with -"),
         (["demo"], "setfill models fetch"),
         (["models"], "required: ACTION"),
         (["models", "info", "other"], "no model is called other"),
         (["models", "fetch", "hub:other"], "'hub:other' is not hub:OWNER/NAME"),
+        (["models", "fetch", "hub:owner/name", "--from", "x"], "--from does not go with a model of the hub"),
+        (["models", "fetch", "--name", "mine"], "--name goes with a model of the hub"),
+        (["models", "fetch", "--fim", "starcoder2"], "--fim goes with a model of the hub"),
         (["eval", "infilling", str(missing)], f"cannot read {missing}: No such file or directory\n"),
         (["eval", "compare", str(missing)], f"cannot read {missing}: No such file or directory\n"),
         (["eval", "compare", str(file)], "is not a report of setfill eval"),
@@ -141,6 +148,32 @@ def test_fill_as_json(file: Path, tiny_model: Path, capsys: pytest.CaptureFixtur
         assert gap["forwards"] >= 1
         assert gap["ms"] > 0
     assert file.read_bytes() == SOURCE.encode()
+
+
+def test_fill_reads_standard_input(
+    file: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It said that there is no file `-`. What it is called tells the language, and where it may go."""
+
+    def filled(data: bytes, *arguments: str) -> int:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return cli.run(["fill", "-", "--model", str(tiny_model), "--max-tokens", "6", "--json", *arguments])
+
+    at = ("--at", "2:12", "--temperature", "1", "--seed", "1")
+    from_file = json.loads(fill(file, tiny_model, *at, "--json", capsys=capsys))
+    assert filled(SOURCE.encode(), *at, "--stdin-filename", file.name) == 0
+    from_stream = json.loads(capsys.readouterr().out)
+    assert [gap["text"] for gap in from_stream["gaps"]] == [gap["text"] for gap in from_file["gaps"]]
+    assert filled(SOURCE.encode(), *at) == 0
+    capsys.readouterr()
+    for data, arguments, expected in [
+        (b"\0", (), "stdin is a binary file"),
+        (b"\xe9", ("--stdin-filename", "a.py"), "a.py is not UTF-8"),
+        (b"a" * (MAX_FILE_BYTES + 1), (), "stdin is larger than 16 MiB"),
+        (b"", ("--team", "https://team.example", "--stdin-filename", "/w/.env"), "/w/.env is excluded by default"),
+    ]:
+        assert filled(data, "--at", "1:1", *arguments) == 2
+        assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

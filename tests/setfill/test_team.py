@@ -92,6 +92,7 @@ def test_what_is_wrong_with_the_service_is_told_in_a_line(tmp_path: Path, capsys
     fill = ["fill", str(file), "--at", "2:5"]
     check_refused([*fill, "--team", "http://team.example"], "unencrypted: use https", capsys)
     check_refused([*fill, "--team", "team.example"], "must be https://HOST", capsys)
+    check_refused([*fill, "--team-token-file", "token"], "--team-token-file goes with --team: without it a", capsys)
     status = cli.run([*fill, "--team", "http://127.0.0.1:9"])
     assert (status, "wants a token" in capsys.readouterr().err) == (2, True)
 
@@ -130,12 +131,19 @@ def test_tokens_are_made_and_a_service_without_any_does_not_start(
     assert [line.split()[0] for line in tokens.read_text().splitlines()] == ["alice", "bob"]
     (tmp_path / "empty").touch()
     elsewhere = [["--tokens", str(tmp_path / name)] for name in ("empty", "none")]
-    for wrong in (["--stop"], ["--certificate", "x"], ["--engines", "3-2"], *elsewhere):
+    for wrong in (["--stop"], ["--last-day", "2099-12-31"], ["--certificate", "x"], ["--engines", "3-2"], *elsewhere):
         try:
             status = cli.run(["serve-team", "--tokens", str(tokens), *wrong])
         except SystemExit as ended:
             status = int(ended.code or 0)
         assert status == 2
     err = capsys.readouterr().err
-    for says in ("goes with --address", "go together", "N below M", "has no tokens", "does not exist: make it by"):
+    for says in (
+        "--stop goes with --address",
+        "--last-day goes with --new-token",
+        "go together",
+        "N below M",
+        "has no tokens",
+        "does not exist: make it by",
+    ):
         assert says in err
