@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
+from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.uris import to_fs_path
@@ -26,6 +27,7 @@ from lsp_server.syntax import LazySyntax
 from lsp_server.text_document import TextDocument
 from lsp_server.text_units import ColumnUnit, join_surrogates
 from model.api.client import WorkerClient
+from model.api.visible_text import visible_line
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +186,7 @@ class Documents:
 
 
 def _lost(uri: str, reason: str) -> str:
-    name = uri.rstrip("/").rpartition("/")[2][:80] or "a file"
+    name = visible_line(unquote(uri.rstrip("/").rpartition("/")[2]))[:80] or "a file"
     return f"there are no suggestions in {name} until it is opened again: {reason}"
 
 

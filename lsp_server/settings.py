@@ -11,6 +11,7 @@ Knows names, types and bounds; what a setting does stands where it is used.
 
 from __future__ import annotations
 
+import difflib
 import re
 import types
 import typing
@@ -187,7 +188,8 @@ def updated(base: Settings, values: object, *, machine_scope: bool) -> tuple[Set
     for name, value in values.items():
         known = _BY_WIRE_NAME.get(str(name))
         if known is None:
-            problems.append(f"unknown setting {str(name)[:60]!r}")
+            close = difflib.get_close_matches(str(name)[:60], _BY_WIRE_NAME, n=1)
+            problems.append(f"unknown setting {str(name)[:60]!r}" + (f"; did you mean {close[0]}?" if close else ""))
         elif known.metadata["machine"] and not machine_scope:
             if value is not None and _read(known, value) != (getattr(base, known.name), None):
                 problems.append(f"{name} can only be set for this machine, not by a workspace")

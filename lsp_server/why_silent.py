@@ -44,7 +44,7 @@ _MESSAGES = {
     Reason.LANGUAGE_OFF: "Suggestions are off for {language}.",
     Reason.PATH_OFF: "Suggestions are off for this file, by its path.",
     Reason.EXCLUDED: "This file is excluded: the model never sees it.",
-    Reason.LOST: "Setfill does not hold this file: {problem}.",
+    Reason.LOST: "Setfill lost track of this file: {problem}.",
     Reason.ON_DEMAND: "Suggestions come only when asked for by hand.",
     Reason.NOT_ASKED: "The editor has not asked for a suggestion in this file yet.",
     Reason.LOADING: "The model is still loading ({percent:.0f} %).",
@@ -53,7 +53,8 @@ _MESSAGES = {
     Reason.INSIDE_WORD: "The cursor stands inside a word. Asked by hand, Setfill suggests there too.",
     Reason.TEXT_BEHIND: "Text stands right of the cursor, and this model does not see it.",
     Reason.COMMENT: "Suggestions in comments are off.",
-    Reason.UNLIKELY: "Suggestions like it are right {chance:.0%} of the time; {eagerness} shows from {least:.0%} on."
+    Reason.UNLIKELY: "A suggestion was held back: those like it are right {chance:.0%} of the time, and with the "
+    "eagerness {eagerness} they are shown from {least:.0%} on."
     "{why}",
     Reason.BELOW_FLOOR: "The model was not sure enough: {confidence:.2f}, and the floor is {floor:.2f}.",
     Reason.NOTHING_MISSING: "The model thinks that nothing is missing here.",

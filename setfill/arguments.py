@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from model import store
 
 A_MODEL = "an installed model, a model directory or a GGUF file"
+RECORDING = "a recorded editing session: a .json or .json.gz file in the form of github.com/josephg/editing-traces"
 
 
 class Parser(argparse.ArgumentParser):

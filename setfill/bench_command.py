@@ -12,7 +12,7 @@ from typing import Any
 
 from model.api.visible_text import visible
 from model.errors import InputError
-from setfill.arguments import Parser, add_model, fraction, non_negative, output_file, positive, seed
+from setfill.arguments import RECORDING, Parser, add_model, fraction, non_negative, output_file, positive, seed
 from setfill.display import notes
 
 SCHEDULE = """\
@@ -38,16 +38,21 @@ def add_parser(commands: Any) -> None:
         "time; print latencies by kind of edit, and write REPORT with plots (.svg) beside it. No text is kept.",
         epilog=SCHEDULE,
     )
-    playing.add_argument("trace", metavar="TRACE", type=Path, help="a .json or .json.gz file of editing-traces")
+    playing.add_argument("trace", metavar="TRACE", type=Path, help=RECORDING)
     playing.add_argument("--first", metavar="N", type=positive, default=0, help="begin after N edits (default: 0)")
     playing.add_argument("--edits", metavar="N", type=positive, help="how many edits (default: all)")
     playing.add_argument("--minutes", metavar="M", type=non_negative, help="end after M minutes")
     playing.add_argument("--seed", metavar="S", type=seed, default=0, help="of gaps and draws (default: 0)")
-    playing.add_argument("--key-ms", metavar="MS", type=non_negative, default=140.0, help="default: %(default)s")
-    playing.add_argument("--pause-ms", metavar="MS", type=non_negative, default=1500.0, help="default: %(default)s")
-    playing.add_argument("--ask-after-ms", metavar="MS", type=non_negative, default=200.0, help="default: %(default)s")
-    playing.add_argument("--ask-every", metavar="N", type=positive, default=5, help="keys (default: %(default)s)")
-    playing.add_argument("--accept-share", metavar="P", type=fraction, default=0.7, help="default: %(default)s")
+    for option, metavar, kind, default, meaning in (
+        ("--key-ms", "MS", non_negative, 140.0, "median time between keys"),
+        ("--pause-ms", "MS", non_negative, 1500.0, "mean length of pauses"),
+        ("--ask-after-ms", "MS", non_negative, 200.0, "ask at once after a key behind which this much time passes"),
+        ("--ask-every", "N", positive, 5, "ask after N keys at the latest"),
+        ("--accept-share", "P", fraction, 0.7, "how many of the right suggestions are accepted"),
+    ):
+        playing.add_argument(
+            option, metavar=metavar, type=kind, default=default, help=f"{meaning} (default: %(default)s)"
+        )
     playing.add_argument(
         "--settle", metavar="S", type=non_negative, default=5.0, help="seconds before the first key (default: 5)"
     )
@@ -60,7 +65,9 @@ def add_parser(commands: Any) -> None:
         type=Path,
         help="accept what was accepted in that replay, so that two servers are asked the same",
     )
-    playing.add_argument("--server", metavar="COMMAND", help="a language server on its standard streams")
+    playing.add_argument(
+        "--server", metavar="COMMAND", help="a language server on its standard streams, in place of `setfill serve`"
+    )
     playing.add_argument(
         "--settings", metavar="JSON", type=settings, default={}, help="of the server (docs/settings.md)"
     )
@@ -76,8 +83,8 @@ def add_parser(commands: Any) -> None:
         help="compare two replays of one recording",
         description="Print how many times as long B took as A, by kind of edit. B was played with --follow A.json.",
     )
-    comparing.add_argument("first", metavar="A.json", type=Path)
-    comparing.add_argument("second", metavar="B.json", type=Path)
+    comparing.add_argument("first", metavar="A.json", type=Path, help="a report of setfill bench replay")
+    comparing.add_argument("second", metavar="B.json", type=Path, help="another one, of the same recording")
     comparing.add_argument("--json", action="store_true", help="print JSON")
     comparing.set_defaults(run=run_compare)
 

@@ -10,7 +10,7 @@ from typing import Any
 from model.api.visible_text import visible
 from model.errors import InputError
 from setfill import eval_lines_command
-from setfill.arguments import Parser, add_model, positive, seed
+from setfill.arguments import RECORDING, Parser, add_model, positive, seed
 from setfill.display import console, notes
 from setfill.eval_progress import kept_beside, progress_of
 from setfill.fill_command import add_copying, add_policies
@@ -72,8 +72,9 @@ def add_parser(commands: Any) -> None:
         description="Print the differences B - A of two reports on the same data, with paired intervals. Without B, "
         "those of A's other policies from its first.",
     )
-    comparing.add_argument("first", metavar="A.json", type=Path)
-    comparing.add_argument("second", metavar="B.json", type=Path, nargs="?")
+    report = "a report of setfill eval infilling or lines"
+    comparing.add_argument("first", metavar="A.json", type=Path, help=report)
+    comparing.add_argument("second", metavar="B.json", type=Path, nargs="?", help=report)
     comparing.add_argument("--json", action="store_true", help="print JSON")
     comparing.set_defaults(run=run_compare)
 
@@ -93,7 +94,7 @@ def add_parser(commands: Any) -> None:
         help="how far a session is from a fresh window after edits",
         description="Replay a recorded editing session, and compare the model's logits with those of a fresh window.",
     )
-    drifting.add_argument("trace", metavar="TRACE", type=Path, help="a .json or .json.gz file of editing-traces")
+    drifting.add_argument("trace", metavar="TRACE", type=Path, help=RECORDING)
     drifting.add_argument("--first", metavar="N", type=positive, default=0, help="begin after N edits (default: 0)")
     drifting.add_argument("--edits", metavar="N", type=positive, default=500, help="how many (default: %(default)s)")
     drifting.add_argument("--samples", metavar="N", type=positive, default=50, help="places (default: %(default)s)")

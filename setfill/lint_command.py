@@ -31,9 +31,10 @@ STATUSES = """\
 exit status: 0 nothing found at --fail-level or above, 1 something was, 2 the patch could not be looked at,
 130 interrupted: what was found until then is shown, and no file is written
 
-What is found is suspicious: in the rules' documentation it says why (--rules), and docs/ci.md how it is set up in
-continuous integration. Settings are in [tool.setfill.lint] of pyproject.toml, or [lint] of .setfill.toml; with --base
-those of the commit that is named there count, so that a patch cannot switch off its own check."""
+What is found is suspicious, and may be right. --rules lists the rules, docs/lint.md says of each what it looks for, and
+docs/ci.md how all this is set up in continuous integration. Settings are in [tool.setfill.lint] of pyproject.toml, or
+[lint] of .setfill.toml; with --base those of the commit that is named there count, so that a patch cannot switch off
+its own check."""
 
 EXAMPLES = """\
 examples:

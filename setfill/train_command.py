@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
         description="Write a model's weights in int8, in files below 48 MB, as the `start` of a training run.",
     )
     start.add_argument("model", metavar="NAME|PATH", help=A_MODEL)
-    start.add_argument("out", type=Path, metavar="DIR")
+    start.add_argument("out", type=Path, metavar="DIR", help="where to write it")
     start.set_defaults(run=run_start)
 
     run = actions.add_parser("run", help="train a model", description="Train a model as a TOML file says.")
@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
     assemble.add_argument(
         "tokenizer", type=Path, metavar="TOKENIZER", help="the tokenizer.json that the run started with"
     )
-    assemble.add_argument("out", type=Path, metavar="DIR")
+    assemble.add_argument("out", type=Path, metavar="DIR", help="where to write the model")
     assemble.add_argument(
         "--base", type=Path, metavar="START", help="move the weights towards those that training started from"
     )

@@ -53,6 +53,15 @@ def test_every_listener_hears_of_every_change() -> None:
     assert not client.open_files
 
 
+def test_a_lost_file_is_told_by_the_name_that_its_user_knows() -> None:
+    """It was told as it stands in the URI: `my%20file.py`."""
+    documents = Documents(WorkerClient(WorkerOptions("none")), ColumnUnit.UTF16, Admission(Settings(), []))
+    told: list[str] = []
+    documents.on_lost.append(told.append)
+    documents.lose("file:///w/my%20caf%C3%A9%0A.py", UNREADABLE)
+    assert told[0].startswith("there are no suggestions in my café␊.py until")
+
+
 def test_a_file_that_grows_too_large_is_lost() -> None:
     client = WorkerClient(WorkerOptions("none"))
     documents = Documents(client, ColumnUnit.UTF16, Admission(Settings(), []))

@@ -44,7 +44,8 @@ def test_the_table_in_the_docs_is_that_of_the_code() -> None:
         ({"exclude": ["*.x"]}, {"exclude": ("*.x",)}, []),
         ({"exclude": "*.x"}, {}, ["exclude must be a list of texts; it stays at the list it had"]),
         ({"holeMarker": " "}, {}, ['holeMarker must not be empty, nor longer than 100 characters; it stays at "???"']),
-        ({"maxLine": 1}, {}, ["unknown setting 'maxLine'"]),
+        ({"maxLine": 1}, {}, ["unknown setting 'maxLine'; did you mean maxLines?"]),
+        ({"colour": 1}, {}, ["unknown setting 'colour'"]),
         ({"enabled": None, "model": None}, {}, []),
     ],
 )

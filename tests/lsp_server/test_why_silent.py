@@ -76,8 +76,8 @@ def test_what_became_of_what_the_model_said(script: Script) -> None:
     assert answer["confidence"] == pytest.approx(0.0498)
     assert (answer["eagerness"], answer["least"], answer["against"]) == ("balanced", 0.2, "confidence")
     assert answer["message"] == (
-        f"Suggestions like it are right {answer['chance']:.0%} of the time; balanced shows from 20% on. "
-        "The model was unsure of its words."
+        f"A suggestion was held back: those like it are right {answer['chance']:.0%} of the time, and with the "
+        "eagerness balanced they are shown from 20% on. The model was unsure of its words."
     )
     answer = check(script(TARGET, logprob=-3.0), HEAD, "belowFloor", confidenceFloor=0.55)
     assert (answer["confidence"], answer["floor"]) == (pytest.approx(0.0498), 0.55)
