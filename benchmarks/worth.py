@@ -3,6 +3,7 @@
     python -m benchmarks.worth collect PATH... --language go        # asks the model; goes on where it was ended
     python -m benchmarks.worth fit .cache/worth/*.jsonl            # compares what may be weighed, folds by package
     python -m benchmarks.worth fit .cache/worth/*.jsonl --write    # the same, and fits lsp_server/worth_odds.json
+    python -m benchmarks.worth calibrate .cache/worth/*.jsonl      # keeps what numbers weigh, and fits slope and offset
     python -m benchmarks.worth people human_decisions.jsonl.gz     # what is shipped, on another system's suggestions
 
 Tables are Markdown, with 95 % intervals that draw whole files.
@@ -11,6 +12,7 @@ Tables are Markdown, with 95 % intervals that draw whole files.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +23,7 @@ from benchmarks import worth_fit
 from benchmarks.logistic import Matrix, record
 from benchmarks.worth_cases import Asked, Suggested, asked_places, collect, suggested
 from benchmarks.worth_people import decisions, judged_decisions
-from lsp_server.worth import least_chances
+from lsp_server.worth import classifier_that_ships, least_chances
 from model import store
 from model.evaluation.statistics import Estimate, clustered_mean
 from model.worker.engine import Engine
@@ -59,6 +61,8 @@ def main() -> None:
         run_collect(options)
     elif options.command == "fit":
         run_fit(options.answers, write=options.write)
+    elif options.command == "calibrate":
+        run_calibrate(options.answers)
     else:
         run_people(options.path)
 
@@ -76,6 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="compare what may be weighed, and fit it")
     fit.add_argument("answers", type=Path, nargs="+", help="what collect wrote")
     fit.add_argument("--write", action="store_true", help=f"fit to all, and write {ODDS}")
+    calibrate = commands.add_parser(
+        "calibrate", help="keep what numbers weigh, and fit slope and offset to new answers"
+    )
+    calibrate.add_argument("answers", type=Path, nargs="+", help="what collect wrote")
     people = commands.add_parser("people", help="what is shipped, on suggestions that people took or not")
     people.add_argument("path", type=Path, help="human_decisions.jsonl.gz")
     return parser
@@ -96,12 +104,7 @@ def run_collect(options: argparse.Namespace) -> None:
 
 def run_fit(paths: Sequence[Path], *, write: bool) -> None:
     """Print what each choice of numbers brings, and of the shipped one how it does; with `write`, fit it."""
-    examples: list[Suggested] = []
-    places: list[Asked] = []
-    for path in paths:
-        found, asked = suggested(path)
-        examples += found
-        places += asked
+    examples, places = _read(paths)
     right, before = worth_fit.outcomes(examples), np.array([example.confidence for example in examples])
     files = [example.asked.source.name for example in examples]
     shown = before >= FLOOR
@@ -121,15 +124,45 @@ def run_fit(paths: Sequence[Path], *, write: bool) -> None:
     print_languages(examples, places, scores[SHIPPED])
     if write:
         classifier = worth_fit.fitted(examples, CHOICES[SHIPPED])
-        made = {
-            "by": "python -m benchmarks.worth fit --write",
-            "places": len(places),
-            "suggestions": len(examples),
-            "right": int(right.sum()),
-            "files": len(set(files)),
-            "packages": len({example.package for example in examples}),
-        }
+        made = {"by": "python -m benchmarks.worth fit --write", **_counts(examples, places)}
         ODDS.write_text(record(classifier, {"made": made, "least": least_chances()}), encoding="utf-8")
+
+
+def run_calibrate(paths: Sequence[Path]) -> None:
+    """Fit slope and offset of what is shipped, write them, and print how it does, folds by package."""
+    examples, places = _read(paths)
+    right, files = worth_fit.outcomes(examples), [example.asked.source.name for example in examples]
+    shipped = classifier_that_ships()
+    chances = worth_fit.folded_calibration(shipped, examples)
+    print(f"{len(places)} places, {len(examples)} suggestions, {int(right.sum())} right; ", end="")
+    print(f"AUC {worth_fit.auc(chances, right):.3f}")
+    print_shares(chances, np.array([example.confidence for example in examples]), right, files)
+    print_levels(chances, right, files)
+    print_calibration(chances, right, files)
+    print_languages(examples, places, chances)
+    plain = json.loads(ODDS.read_text(encoding="utf-8"))
+    facts = {"made": plain["made"], "calibrated": _counts(examples, places), "least": least_chances()}
+    ODDS.write_text(record(worth_fit.calibrated(shipped, examples), facts), encoding="utf-8")
+
+
+def _read(paths: Sequence[Path]) -> tuple[list[Suggested], list[Asked]]:
+    examples: list[Suggested] = []
+    places: list[Asked] = []
+    for path in paths:
+        found, asked = suggested(path)
+        examples += found
+        places += asked
+    return examples, places
+
+
+def _counts(examples: Sequence[Suggested], places: Sequence[Asked]) -> dict[str, int]:
+    return {
+        "places": len(places),
+        "suggestions": len(examples),
+        "right": int(worth_fit.outcomes(examples).sum()),
+        "files": len({example.asked.source.name for example in examples}),
+        "packages": len({example.package for example in examples}),
+    }
 
 
 def print_shares(scores: Matrix, before: Matrix, right: Matrix, files: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +33,27 @@ def fitted(examples: Sequence[Suggested], names: Sequence[str]) -> LogisticClass
 
 def folded(examples: Sequence[Suggested], names: Sequence[str]) -> Matrix:
     """Return for each example its chance by a classifier that was fitted without its package."""
-    packages = sorted({example.package for example in examples})
-    random.Random(0).shuffle(packages)
-    fold = {package: number % FOLDS for number, package in enumerate(packages)}
-    of = np.array([fold[example.package] for example in examples])
-    found = np.zeros(len(examples))
+    found, of = np.zeros(len(examples)), _folds(examples)
     for number in np.unique(of):
         classifier = fitted([each for each, n in zip(examples, of, strict=True) if n != number], names)
         found[of == number] = chances(classifier, [e for e, n in zip(examples, of, strict=True) if n == number])
+    return found
+
+
+def calibrated(classifier: LogisticClassifier, examples: Sequence[Suggested]) -> LogisticClassifier:
+    """Return the classifier with the slope and offset by which its chances are as often right as they say (Platt)."""
+    names = [each.name for each in classifier.weighed]
+    lines = [dict(zip(names, row, strict=True)) for row in _rows(examples, names).tolist()]
+    slope, offset = logistic(np.array(classifier.scores(lines))[:, None], outcomes(examples), penalty=1e-6)
+    return replace(classifier, slope=float(slope), offset=float(offset))
+
+
+def folded_calibration(classifier: LogisticClassifier, examples: Sequence[Suggested]) -> Matrix:
+    """Return for each example its chance by the classifier, calibrated without its package."""
+    found, of = np.zeros(len(examples)), _folds(examples)
+    for number in np.unique(of):
+        without = calibrated(classifier, [each for each, n in zip(examples, of, strict=True) if n != number])
+        found[of == number] = chances(without, [e for e, n in zip(examples, of, strict=True) if n == number])
     return found
 
 
@@ -86,6 +100,14 @@ def auc(scores: Matrix, right: Matrix) -> float:
     """Return how often an example that is right has a higher score than one that is not; ties count half."""
     ahead = scores[right == 1][:, None] - scores[right == 0][None, :]
     return float((np.sign(ahead) + 1).mean() / 2)
+
+
+def _folds(examples: Sequence[Suggested]) -> NDArray[np.int64]:
+    """Return a number for each example, the same for all of a package."""
+    packages = sorted({example.package for example in examples})
+    random.Random(0).shuffle(packages)
+    fold = {package: number % FOLDS for number, package in enumerate(packages)}
+    return np.array([fold[example.package] for example in examples])
 
 
 def _rows(examples: Sequence[Suggested], names: Sequence[str]) -> Matrix:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.worth_cases import Asked, Suggested, asked_places, collect, suggested
-from benchmarks.worth_fit import auc, chances, fitted, folded, gain, rightness
+from benchmarks.worth_fit import auc, calibrated, chances, fitted, folded, folded_calibration, gain, rightness
 from lsp_server.lengths import Growth
 from model.api.types import Infill, InfillRequest
 from model.evaluation.cutting import Source
@@ -93,6 +93,20 @@ def test_what_tells_right_from_wrong_is_weighed() -> None:
     assert chances(classifier, examples) == sorted(chances(classifier, examples))
     right = np.array([float(each.is_right) for each in examples])
     assert auc(folded(examples, ["confidence"]), right) > 0.9
+
+
+def test_chances_that_were_too_high_are_calibrated() -> None:
+    """Weights stay, so the order of suggestions does; as many are right as the chances say, in all."""
+    before = [example(f"p{n % 5}", n / 40, is_right=n % 40 > 9) for n in range(40)]
+    now = [example(f"p{n % 5}", n / 40, is_right=n % 40 > 19 and n % 3 > 0) for n in range(40)]
+    shipped = fitted(before, ["confidence"])
+    assert sum(chances(shipped, now)) > 25
+    found = calibrated(shipped, now)
+    assert found.weighed == shipped.weighed
+    assert sum(chances(found, now)) == pytest.approx(sum(each.is_right for each in now), abs=1e-3)
+    right = np.array([float(each.is_right) for each in now])
+    assert folded_calibration(shipped, now).sum() == pytest.approx(right.sum(), rel=0.15)
+    assert auc(folded_calibration(shipped, now), right) > 0.7
 
 
 def test_measures_by_hand() -> None:

@@ -204,7 +204,8 @@ def test_each_level_shows_what_it_should(script: Script) -> None:
     answer = check(script(TARGET, logprob=-middling), [], eagerness="quiet")
     assert (answer["reason"], answer["setting"]) == ("unlikely", "eagerness")
     assert answer["chance"] == pytest.approx(_chance(middling), abs=1e-3)
-    assert f"are right {_chance(middling):.0%} of the time; quiet shows from 50% on." in answer["message"]
+    said = f"are right {_chance(middling):.0%} of the time, and with the eagerness quiet they are shown from 50% on."
+    assert said in answer["message"]
     check(script(TARGET, logprob=-middling), [text], eagerness="quiet", confidenceFloor=0.0)
     answer = check(script(TARGET, logprob=-middling), [], eagerness="eager", confidenceFloor=1.0)
     assert (answer["reason"], answer["setting"]) == ("belowFloor", "confidenceFloor")
