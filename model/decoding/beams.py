@@ -423,7 +423,8 @@ class BeamSearch:
     def _best_score(self, beam: Beam | Ending) -> float | None:
         """Return what its score is held to come to at best: None while no infill has ended.
 
-        What is unknown of the text behind costs a share of what it costs behind the infill that it follows best.
+        What is unknown of the text behind costs a share of what it costs behind the infill that it follows best. Tokens
+        to come are taken to cost what they are rewarded with.
         """
         if not self._ended:
             return None

@@ -289,7 +289,7 @@ def test_how_far_the_text_behind_tells_infills_apart(infills: list[str], behind:
 
 
 def test_what_is_given_up_could_not_have_won(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By no more than is certain (what is unknown costs something), giving up saves rows and finds nothing worse."""
+    """Where what is unknown is held to cost nothing, giving up saves rows and finds nothing worse."""
     monkeypatch.setattr(beams, "_LEAST_END_LOGPROB", -100.0)
     monkeypatch.setattr(beams, "BEHIND_TOKENS", 2)
     rng, saved = random.Random(9), 0
