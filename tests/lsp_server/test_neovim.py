@@ -174,7 +174,7 @@ def test_typing_through_ghost_text_shortens_it(editor: Callable[..., Neovim]) ->
 def test_why_there_is_no_suggestion(editor: Callable[..., Neovim]) -> None:
     nvim = editor("0.12", logprob=-3.0)
     nvim.keys("5GA ")
-    said = "return vim.fn.execute('messages'):find('balanced shows from 20', 1, true) ~= nil"
+    said = "return vim.fn.execute('messages'):find('eagerness balanced they are shown from 20', 1, true) ~= nil"
     nvim.until(f"vim.cmd.SetfillWhy() {said}")
     assert "setting `eagerness`" in nvim.messages()
 
