@@ -10,7 +10,7 @@ from pathlib import Path
 
 _FIRST_GUESS_MS = 300.0
 _FIRST_GUESS_FORWARD_MS = 25.0
-_BEAMS_FORWARDS = 10  # that beams take for a line, each of several times the rows; greedy decoding takes 6
+_BEAMS_FORWARDS = 12  # that beams take for a line, each of several times the rows; greedy decoding takes 6
 _MOST_BEAMS_MS = 300.0  # for a line while the user types: who pauses looks for an answer within a third of a second
 _SMOOTHING = 0.25  # weight of the newest measurement
 _LEAST_MS = 10.0
