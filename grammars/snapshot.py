@@ -15,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, ClassVar
 
 import tree_sitter
@@ -29,9 +30,15 @@ PARSE_SECONDS = 5.0
 """When the parse of a whole text is given up. One of 100 kB takes about 10 ms, an incremental one far less."""
 MAX_DEPTH = 4_000
 """Deeper trees are dropped: tree-sitter counts depth in 16 bits and its queries grow quadratic near that limit."""
+MAX_OPEN_BRACKETS = 20_000
+"""Texts with more brackets open at once are not parsed: tree-sitter recurses, and `{a:` 100,000 times in JavaScript
+overflows the stack, which ends the process. Brackets in strings and comments count as well."""
 MAX_ERROR_CHILDREN = 3_000
 """A tree with a larger error is not used: queries take quadratic time in one, 40 ms for 5,000 pieces."""
 
+_OPENERS, _CLOSERS = b"([{", b")]}"
+_NO_BRACKETS = bytes(set(range(256)) - set(_OPENERS + _CLOSERS))
+_BRACKET_STEPS = bytes.maketrans(_OPENERS + _CLOSERS, b"\2" * 3 + b"\0" * 3)
 _CHUNK_BYTES = 1 << 16
 _DEPTH_SAMPLES = 32
 _ERROR_STEPS = 50_000
@@ -87,6 +94,8 @@ class SyntaxSnapshot:
             return self._without_syntax(grammar.problem)
         if len(self.offsets.data) > MAX_PARSED_BYTES:
             return self._without_syntax(f"larger than {MAX_PARSED_BYTES} bytes")
+        if _has_too_many_open(self.offsets.data):
+            return self._without_syntax(f"more than {MAX_OPEN_BRACKETS} brackets open at once")
         limit = self.language.max_indents
         if limit and _indent_count(self.text) > limit:
             return self._without_syntax(f"indented in more than {limit} ways")
@@ -192,6 +201,14 @@ class _Reader:
             self._buffer.clear()
             self._idle.append(self._buffer)
             self._buffer = None
+
+
+def _has_too_many_open(data: bytes) -> bool:
+    """Whether more than `MAX_OPEN_BRACKETS` are open anywhere. Most texts have fewer in all, and are only counted."""
+    if sum(data.count(opener) for opener in _OPENERS) <= MAX_OPEN_BRACKETS:
+        return False
+    steps = data.translate(_BRACKET_STEPS, delete=_NO_BRACKETS)  # 2 for one that opens, 0 for one that closes
+    return max(accumulate(steps, lambda opened, step: max(0, opened + step - 1), initial=0)) > MAX_OPEN_BRACKETS
 
 
 def _indent_count(text: str) -> int:

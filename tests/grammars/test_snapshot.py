@@ -179,7 +179,8 @@ def test_a_parse_that_never_ends_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("(" * 50_000 + ")" * 50_000, "deep"),
+        ("(" * 50_000 + ")" * 50_000, "brackets open"),
+        ("(" * 20_000 + ")" * 20_000, "deep"),
         ("[" + "1," * 1_000_001 + "]", "larger than"),
         ("1+" * 20_000 + "1", "deep"),
     ],

@@ -110,6 +110,22 @@ def test_hopeless_text(language: Language, pattern: str) -> None:
     ask_within(snapshot_of(pattern * (100_000 // len(pattern)), language, timeout_seconds=0.3), 6.0)
 
 
+@pytest.mark.parametrize("name", ["javascript", "typescript", "tsx"])
+def test_brackets_that_are_never_closed(name: str) -> None:
+    """The parser overflowed its stack, and with it went the process."""
+    language = next(language for language in ALL if language.name == name)
+    snapshot = snapshot_of("{a:" * 100_000, language)
+    assert "brackets open" in snapshot.problem
+    ask_within(snapshot, 6.0)
+
+
+def test_brackets_that_are_closed_do_not_count() -> None:
+    python = next(language for language in ALL if language.name == "python")
+    for text in ("f(x)[{}] \n" * 21_000, ")" * 50_000 + "f(x)\n" * 21_000, "(" * 20_000 + ")" * 20_000):
+        assert "brackets open" not in snapshot_of(text, python).problem
+    assert "brackets open" in snapshot_of("(" * 20_001, python).problem
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("language", ALL, ids=lambda language: language.name)
 @pytest.mark.parametrize("size_char", [300_000, 5_000_000])
