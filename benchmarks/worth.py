@@ -118,10 +118,7 @@ def run_fit(paths: Sequence[Path], *, write: bool) -> None:
         gained = worth_fit.gain(score, before, right, 0.25, files)
         row = [name, f"{worth_fit.auc(score, right):.3f}", *(f"{part:.1f}" for part in parts), _points(gained)]
         print(f"| {' | '.join(row)} |")
-    print_shares(scores[SHIPPED], before, right, files)
-    print_levels(scores[SHIPPED], right, files)
-    print_calibration(scores[SHIPPED], right, files)
-    print_languages(examples, places, scores[SHIPPED])
+    print_tables(scores[SHIPPED], examples, places)
     if write:
         classifier = worth_fit.fitted(examples, CHOICES[SHIPPED])
         made = {"by": "python -m benchmarks.worth fit --write", **_counts(examples, places)}
@@ -131,15 +128,11 @@ def run_fit(paths: Sequence[Path], *, write: bool) -> None:
 def run_calibrate(paths: Sequence[Path]) -> None:
     """Fit slope and offset of what is shipped, write them, and print how it does, folds by package."""
     examples, places = _read(paths)
-    right, files = worth_fit.outcomes(examples), [example.asked.source.name for example in examples]
-    shipped = classifier_that_ships()
+    right, shipped = worth_fit.outcomes(examples), classifier_that_ships()
     chances = worth_fit.folded_calibration(shipped, examples)
     print(f"{len(places)} places, {len(examples)} suggestions, {int(right.sum())} right; ", end="")
     print(f"AUC {worth_fit.auc(chances, right):.3f}")
-    print_shares(chances, np.array([example.confidence for example in examples]), right, files)
-    print_levels(chances, right, files)
-    print_calibration(chances, right, files)
-    print_languages(examples, places, chances)
+    print_tables(chances, examples, places)
     plain = json.loads(ODDS.read_text(encoding="utf-8"))
     facts = {"made": plain["made"], "calibrated": _counts(examples, places), "least": least_chances()}
     ODDS.write_text(record(worth_fit.calibrated(shipped, examples), facts), encoding="utf-8")
@@ -163,6 +156,16 @@ def _counts(examples: Sequence[Suggested], places: Sequence[Asked]) -> dict[str,
         "files": len({example.asked.source.name for example in examples}),
         "packages": len({example.package for example in examples}),
     }
+
+
+def print_tables(scores: Matrix, examples: Sequence[Suggested], places: Sequence[Asked]) -> None:
+    """Print how well these chances do: by share shown, by eagerness, by chance, by language."""
+    right, before = worth_fit.outcomes(examples), np.array([example.confidence for example in examples])
+    files = [example.asked.source.name for example in examples]
+    print_shares(scores, before, right, files)
+    print_levels(scores, right, files)
+    print_calibration(scores, right, files)
+    print_languages(examples, places, scores)
 
 
 def print_shares(scores: Matrix, before: Matrix, right: Matrix, files: Sequence[str]) -> None:

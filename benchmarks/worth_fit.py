@@ -6,7 +6,7 @@ Knows numbers and outcomes; knows neither files nor the model.
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,35 +33,24 @@ def fitted(examples: Sequence[Suggested], names: Sequence[str]) -> LogisticClass
 
 def folded(examples: Sequence[Suggested], names: Sequence[str]) -> Matrix:
     """Return for each example its chance by a classifier that was fitted without its package."""
-    found, of = np.zeros(len(examples)), _folds(examples)
-    for number in np.unique(of):
-        classifier = fitted([each for each, n in zip(examples, of, strict=True) if n != number], names)
-        found[of == number] = chances(classifier, [e for e, n in zip(examples, of, strict=True) if n == number])
-    return found
+    return _folded(examples, lambda others: fitted(others, names))
 
 
 def calibrated(classifier: LogisticClassifier, examples: Sequence[Suggested]) -> LogisticClassifier:
     """Return the classifier with the slope and offset by which its chances are as often right as they say (Platt)."""
-    names = [each.name for each in classifier.weighed]
-    lines = [dict(zip(names, row, strict=True)) for row in _rows(examples, names).tolist()]
-    slope, offset = logistic(np.array(classifier.scores(lines))[:, None], outcomes(examples), penalty=1e-6)
+    scores = np.array(_scores(classifier, examples))
+    slope, offset = logistic(scores[:, None], outcomes(examples), penalty=1e-6)
     return replace(classifier, slope=float(slope), offset=float(offset))
 
 
 def folded_calibration(classifier: LogisticClassifier, examples: Sequence[Suggested]) -> Matrix:
     """Return for each example its chance by the classifier, calibrated without its package."""
-    found, of = np.zeros(len(examples)), _folds(examples)
-    for number in np.unique(of):
-        without = calibrated(classifier, [each for each, n in zip(examples, of, strict=True) if n != number])
-        found[of == number] = chances(without, [e for e, n in zip(examples, of, strict=True) if n == number])
-    return found
+    return _folded(examples, lambda others: calibrated(classifier, others))
 
 
 def chances(classifier: LogisticClassifier, examples: Sequence[Suggested]) -> list[float]:
     """Return the chance of each example to be right."""
-    names = [each.name for each in classifier.weighed]
-    lines = [dict(zip(names, row, strict=True)) for row in _rows(examples, names).tolist()]
-    return [classifier.probability(score) for score in classifier.scores(lines)]
+    return [classifier.probability(score) for score in _scores(classifier, examples)]
 
 
 def outcomes(examples: Sequence[Suggested]) -> Matrix:
@@ -102,12 +91,22 @@ def auc(scores: Matrix, right: Matrix) -> float:
     return float((np.sign(ahead) + 1).mean() / 2)
 
 
-def _folds(examples: Sequence[Suggested]) -> NDArray[np.int64]:
-    """Return a number for each example, the same for all of a package."""
+def _folded(examples: Sequence[Suggested], fit: Callable[[Sequence[Suggested]], LogisticClassifier]) -> Matrix:
+    """Return for each example its chance by what `fit` makes of those of other packages."""
     packages = sorted({example.package for example in examples})
     random.Random(0).shuffle(packages)
     fold = {package: number % FOLDS for number, package in enumerate(packages)}
-    return np.array([fold[example.package] for example in examples])
+    of = np.array([fold[example.package] for example in examples])
+    found = np.zeros(len(examples))
+    for number in np.unique(of):
+        classifier = fit([each for each, n in zip(examples, of, strict=True) if n != number])
+        found[of == number] = chances(classifier, [e for e, n in zip(examples, of, strict=True) if n == number])
+    return found
+
+
+def _scores(classifier: LogisticClassifier, examples: Sequence[Suggested]) -> list[float]:
+    names = [each.name for each in classifier.weighed]
+    return classifier.scores([dict(zip(names, row, strict=True)) for row in _rows(examples, names).tolist()])
 
 
 def _rows(examples: Sequence[Suggested], names: Sequence[str]) -> Matrix:

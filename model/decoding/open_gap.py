@@ -68,7 +68,7 @@ class OpenGap:
             self.stop = "lines"
         elif self.frontier == self.end_rank:
             self.stop = "eoi"
-        elif self.frontier - 1 - self._held_back_tokens() >= self.limits.max_tokens:
+        elif self.known_tokens - self._held_back_tokens() >= self.limits.max_tokens:
             self.stop = "tokens"
         elif self.frontier > self.last_rank:
             self.stop = "context"
@@ -76,7 +76,7 @@ class OpenGap:
     @property
     def last_wanted_rank(self) -> int:
         """The highest rank that limits and room leave for a token."""
-        tokens_left = self.limits.max_tokens - (self.frontier - 1 - self._held_back_tokens())
+        tokens_left = self.limits.max_tokens - (self.known_tokens - self._held_back_tokens())
         bytes_left = max(0, len(self.spelling.held_back) - len(self.spelling.spelled))  # each may take a token
         last_rank = min(self.last_rank, self.frontier - 1 + tokens_left + bytes_left)
         return last_rank if self.end_rank is None else min(last_rank, self.end_rank - 1)
